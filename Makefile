@@ -1,0 +1,44 @@
+# Each target creates what it needs in a virtual environment inside this folder; only `test-torch` brings torch.
+PYTHON ?= python3
+VENV = .venv
+TORCH = .venv-torch
+
+.PHONY: demo test test-slow test-torch lint bench clean
+
+demo: $(VENV)/demo.stamp  ## enrol, recognise, say "unknown": the main job in a minute
+	$(VENV)/bin/edgefs demo
+
+test: $(VENV)/dev.stamp  ## everything a device does; minutes on 2 cores, no torch
+	$(VENV)/bin/python -m pytest
+
+test-slow: $(VENV)/dev.stamp  ## more cycles of the same, slower
+	$(VENV)/bin/python -m pytest -m "slow and not torch"
+
+test-torch: $(TORCH)/dev.stamp  ## training and export
+	$(TORCH)/bin/python -m pytest -m "torch and not slow"
+
+lint: $(VENV)/dev.stamp  ## format, lint, types, the direction of imports
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+bench: $(VENV)/demo.stamp  ## latency on this machine, written to benchmarks/results/
+	$(VENV)/bin/python -m benchmarks.latency
+
+$(VENV)/demo.stamp: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet -e '.[demo]'
+	touch $@
+
+$(VENV)/dev.stamp: $(VENV)/demo.stamp
+	$(VENV)/bin/python -m pip install --quiet -e '.[dev]'
+	touch $@
+
+$(TORCH)/dev.stamp: pyproject.toml
+	$(PYTHON) -m venv $(TORCH)
+	$(TORCH)/bin/python -m pip install --quiet -e '.[dev,train,export]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(TORCH) build *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output
