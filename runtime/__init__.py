@@ -1,0 +1,30 @@
+"""edgefs on the device: engines, prototypes, gallery, cameras. numpy only at import; everything else when it is used."""
+
+from runtime.bundle import Artifact, Bundle
+from runtime.engines import Engine, EngineInfo, open_engine
+from runtime.models import default_bundle
+from runtime.preprocess import Preprocess
+from runtime.recognizer import (
+    AcceptedFrame,
+    Enrollment,
+    NearestShot,
+    Recognition,
+    Recognizer,
+    RejectedFrame,
+)
+
+__all__ = [
+    "AcceptedFrame",
+    "Artifact",
+    "Bundle",
+    "Engine",
+    "EngineInfo",
+    "Enrollment",
+    "NearestShot",
+    "Preprocess",
+    "Recognition",
+    "Recognizer",
+    "RejectedFrame",
+    "default_bundle",
+    "open_engine",
+]

@@ -1,0 +1,84 @@
+"""Every error the device can raise, in one tree. Each message says what must hold, what was found, what to do.
+
+EdgefsError
+├── BundleError (ValueError)          the bundle cannot be used as it is
+│   ├── BundleMissing (FileNotFoundError)
+│   ├── BundleCorrupt                 a digest, a size, a number or a golden frame does not fit
+│   └── BundleUnsupported             newer format, forbidden operator, external data
+├── EngineError (RuntimeError)        an engine refused the model or gave a wrong answer
+│   └── EngineMissing (ImportError)   the library is not installed; the message has the install line
+├── OpenCVMissing (ImportError)       cv2 is not installed; the message has the install line
+├── FrameError (ValueError)           not a uint8 HWC BGR or HW grey picture
+├── GalleryError (RuntimeError)
+│   ├── UnknownLabel (LookupError)
+│   ├── InvalidLabel (ValueError)     empty, too long, control characters, or taken
+│   ├── InvalidShot (ValueError)      not finite, wrong size, or no such id
+│   ├── GalleryMismatch (ValueError)  filled by another model: re-embed
+│   ├── GalleryCorrupt (ValueError)   not a gallery, or damaged
+│   ├── GalleryUnwritable (OSError)   read-only, full, or locked
+│   └── NothingToUndo (LookupError)
+└── CameraError (OSError)
+    ├── CameraMissing (FileNotFoundError)   absent, refused, or not a video
+    └── VideoTruncated (EOFError)     a file ended before the length it announces
+"""
+
+
+class EdgefsError(Exception):
+    """Base of every error this project raises on purpose."""
+
+
+class BundleError(EdgefsError, ValueError): ...
+
+
+class BundleMissing(BundleError, FileNotFoundError): ...
+
+
+class BundleCorrupt(BundleError): ...
+
+
+class BundleUnsupported(BundleError): ...
+
+
+class EngineError(EdgefsError, RuntimeError): ...
+
+
+class EngineMissing(EngineError, ImportError): ...
+
+
+class OpenCVMissing(EdgefsError, ImportError): ...
+
+
+class FrameError(EdgefsError, ValueError): ...
+
+
+class GalleryError(EdgefsError, RuntimeError): ...
+
+
+class UnknownLabel(GalleryError, LookupError): ...
+
+
+class InvalidLabel(GalleryError, ValueError): ...
+
+
+class InvalidShot(GalleryError, ValueError): ...
+
+
+class GalleryMismatch(GalleryError, ValueError): ...
+
+
+class GalleryCorrupt(GalleryError, ValueError): ...
+
+
+class GalleryUnwritable(GalleryError, OSError): ...
+
+
+class NothingToUndo(GalleryError, LookupError): ...
+
+
+class CameraError(EdgefsError, OSError): ...
+
+
+class CameraMissing(CameraError, FileNotFoundError): ...
+
+
+class VideoTruncated(CameraError, EOFError): ...

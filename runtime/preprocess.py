@@ -1,0 +1,144 @@
+"""Frame in, engine input out: the one implementation that training-time evaluation, calibration and the device share.
+
+Only cropping, resizing and grey conversion happen here. Colour order, scaling, mean/std and layout are part of the
+exported graph, so that no device code can get them wrong. The resampler is named because it alone can move an embedding
+further than int8 does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.errors import BundleCorrupt, FrameError
+from runtime.opencv import load_cv2
+
+RESAMPLERS = ("linear", "area", "half-area-linear")
+CROPS = ("square", "stretch")
+Frames = NDArray[np.uint8] | Iterable[NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """The preprocessing contract of a bundle.
+
+    size: (height, width) of the engine's input, in pixels.  channels: 3 (BGR) or 1 (grey).
+    crop: "square" takes the largest centred square first, "stretch" takes the whole frame.
+    resampler: "linear" (cv2, 4 source pixels per target pixel: cheapest), "area" (cv2, all source pixels: slowest),
+        "half-area-linear" (area by 1/2 while the frame is more than twice too large, then linear).
+    """
+
+    size: tuple[int, int]
+    channels: int = 3
+    crop: str = "square"
+    resampler: str = "linear"
+
+    def __post_init__(self) -> None:
+        sound = (
+            len(self.size) == 2
+            and all(isinstance(side, int) and 1 <= side <= 4096 for side in self.size)
+            and self.channels in (1, 3)
+            and self.crop in CROPS
+            and self.resampler in RESAMPLERS
+        )
+        if not sound:
+            raise BundleCorrupt(
+                f"preprocess must have a size of two sides in 1..4096, 1 or 3 channels, a crop of {CROPS} and a "
+                f"resampler of {RESAMPLERS}, but is {asdict(self)}; pack the bundle again"
+            )
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Preprocess:
+        """Read what `to_json` wrote. Raises BundleCorrupt on unknown, missing or unsound values."""
+        try:
+            return cls(**{**values, "size": tuple(values["size"])})
+        except (TypeError, KeyError) as error:
+            raise BundleCorrupt(f"preprocess must be a table with size, channels, crop, resampler: {error}") from error
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "size": list(self.size)}
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of one engine input."""
+        return (*self.size, self.channels)
+
+    @cached_property
+    def _cv2(self) -> Any:
+        return load_cv2()
+
+    def __call__(self, frame: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        """Turn one camera frame into one engine input.
+
+        frame: `uint8 [H, W, 3]` BGR, or grey `[H, W]` / `[H, W, 1]`; any size from 1 x 1.
+        out: `uint8 [h, w, C]` to write into, so that a live loop allocates nothing.  Returns `uint8 [h, w, C]`.
+        Raises FrameError for anything else.
+        """
+        check_frame(frame)
+        if self.crop == "square":
+            frame = centre_square(frame)
+        out = np.empty(self.shape, np.uint8) if out is None else out
+        channels = frame.shape[2] if frame.ndim == 3 else 1
+        if channels == self.channels:
+            self._resize(frame, out)
+        elif self.channels == 1:
+            out[..., 0] = self._cv2.cvtColor(self._resize(frame), self._cv2.COLOR_BGR2GRAY)
+        else:
+            out[:] = self._resize(frame)[..., None]
+        return out
+
+    def _resize(self, frame: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        cv2 = self._cv2
+        if self.resampler == "half-area-linear":
+            while frame.shape[0] >= 2 * self.size[0] and frame.shape[1] >= 2 * self.size[1]:
+                frame = cv2.resize(frame, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        shrinks = frame.shape[0] > self.size[0] or frame.shape[1] > self.size[1]
+        how = cv2.INTER_AREA if self.resampler == "area" and shrinks else cv2.INTER_LINEAR
+        return cv2.resize(frame, self.size[::-1], dst=out, interpolation=how)  # type: ignore[no-any-return]
+
+    def batch(self, frames: Frames) -> NDArray[np.uint8]:
+        """Turn frames into one engine batch `uint8 [N, h, w, C]`.
+
+        frames: one frame, a `uint8 [N, H, W, C]` array, or any iterable of frames (sizes may differ).
+        """
+        many = as_frames(frames)
+        out = np.empty((len(many), *self.shape), np.uint8)
+        for frame, row in zip(many, out):
+            self(frame, row)
+        return out
+
+
+def as_frames(frames: Frames) -> Sequence[NDArray[np.uint8]]:
+    """Return a sequence of frames from one frame, a 4-d array or an iterable; frames themselves are checked later."""
+    if isinstance(frames, np.ndarray):
+        return frames if frames.ndim == 4 else [frames]  # type: ignore[return-value]
+    if isinstance(frames, (str, bytes)) or not isinstance(frames, Iterable):
+        raise FrameError(f"frames must be uint8 arrays, but got {type(frames).__name__}; read files with edgefs.read_image")
+    return list(frames)
+
+
+def check_frame(frame: NDArray[np.uint8]) -> None:
+    """Raise FrameError unless frame is `uint8 [H, W, 3]`, `[H, W]` or `[H, W, 1]` with at least one pixel."""
+    if not isinstance(frame, np.ndarray):
+        raise FrameError(f"a frame must be a uint8 numpy array [H, W, 3] BGR, but got {type(frame).__name__}")
+    shape = frame.shape
+    if frame.dtype != np.uint8:
+        raise FrameError(f"a frame must be uint8 with values 0..255, but got {frame.dtype}; convert it first")
+    if 0 in shape:
+        raise FrameError(f"a frame must have at least one pixel, but has shape {shape}; did the camera deliver anything?")
+    if not (frame.ndim == 2 or (frame.ndim == 3 and shape[2] in (1, 3))):
+        hint = "drop the alpha channel: frame[:, :, :3]" if frame.ndim == 3 and shape[2] == 4 else "give one frame"
+        raise FrameError(f"a frame must have shape [H, W, 3] (BGR), [H, W] or [H, W, 1], but got {shape}; {hint}")
+
+
+def centre_square(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The largest centred square of a frame, as a view."""
+    height, width = frame.shape[:2]
+    side = min(height, width)
+    y, x = (height - side) // 2, (width - side) // 2
+    return frame[y : y + side, x : x + side]
