@@ -1,0 +1,134 @@
+"""Engines behind one Protocol. `open_engine` opens, verifies on the golden frames, and says why it chose.
+
+A new engine is one file with `TARGETS`, `version()` and a class, and one line in ENGINES.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.bundle import Artifact, Bundle
+from runtime.engines.base import Engine, EngineInfo
+from runtime.errors import EngineError, EngineMissing
+
+__all__ = ["ENGINES", "Engine", "EngineInfo", "agreement", "open_engine", "verify_engines"]
+
+ENGINES = {
+    "onnxruntime": ("runtime.engines.onnxruntime", "OnnxRuntimeEngine"),
+    "openvino": ("runtime.engines.openvino", "OpenVinoEngine"),
+}
+MAX_THREADS = 2  # small networks at batch 1 gain little beyond two threads and take the camera's cores
+
+
+def open_engine(
+    bundle: Bundle, engine: str | Engine = "auto", *, precision: str | None = None, threads: int | None = None
+) -> Engine:
+    """Open an engine on a bundle and verify it on the golden frames.
+
+    engine: "auto" (the fastest that verifies here), a name of ENGINES, or an opened engine, which is returned as it is.
+    precision: of the artefact, default fp32.  threads: default the CPUs this process may use, at most two.
+    Raises EngineMissing (not installed) or EngineError (refused, or the golden frames do not come out).
+    """
+    if not isinstance(engine, str):
+        return engine
+    threads = threads or min(MAX_THREADS, len(os.sched_getaffinity(0)))
+    if engine == "auto":
+        return _open_fastest(bundle, precision or "fp32", threads)
+    if engine not in ENGINES:
+        raise EngineMissing(f"engine must be one of auto, {', '.join(ENGINES)}, but got {engine!r}")
+    opened = _open(bundle, engine, precision or "fp32", threads)
+    opened.info = replace(opened.info, reason="asked for by name")
+    return opened
+
+
+def verify_engines(bundle: Bundle) -> list[EngineInfo]:
+    """Open every installed engine on every artefact it can run, check the golden frames, close it; return the infos."""
+    infos, missing = [], []
+    for name in ENGINES:
+        module = importlib.import_module(ENGINES[name][0])
+        try:
+            module.version()
+        except EngineMissing as error:
+            missing.append(str(error))
+            continue
+        for artifact in bundle.artifacts:
+            if artifact.target in module.TARGETS:
+                engine = _open_artifact(bundle, name, artifact, threads=1)
+                infos.append(engine.info)
+                engine.close()
+    if not infos:
+        raise EngineMissing("the golden frames need an engine, but none is installed. " + " ".join(missing))
+    return infos
+
+
+def agreement(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Row-wise agreement of `float [N, D]` embeddings, at most 1: their cosine when norms are equal, less when not."""
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+    return np.asarray(1 - ((x - y) ** 2).sum(axis=1) / (2 * np.maximum(norms, 1e-30)), np.float64)
+
+
+def _open(bundle: Bundle, name: str, precision: str, threads: int) -> Engine:
+    targets = importlib.import_module(ENGINES[name][0]).TARGETS
+    fitting = [a for a in bundle.artifacts if a.target in targets and a.precision == precision]
+    if not fitting:
+        have = ", ".join(f"{a.target} {a.precision}" for a in bundle.artifacts)
+        raise EngineError(f"{bundle.where} must hold a {precision} artefact for {name}, but has {have}; export it")
+    return _open_artifact(bundle, name, min(fitting, key=lambda a: targets.index(a.target)), threads)
+
+
+def _open_artifact(bundle: Bundle, name: str, artifact: Artifact, threads: int) -> Engine:
+    module_name, class_name = ENGINES[name]
+    engine: Any = getattr(importlib.import_module(module_name), class_name)(bundle, artifact, threads)
+    frames, expected = bundle.golden()
+    # one by one: the live case; a cosine over NaN is NaN and fails the comparison as it must
+    got = np.concatenate([engine.embed(frame[None]) for frame in frames])
+    worst = float(agreement(got, expected).min()) if got.shape == expected.shape else float("nan")
+    if not worst >= artifact.min_cosine:
+        engine.close()
+        raise EngineError(
+            f"{name} {engine.info.version} must reproduce the golden frames of {bundle.where} with cosine ≥ "
+            f"{artifact.min_cosine} ({artifact.file}), but the worst is {worst:.4f}; use another engine or export again"
+        )
+    engine.info = replace(engine.info, golden_cosine=worst)
+    return engine  # type: ignore[no-any-return]
+
+
+def _open_fastest(bundle: Bundle, precision: str, threads: int) -> Engine:
+    opened: list[tuple[float, Engine]] = []
+    notes = []
+    for name in ENGINES:
+        try:
+            engine = _open(bundle, name, precision, threads)
+        except EngineError as error:
+            notes.append(str(error))
+            continue
+        opened.append((_milliseconds(engine, bundle), engine))
+    if not opened:
+        raise EngineMissing(f"no engine can run {bundle.where}: " + " ".join(notes))
+    opened.sort(key=lambda pair: pair[0])
+    best = opened[0][1]
+    for _, engine in opened[1:]:
+        engine.close()
+    timed = ", ".join(f"{engine.info.name} {ms:.2f} ms" for ms, engine in opened)
+    reason = f"fastest verified here: {timed}" if len(opened) > 1 else f"the only one that verified: {timed}"
+    best.info = replace(best.info, reason="; ".join([reason, *notes]))
+    return best
+
+
+def _milliseconds(engine: Engine, bundle: Bundle) -> float:
+    """The best of a few single-frame calls: the minimum is what a busy machine disturbs least."""
+    frame = bundle.golden()[0][:1]
+    times = []
+    for _ in range(8):
+        start = time.perf_counter()
+        engine.embed(frame)
+        times.append(time.perf_counter() - start)
+    return min(times) * 1e3
