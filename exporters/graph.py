@@ -40,11 +40,12 @@ class EmbedderGraph(nn.Module):
         self.register_buffer("mean", 255 * torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("scale", 1 / (255 * torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1)))
         self.register_buffer("base_mean", base_mean)
+        self.register_buffer("reverse", torch.tensor([2, 1, 0]))
 
     def forward(self, frames: Tensor) -> Tensor:
         pixels = frames.to(torch.float32).permute(0, 3, 1, 2)
         if self.flips:
-            pixels = pixels.flip(1)
+            pixels = pixels.index_select(1, self.reverse)  # one plain Gather
         features = self.network((pixels - self.mean) * self.scale).flatten(1).to(torch.float32)
         if self.metric != "cosine":
             return features

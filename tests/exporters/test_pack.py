@@ -1,0 +1,99 @@
+"""A torch module becomes a bundle that a device accepts, and answers as torch does."""
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.torch
+
+from runtime.engines import agreement, open_engine
+from runtime.errors import EdgefsError
+from runtime.preprocess import Preprocess
+
+torch = pytest.importorskip("torch")
+from torch import nn  # noqa: E402
+
+from exporters.calibrate import calibration_table  # noqa: E402
+from exporters.errors import ExportError  # noqa: E402
+from exporters.graph import EmbedderGraph  # noqa: E402
+from exporters.onnx import to_onnx  # noqa: E402
+from exporters.pack import pack  # noqa: E402
+
+
+def network(channels: int = 3, dim: int = 16) -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(channels, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, dim)
+    )
+
+
+def frames(preprocess: Preprocess, n: int = 3) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (n, *preprocess.shape), np.uint8)
+
+
+@pytest.mark.parametrize(("colour", "channels"), [("rgb", 3), ("bgr", 3), ("grey", 1)])
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("half_weights", [False, True])
+def test_a_packed_module_answers_on_the_device_as_in_torch(colour, channels, metric, half_weights):
+    preprocess = Preprocess((24, 20), channels=channels)
+    graph = EmbedderGraph(
+        network(channels), mean=[0.4] * channels, std=[0.2] * channels, colour=colour, metric=metric, base_mean=torch.full((16,), 0.1)
+    )
+    golden = frames(preprocess)
+    bundle = pack(graph, preprocess, name="x", description="x", golden_frames=golden, half_weights=half_weights)
+    more = frames(preprocess, 5)
+    with torch.inference_mode():
+        expected = graph(torch.from_numpy(more)).numpy()
+    for name in ("onnxruntime", "openvino"):
+        engine = open_engine(bundle, name)
+        assert agreement(engine.embed(more), expected).min() > 0.99999
+        engine.close()
+    if metric == "cosine":
+        np.testing.assert_allclose(np.linalg.norm(expected, axis=1), 1, rtol=1e-5)
+
+
+def test_bgr_frames_reach_an_rgb_network_as_rgb():
+    class Channels(nn.Module):
+        def forward(self, x):
+            return x.mean((2, 3))
+
+    graph = EmbedderGraph(Channels(), mean=[0, 0, 0], std=[1, 1, 1], metric="euclidean")
+    blue = torch.zeros((1, 4, 4, 3), dtype=torch.uint8)
+    blue[..., 0] = 255
+    np.testing.assert_allclose(graph(blue).numpy(), [[0, 0, 1]])
+
+
+def test_half_weights_halve_the_file():
+    preprocess = Preprocess((24, 24))
+    large = nn.Sequential(nn.Flatten(), nn.Linear(24 * 24 * 3, 64))
+    graph = EmbedderGraph(large, mean=[0] * 3, std=[1] * 3)
+    whole = len(to_onnx(graph, preprocess))
+    assert len(to_onnx(graph, preprocess, half_weights=True)) < 0.55 * whole
+
+
+def test_an_operator_the_device_refuses_is_named_at_export():
+    class Sorts(nn.Module):
+        def forward(self, x):
+            return torch.sort(x.flatten(1), dim=1).values
+
+    graph = EmbedderGraph(Sorts(), mean=[0] * 3, std=[1] * 3)
+    with pytest.raises(ExportError, match=r"Sorts.*operator TopK"):
+        to_onnx(graph, Preprocess((4, 4)))
+
+
+def test_nan_weights_are_refused_at_export():
+    net = network()
+    net[0].weight.data[0, 0, 0, 0] = float("nan")
+    with pytest.raises(EdgefsError, match="NaN"):
+        to_onnx(EmbedderGraph(net, mean=[0] * 3, std=[1] * 3), Preprocess((24, 24)))
+
+
+def test_the_calibration_table_separates_what_is_separate():
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((12, 32))
+    labels = np.repeat(np.arange(12), 30)
+    embeddings = centres[labels] + 0.3 * rng.standard_normal((360, 32))
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    table = calibration_table(embeddings.astype(np.float32), labels, metric="cosine")
+    for n_shot in ("1", "5", "20"):
+        assert table["genuine"][n_shot][5] > table["impostor"][n_shot][95]
+        assert table["genuine"][n_shot] == sorted(table["genuine"][n_shot])
