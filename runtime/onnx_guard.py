@@ -7,8 +7,10 @@ Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runtime.errors import BundleCorrupt, BundleError, BundleUnsupported
 
@@ -20,7 +22,9 @@ ALLOWED_OPERATORS = frozenset(
     Pow QuantizeLinear Range Reciprocal ReduceL2 ReduceMax ReduceMean ReduceSum Relu Reshape Resize Shape Sigmoid Sign
     Slice Softmax Softplus Split Sqrt Squeeze Sub Sum Tanh Tile Transpose Unsqueeze Where""".split()
 )
-_FLOATS = {1: np.float32, 10: np.float16, 11: np.float64}  # TensorProto.DataType
+# TensorProto.DataType, and how numpy reads the floating ones; bfloat16 is the upper half of a float32.
+_FLOATS = {1: "<f4", 10: "<f2", 11: "<f8", 16: "<u2"}
+_INTEGERS = {2, 3, 4, 5, 6, 7, 9, 12, 13}
 
 
 def check_onnx(data: bytes, name: str = "model.onnx") -> None:
@@ -33,8 +37,8 @@ def check_onnx(data: bytes, name: str = "model.onnx") -> None:
         graphs = [payload for field, payload in model if field == 7]
         if len(graphs) != 1 or not isinstance(graphs[0], memoryview):
             raise BundleCorrupt(f"{name} must hold one ONNX graph, but holds {len(graphs)}; export it again")
-        if any(field == 25 for field, _ in model):
-            raise BundleUnsupported(f"{name} must use plain operators, but defines functions of its own; inline them")
+        if any(field in (20, 25) for field, _ in model):
+            raise BundleUnsupported(f"{name} must be one plain graph, but brings functions or training steps; inline or drop them")
         for field, payload in _fields(graphs[0]):
             if field == 1:
                 _check_node(_bytes(payload), name)
@@ -63,31 +67,53 @@ def _check_node(node: memoryview, name: str) -> None:
 
 
 def _check_attribute(attribute: memoryview, name: str) -> None:
-    for field, payload in _fields(attribute):
-        if field in (6, 11):  # g, graphs
-            raise BundleUnsupported(f"{name} must be one flat graph, but a node carries a subgraph; export it without")
+    fields = list(_fields(attribute))
+    numbers = [field for field, _ in fields]
+    if {6, 11} & set(numbers):  # g, graphs
+        raise BundleUnsupported(f"{name} must be one flat graph, but a node carries a subgraph; export it without")
+    if {10, 22, 23} & set(numbers) or numbers.count(5) > 1:  # tensors, sparse tensors; parsers merge a t given twice
+        raise BundleUnsupported(f"{name} must give an attribute at most one dense tensor; export it again")
+    for field, payload in fields:
         if field == 5:  # t: the value of a Constant node
             _check_tensor(_bytes(payload), name)
+        elif field in (2, 7):  # f, floats
+            _check_finite(np.frombuffer(_bytes(payload), "<f4"), name, "an attribute")
 
 
 def _check_tensor(tensor: memoryview, name: str) -> None:
-    dtype, raw, floats, label = 0, memoryview(b""), memoryview(b""), "?"
+    dtype, label = 0, "?"
+    values = []  # float_data, int32_data, raw_data, double_data; a repeated field may come in pieces
     for field, payload in _fields(tensor):
         if field == 2:
             dtype = int(payload)  # type: ignore[arg-type]
-        elif field == 4:
-            floats = _bytes(payload)  # packed
+        elif field in (4, 5, 9, 10):
+            values.append((field, _bytes(payload)))
         elif field == 8:
             label = str(_bytes(payload), "utf-8")
-        elif field == 9:
-            raw = _bytes(payload)
         elif field == 13 or (field == 14 and payload == 1):
             raise BundleUnsupported(f"{name} must hold its weights itself, but points to external data; save it in one file")
     if dtype in _FLOATS:
-        for values in (np.frombuffer(raw, _FLOATS[dtype]), np.frombuffer(floats, np.float32)):
-            bad = values.size - int(np.isfinite(values).sum())
-            if bad:
-                raise BundleCorrupt(f"{name}: all weights must be finite, but {label} has {bad} NaN or infinite ones")
+        for field, payload in values:
+            _check_finite(_as_floats(dtype, field, payload), name, label)
+    elif dtype not in _INTEGERS:
+        raise BundleUnsupported(f"{name} must have plain numbers as weights, but {label} is of ONNX type {dtype}; export it again")
+
+
+def _as_floats(dtype: int, field: int, payload: memoryview) -> NDArray[np.floating[Any]]:
+    if field in (4, 10):
+        return np.frombuffer(payload, "<f4" if field == 4 else "<f8")
+    if field == 5:  # 16-bit floats as numbers
+        payload = memoryview(np.array([bits & 0xFFFF for bits in _varints(payload)], "<u2").tobytes())
+    values = np.frombuffer(payload, _FLOATS[dtype])
+    return (values.astype("<u4") << 16).view("<f4") if dtype == 16 else values
+
+
+def _check_finite(values: NDArray[np.floating[Any]], name: str, label: str) -> None:
+    bad = values.size - int(np.isfinite(values).sum())
+    if bad:
+        raise BundleCorrupt(
+            f"{name}: all weights must be finite, but {label or '?'} has {bad} NaN or infinite ones; train or export it again"
+        )
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
@@ -95,6 +121,8 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
+        if not 8 <= key < 1 << 32:  # parsers cut longer keys off and would see another field than we do
+            raise IndexError(f"field key {key}")
         wire = key & 7
         if wire == 0:
             value, at = _varint(message, at)
@@ -121,6 +149,13 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
     raise IndexError("a number of more than 10 bytes")
+
+
+def _varints(message: memoryview) -> Iterator[int]:
+    at = 0
+    while at < len(message):
+        value, at = _varint(message, at)
+        yield value
 
 
 def _bytes(payload: int | memoryview) -> memoryview:

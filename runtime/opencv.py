@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_PIXELS = 64_000_000  # a 420 kB PNG of 12000 x 12000 would cost 825 MB; the largest phone photos have 50 M pixels
+MAX_JPEG_SIDE = 65_500
 
 
 def load_cv2() -> Any:
@@ -48,13 +49,16 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
     """Read one picture file to `uint8 [H, W, 3]` BGR. Raises CameraMissing or FrameError."""
     try:
         data = Path(path).read_bytes()
-    except OSError as error:
-        raise CameraMissing(f"{path} must be a readable picture, but: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        why = getattr(error, "strerror", None) or error
+        raise CameraMissing(f"{path} must be a readable picture, but: {why}; check the path") from error
     return decode_image(data, str(path))
 
 
 def encode_jpeg(image: NDArray[np.uint8], quality: int = 90) -> bytes:
-    """Encode `uint8 [H, W, 3]` BGR or `[H, W]` grey as JPEG bytes."""
+    """Encode `uint8 [H, W, 3]` BGR or `[H, W]` grey as JPEG bytes. Raises FrameError over 65,500 pixels a side."""
     cv2 = load_cv2()
+    if max(image.shape[:2]) > MAX_JPEG_SIDE:
+        raise FrameError(f"a JPEG must have at most {MAX_JPEG_SIDE:,} pixels a side, but got {image.shape}; crop the frame")
     _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return data.tobytes()  # type: ignore[no-any-return]

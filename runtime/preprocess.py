@@ -7,9 +7,9 @@ further than int8 does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,8 @@ class Preprocess:
     def __post_init__(self) -> None:
         sound = (
             len(self.size) == 2
-            and all(isinstance(side, int) and 1 <= side <= 4096 for side in self.size)
+            and all(type(number) is int for number in (*self.size, self.channels))  # not True, not 3.0
+            and all(1 <= side <= 4096 for side in self.size)
             and self.channels in (1, 3)
             and self.crop in CROPS
             and self.resampler in RESAMPLERS
@@ -58,7 +59,7 @@ class Preprocess:
         try:
             return cls(**{**values, "size": tuple(values["size"])})
         except (TypeError, KeyError) as error:
-            raise BundleCorrupt(f"preprocess must be a table with size, channels, crop, resampler: {error}") from error
+            raise BundleCorrupt(f"preprocess must be a table of size, channels, crop, resampler: {error}; pack it again") from error
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "size": list(self.size)}
@@ -67,10 +68,6 @@ class Preprocess:
     def shape(self) -> tuple[int, int, int]:
         """(H, W, C) of one engine input."""
         return (*self.size, self.channels)
-
-    @cached_property
-    def _cv2(self) -> Any:
-        return load_cv2()
 
     def __call__(self, frame: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """Turn one camera frame into one engine input.
@@ -82,18 +79,22 @@ class Preprocess:
         check_frame(frame)
         if self.crop == "square":
             frame = centre_square(frame)
-        out = np.empty(self.shape, np.uint8) if out is None else out
+        if out is None:
+            out = np.empty(self.shape, np.uint8)
+        elif out.shape != self.shape or out.dtype != np.uint8 or not out.flags.writeable:
+            raise FrameError(f"out must be a writable uint8 array {self.shape}, but got {out.dtype} {out.shape}")
         channels = frame.shape[2] if frame.ndim == 3 else 1
-        if channels == self.channels:
+        if channels == self.channels and out.flags.c_contiguous:
             self._resize(frame, out)
-        elif self.channels == 1:
-            out[..., 0] = self._cv2.cvtColor(self._resize(frame), self._cv2.COLOR_BGR2GRAY)
+        elif channels > self.channels:
+            cv2 = load_cv2()
+            out[..., 0] = cv2.cvtColor(self._resize(frame), cv2.COLOR_BGR2GRAY)
         else:
-            out[:] = self._resize(frame)[..., None]
+            out[:] = self._resize(frame).reshape(*self.size, channels)
         return out
 
     def _resize(self, frame: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
-        cv2 = self._cv2
+        cv2 = load_cv2()
         if self.resampler == "half-area-linear":
             while frame.shape[0] >= 2 * self.size[0] and frame.shape[1] >= 2 * self.size[1]:
                 frame = cv2.resize(frame, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
@@ -106,20 +107,27 @@ class Preprocess:
 
         frames: one frame, a `uint8 [N, H, W, C]` array, or any iterable of frames (sizes may differ).
         """
-        many = as_frames(frames)
+        many = list(as_frames(frames))
         out = np.empty((len(many), *self.shape), np.uint8)
         for frame, row in zip(many, out):
             self(frame, row)
         return out
 
 
-def as_frames(frames: Frames) -> Sequence[NDArray[np.uint8]]:
-    """Return a sequence of frames from one frame, a 4-d array or an iterable; frames themselves are checked later."""
+def as_frames(frames: Frames) -> Iterator[NDArray[np.uint8]]:
+    """Iterate over one frame, a 4-d array or any iterable, one by one; frames themselves are checked later."""
     if isinstance(frames, np.ndarray):
-        return frames if frames.ndim == 4 else [frames]  # type: ignore[return-value]
+        return iter(frames if frames.ndim == 4 else [frames])
     if isinstance(frames, (str, bytes)) or not isinstance(frames, Iterable):
         raise FrameError(f"frames must be uint8 arrays, but got {type(frames).__name__}; read files with edgefs.read_image")
-    return list(frames)
+    return iter(frames)
+
+
+def chunks(frames: Frames, size: int) -> Iterator[list[NDArray[np.uint8]]]:
+    """Yield lists of at most `size` frames, so that a long video is never in memory as a whole."""
+    each = as_frames(frames)
+    while some := list(islice(each, size)):
+        yield some
 
 
 def check_frame(frame: NDArray[np.uint8]) -> None:

@@ -1,0 +1,51 @@
+"""edgefs: show it, name it, and it is recognised, on the device, without training.
+
+The public door. Everything is imported when it is first asked for; nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runtime.bundle import Bundle
+    from runtime.camera import open_camera
+    from runtime.errors import EdgefsError
+    from runtime.models import default_bundle
+    from runtime.opencv import read_image
+    from runtime.recognizer import Enrollment, Recognition, Recognizer
+
+__version__ = "0.1.0"
+__all__ = [
+    "Bundle",
+    "EdgefsError",
+    "Enrollment",
+    "Recognition",
+    "Recognizer",
+    "default_bundle",
+    "open_camera",
+    "read_image",
+]
+
+_HOMES = {
+    "Bundle": "runtime.bundle",
+    "EdgefsError": "runtime.errors",
+    "Enrollment": "runtime.recognizer",
+    "Recognition": "runtime.recognizer",
+    "Recognizer": "runtime.recognizer",
+    "default_bundle": "runtime.models",
+    "open_camera": "runtime.camera",
+    "read_image": "runtime.opencv",
+}
+
+if not TYPE_CHECKING:  # else type checkers would accept any misspelt name
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'edgefs' has no attribute {name!r}")
+        return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,154 @@
+"""Look into a gallery and change it. Every change can be undone.
+
+examples:
+  edgefs gallery ls --gallery shop.db
+  edgefs gallery rename mug cup
+  edgefs gallery undo
+  edgefs gallery export shop.zip        edgefs gallery import shop.zip
+  edgefs gallery reembed --bundle better.edgefs
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from edgefs.cli.options import load_bundle, table
+from runtime.errors import UnknownLabel
+from runtime.gallery import Gallery, export_gallery, import_gallery, open_gallery
+from runtime.recognizer import Recognizer
+from runtime.reembed import reembed_gallery
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, summary, arguments in (
+        ("ls", "the classes and their shots", ()),
+        ("show", "every shot of one class", ("label",)),
+        ("rm", "forget a class", ("label",)),
+        ("rename", "give a class another name", ("label", "to")),
+        ("merge", "move all shots of one class into another", ("label", "into")),
+        ("undo", "take back the newest change", ()),
+        ("history", "what undo would take back, newest first", ()),
+        ("export", "write everything into one file", ("file",)),
+        ("import", "add what an exported file holds", ("file",)),
+        ("reembed", "embed every shot again, for another bundle", ()),
+    ):
+        action = actions.add_parser(name, help=summary, description=summary)
+        for argument in arguments:
+            action.add_argument(argument)
+        action.add_argument("--gallery", metavar="FILE", default="gallery.db", help="default: gallery.db")
+        if name in ("import", "reembed"):
+            action.add_argument("--bundle", metavar="PATH", help="bundle of the gallery (default: the embedded one)")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    if args.action == "import":
+        return _import(args)
+    if not Path(args.gallery).exists():
+        raise UnknownLabel(f"{args.gallery} must be a gallery, but nothing is there; do: edgefs enroll NAME SOURCE")
+    if args.action == "reembed":
+        return _reembed(args)
+    gallery = open_gallery(args.gallery, fingerprint=None, dim=None)
+    try:
+        report: dict[str, Any] = ACTIONS[args.action](gallery, args)
+        return {"gallery": args.gallery, **report}
+    finally:
+        gallery.close()
+
+
+def _ls(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
+    classes = [
+        {"label": c.label, "shots": len(c.ids), "bursts": len(set(c.bursts)), "negatives": len(c.negatives)}
+        for c in gallery.classes.values()
+    ]
+    print(table([tuple(c.values()) for c in classes], ("label", "shots", "bursts", "not this")) if classes else "empty")
+    for record in gallery.damaged:
+        print(f"set aside: shot {record.id} of {record.label!r}: {record.what}")
+    return {"fingerprint": gallery.fingerprint, "dim": gallery.dim, "classes": classes, "damaged": gallery.damaged}
+
+
+def _show(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
+    shots = [
+        {
+            "id": record.id,
+            "kind": "not this" if record.negative else "shot",
+            "quality": round(record.quality, 2),
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.time_s)),
+            "burst": record.burst,
+            "source": record.source,
+        }
+        for record in gallery.records(args.label)
+    ]
+    print(table([tuple({**s, "burst": s["burst"][:8]}.values()) for s in shots], tuple(shots[0])))
+    return {"label": args.label, "shots": shots}
+
+
+def _rm(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
+    count = gallery.forget(args.label)
+    print(f"forgot {args.label} and its {count} shots; to get it back: edgefs gallery undo --gallery {args.gallery}")
+    return {"label": args.label, "shots": count}
+
+
+def _rename(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
+    gallery.rename(args.label, args.to)
+    print(f"{args.label} is now {args.to}")
+    return {"label": args.label, "to": args.to}
+
+
+def _merge(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
+    count = gallery.merge(args.label, args.into)
+    print(f"moved {count} shots of {args.label} into {args.into}")
+    return {"label": args.label, "into": args.into, "shots": count}
+
+
+def _undo(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
+    undone = gallery.undo()
+    print(f"undone: {undone}")
+    return {"undone": undone}
+
+
+def _history(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
+    history = gallery.history()
+    for operation in history:
+        print(f"{time.strftime('%Y-%m-%d %H:%M', time.localtime(operation.time_s))}  {operation.what}")
+    return {"history": history}
+
+
+def _export(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
+    export_gallery(gallery, args.file)
+    print(f"wrote {len(gallery.classes)} classes to {args.file}")
+    return {"file": args.file, "classes": list(gallery.classes)}
+
+
+def _import(args: argparse.Namespace) -> dict[str, Any]:
+    bundle = load_bundle(args.bundle)
+    gallery = open_gallery(args.gallery, fingerprint=bundle.fingerprint, dim=bundle.dim)
+    try:
+        summary = import_gallery(gallery, args.file)
+    finally:
+        gallery.close()
+    print(f"added {summary.added} shots, skipped {summary.skipped_duplicates} that were there already")
+    return {"gallery": args.gallery, "file": args.file, **vars(summary)}
+
+
+def _reembed(args: argparse.Namespace) -> dict[str, Any]:
+    bundle = load_bundle(args.bundle)
+    with Recognizer(bundle) as recognizer:
+        count = reembed_gallery(args.gallery, bundle, recognizer.embed)
+    print(f"re-embedded {count} shots for {bundle.name}" if count else f"nothing to do: filled by {bundle.name} already")
+    return {"gallery": args.gallery, "bundle": bundle.where, "shots": count}
+
+
+ACTIONS = {
+    "ls": _ls,
+    "show": _show,
+    "rm": _rm,
+    "rename": _rename,
+    "merge": _merge,
+    "undo": _undo,
+    "history": _history,
+    "export": _export,
+}

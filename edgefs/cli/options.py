@@ -1,0 +1,63 @@
+"""Options that several commands share, and the words they print them with."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from runtime.bundle import Bundle
+from runtime.models import default_bundle
+from runtime.recognizer import Recognizer
+
+
+def add_recognizer_options(parser: argparse.ArgumentParser) -> None:
+    """--bundle, --gallery, --engine, --threads, --reembed."""
+    parser.add_argument("--bundle", metavar="PATH", help="bundle directory or .zip (default: the embedded one)")
+    parser.add_argument("--gallery", metavar="FILE", default="gallery.db", help="where the classes are kept (default: gallery.db)")
+    parser.add_argument("--engine", default="auto", help="auto, onnxruntime or openvino (default: auto, the fastest here)")
+    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads of the engine (default: at most 2)")
+    parser.add_argument("--reembed", action="store_true", help="re-embed a gallery that another bundle filled")
+
+
+def add_source_options(parser: argparse.ArgumentParser) -> None:
+    """--region, --start, --seconds, --every."""
+    parser.add_argument("--region", type=region, metavar="X,Y,W,H", help="look only at this part of the frame, in pixels")
+    parser.add_argument("--start", type=float, default=0.0, metavar="S", help="skip the first S seconds of a video")
+    parser.add_argument("--seconds", type=float, metavar="S", help="stop after S seconds (a camera needs it or Ctrl-C)")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="use every N-th frame (default: 1)")
+
+
+def region(text: str) -> tuple[int, int, int, int]:
+    """Parse "X,Y,W,H"."""
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be four whole numbers X,Y,W,H, but got {text!r}") from None
+    return x, y, width, height
+
+
+def load_bundle(path: str | None) -> Bundle:
+    """The bundle at a path, or the embedded default."""
+    return default_bundle() if path is None else Bundle.load(path)
+
+
+def open_recognizer(args: argparse.Namespace, *, stranger_rate: float | None = 0.05) -> Recognizer:
+    """Open what `add_recognizer_options` described."""
+    return Recognizer(
+        load_bundle(args.bundle),
+        gallery=Path(args.gallery),
+        engine=args.engine,
+        threads=args.threads,
+        stranger_rate=stranger_rate,
+        reembed=args.reembed,
+    )
+
+
+def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
+    """Plain aligned columns; numbers to the right."""
+    cells = [list(header), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    right = [bool(rows) and all(isinstance(row[i], (int, float)) for row in rows) for i in range(len(header))]
+    lines = ["  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right)).rstrip() for row in cells]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])

@@ -1,0 +1,43 @@
+"""Name what pictures, a folder, a video or a camera show; strangers are "unknown".
+
+examples:
+  edgefs recognize photo.jpg --gallery shop.db
+  edgefs recognize clip.mp4 --every 5 --json answers.json
+  edgefs recognize 0 --seconds 10
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from typing import Any
+
+from edgefs.cli.frames import frames_of
+from edgefs.cli.options import add_recognizer_options, add_source_options, open_recognizer
+from runtime.errors import UnknownLabel
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", nargs="+", help="picture, folder, video, camera index, rtsp:// URL or GStreamer pipeline")
+    parser.add_argument("--closed-set", action="store_true", help='never say "unknown": always the nearest class')
+    add_source_options(parser)
+    add_recognizer_options(parser)
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    frames = []
+    with open_recognizer(args, stranger_rate=None if args.closed_set else 0.05) as recognizer:
+        if not recognizer.labels:
+            raise UnknownLabel(f"{args.gallery} must hold at least one class, but is empty; do: edgefs enroll NAME SOURCE")
+        for source in args.source:
+            for frame in frames_of(source, args):
+                answer = recognizer.recognize(frame.image)
+                print(
+                    f"{source}  {frame.time_s:8.2f} s  {answer.label or 'unknown':20}  score {answer.score:.2f}"
+                    f"  next {answer.runner_up or '-'}  {answer.timings_ms['total']:.1f} ms"
+                )
+                frames.append({"source": source, "index": frame.index, "time_s": frame.time_s, **vars(answer)})
+        engine = recognizer.engine.info
+    counts = Counter(frame["label"] for frame in frames)
+    print(", ".join(f"{label or 'unknown'}: {n}" for label, n in counts.most_common()) or "no frames")
+    return {"frames": frames, "counts": {label or "unknown": n for label, n in counts.items()}, "engine": engine}

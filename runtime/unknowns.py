@@ -1,0 +1,96 @@
+"""When to say "unknown": three checks on the best class, all of which must pass. Pure numpy, no state.
+
+1. score: at least the threshold that strangers of the base classes passed at the asked rate (the bundle's table);
+2. ratio: clearly nearer than the runner-up (the ratio test of Lowe 2004, "Distinctive Image Features", section 7.1);
+3. nearest shot: near at least one thing that was really shown, and nearer to it than to any "not this" example.
+
+Scores are those of `prototypes.similarity`: higher is nearer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.prototypes import Prototypes, similarity
+
+MAX_DISTANCE_RATIO = 0.95
+N_NEAREST = 3
+ACCEPTED = "accepted"
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Thresholds from the calibration table of a bundle.
+
+    stranger_rate: the share of strangers that may be accepted, 0..1, as measured on base classes.
+    """
+
+    calibration: Mapping[str, Any] | None
+    stranger_rate: float = 0.05
+
+    def threshold(self, n_shot: int) -> float:
+        """The score a class of n_shot shots demands; -inf where the bundle has no table."""
+        if not self.calibration:
+            return -np.inf
+        impostor = self.calibration["impostor"]
+        known = sorted(int(n) for n in impostor)
+        scores = impostor[str(max([n for n in known if n <= n_shot], default=known[0]))]
+        return float(np.interp(1 - self.stranger_rate, np.linspace(0, 1, len(scores)), scores))
+
+
+@dataclass(frozen=True)
+class Match:
+    """The decision on one embedding, with everything it was decided by.
+
+    row: index of the best class, -1 in an empty gallery.  check: "accepted" or the name of the check that failed.
+    nearest: rows into the best class's shots, nearest first, with their scores.
+    """
+
+    row: int
+    check: str
+    score: float
+    threshold: float
+    runner_up: int
+    margin: float
+    nearest: tuple[tuple[int, float], ...]
+
+
+EMPTY = Match(-1, "empty gallery", float("-inf"), float("-inf"), -1, float("inf"), ())
+
+
+def decide(prototypes: Prototypes, embedding: NDArray[np.float32], rejection: Rejection | None) -> Match:
+    """Match one embedding `float32 [D]`. rejection=None: closed set, the best class is always accepted."""
+    if not prototypes.classes:
+        return EMPTY
+    scores = prototypes.scores(embedding)
+    best = int(scores.argmax())
+    score = float(scores[best])
+    runner_up, second = -1, float("-inf")
+    if len(scores) > 1:
+        scores[best] = -np.inf
+        runner_up = int(scores.argmax())
+        second = float(scores[runner_up])
+    shots = prototypes.classes[best]
+    shot_scores = similarity(shots.embeddings, embedding, prototypes.metric)
+    nearest = tuple((int(i), float(shot_scores[i])) for i in np.argsort(-shot_scores, kind="stable")[:N_NEAREST])
+    check, threshold = ACCEPTED, float("-inf")
+    if rejection is not None:
+        threshold = rejection.threshold(len(shot_scores))
+        if score < threshold:
+            check = "score"
+        elif _distance(score, prototypes.metric) > MAX_DISTANCE_RATIO * _distance(second, prototypes.metric):
+            check = "margin"
+        elif nearest[0][1] < rejection.threshold(1):
+            check = "nearest shot"
+        elif len(shots.negatives) and similarity(shots.negatives, embedding, prototypes.metric).max() >= nearest[0][1]:
+            check = "not this"
+    return Match(best, check, score, threshold, runner_up, score - second, nearest)
+
+
+def _distance(score: float, metric: str) -> float:
+    return 1 - score if metric == "cosine" else -score
