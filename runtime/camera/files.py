@@ -1,0 +1,161 @@
+"""Sources that end: a video file, a folder of pictures, one picture. Every frame is handed out, as fast as asked."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from typing import TYPE_CHECKING, Any
+
+from runtime.camera.base import Frame, FrameSource, Region, State, check_region, crop, plausible_fps
+from runtime.camera.container import is_cut, is_video, missing_bytes
+from runtime.errors import CameraMissing, VideoTruncated
+from runtime.opencv import load_cv2, read_image
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+PICTURES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+
+class VideoFile(FrameSource):
+    """Every frame of a video file; `time_s` is the position in it. The container's rotation is applied by OpenCV.
+
+    Raises CameraMissing if it is no video, VideoTruncated if it is cut: at its end, or at once if nothing can be read.
+    """
+
+    live = False
+    dropped = 0
+
+    def __init__(self, path: Path, region: Region | None = None) -> None:
+        self.name = str(path)
+        self._path = path
+        self._region = check_region(region)
+        self._lock = threading.Lock()  # releasing a capture while another thread decodes would crash
+        self._capture: Any = _open_video(path)
+        cv2 = load_cv2()
+        self.fps = plausible_fps(self._capture.get(cv2.CAP_PROP_FPS))
+        self._announced = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self._position = cv2.CAP_PROP_POS_MSEC
+        self._read = 0
+        self._time_s = 0.0
+
+    @property
+    def state(self) -> State:
+        return "ended" if self._capture is None else "live"
+
+    def read(self, timeout_s: float | None = None) -> Frame | None:  # noqa: ARG002 - a file never makes anyone wait
+        with self._lock:
+            if self._capture is None:
+                return None
+            found, image = self._capture.read()
+            if not found:
+                self._end()
+                return None
+            self._time_s = self._capture.get(self._position) / 1000
+            frame = Frame(crop(image, self._region), self._read, self._time_s)
+            self._read += 1
+            return frame
+
+    def close(self) -> None:
+        with self._lock:
+            if self._capture is not None:
+                self._capture.release()
+                self._capture = None
+
+    def _end(self) -> None:
+        """Release the capture. Raises VideoTruncated if there should have been more."""
+        self._capture.release()
+        self._capture = None
+        if is_cut(self._path, self._read, self._announced, self._time_s, self.fps):
+            raise VideoTruncated(
+                f"{self.name} must hold the video it announces, but it ends after {self._read} frames "
+                f"({self._time_s:.1f} s) of about {self._announced:.0f}. "
+                "Do: copy or download it again; all but the last of its frames are good"
+            )
+
+
+class Pictures(FrameSource):
+    """Picture files in the given order; `time_s` is as if played at `fps`, or at one a second without it."""
+
+    live = False
+    dropped = 0
+
+    def __init__(
+        self, paths: Sequence[Path], name: str, fps: float | None = None, region: Region | None = None
+    ) -> None:
+        self.name = name
+        self.fps = fps
+        self._paths = paths
+        self._region = check_region(region)
+        self._lock = threading.Lock()
+        self._read = 0
+
+    @property
+    def state(self) -> State:
+        return "live" if self._read < len(self._paths) else "ended"
+
+    def read(self, timeout_s: float | None = None) -> Frame | None:  # noqa: ARG002
+        with self._lock:
+            index = self._read
+            if index >= len(self._paths):
+                return None
+            self._read += 1  # before reading: a caller that catches FrameError goes on with the next picture
+        image = read_image(self._paths[index])
+        return Frame(crop(image, self._region), index, index / (self.fps or 1.0))
+
+    def close(self) -> None:
+        with self._lock:
+            self._read = len(self._paths)
+
+
+def open_folder(folder: Path, fps: float | None = None, region: Region | None = None) -> Pictures:
+    """Open the pictures of a folder, not of folders in it, in natural order (2.png, 10.png). Raises CameraMissing."""
+    files = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+    paths = sorted((path for path in files if path.suffix.lower() in PICTURES), key=natural)
+    if not paths:
+        raise CameraMissing(
+            f"{folder} must hold pictures ({' '.join(PICTURES)}), but of its {len(files)} files none is one. "
+            "Do: name the folder that holds the pictures themselves, or a video file"
+        )
+    return Pictures(paths, str(folder), fps, region)
+
+
+def open_file(path: Path, fps: float | None = None, region: Region | None = None) -> FrameSource:
+    """Open one picture or a video, told apart by content, then by name: a broken `.jpg` is a broken picture."""
+    # The container first: OpenCV takes a GIF, and the beginning of any MP4, for a picture.
+    if not is_video(path) and (path.suffix.lower() in PICTURES or load_cv2().haveImageReader(str(path))):
+        return Pictures([path], str(path), fps, region)
+    return VideoFile(path, region)
+
+
+def natural(path: Path) -> list[tuple[int, str]]:
+    """Return the key that sorts numbers within names by value."""
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name.lower()) if part
+    ]
+
+
+def _open_video(path: Path) -> Any:
+    """Return an open `cv2.VideoCapture`. Raises CameraMissing or VideoTruncated, saying what is wrong with the file."""
+    try:
+        size, missing = path.stat().st_size, missing_bytes(path)
+    except OSError as error:
+        raise CameraMissing(f"{path} must be a readable video, but: {error.strerror or error}") from error
+    cv2 = load_cv2()
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # read at the first capture: a cut file prints 4,000 lines
+    for backend in (cv2.CAP_FFMPEG, cv2.CAP_ANY):
+        # resolved: FFmpeg would take the "a" of "a:b.mp4" for a protocol
+        capture = cv2.VideoCapture(str(path.resolve()), backend) if size else None
+        if capture is not None and capture.isOpened():
+            return capture
+    if missing or not size:
+        raise VideoTruncated(
+            f"{path} must hold the whole video, but it is cut off after {size:,} bytes and its index, without which "
+            "nothing can be played, is not there. Do: copy or download it again"
+        )
+    raise CameraMissing(
+        f"{path} must be a picture or a video that OpenCV can decode, but its {size:,} bytes are neither. "
+        "Do: check that it plays elsewhere, then convert it: ffmpeg -i IN -c:v libx264 OUT.mp4"
+    )

@@ -1,0 +1,162 @@
+"""Keep only the newest frame of a live camera: a thread grabs, readers take, what nobody took is counted and dropped.
+
+A reader that is slower than its camera must see the present, not a growing queue of the past.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from runtime.camera.base import Frame, FrameSource, Region, State, check_region, crop
+from runtime.errors import CameraError, EdgefsError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+STALL_S = 2.0
+JOIN_S = 5.0  # longer than any grab that will ever return: V4L2 waits 2 s, see opencv.py
+
+
+class Grabbed(NamedTuple):
+    """What a Grabber found: `uint8 [H, W, 3]` BGR, `time.monotonic()` at capture, and how many it lost just before."""
+
+    image: NDArray[np.uint8]
+    time_s: float
+    lost: int = 0
+
+
+class Grabber(Protocol):
+    """The blocking end of a camera. `grab` and `close` are called by one thread, `interrupt` by any."""
+
+    name: str
+    fps: float | None
+    connected: bool
+
+    def grab(self) -> Grabbed | None:
+        """Wait for the next frame; None at the end or after `interrupt`. Raises CameraError when all hope is gone."""
+        ...
+
+    def interrupt(self) -> None:
+        """Make a waiting `grab` return soon."""
+        ...
+
+    def close(self) -> None:
+        """Release everything."""
+        ...
+
+
+class LiveSource(FrameSource):
+    """A FrameSource around any Grabber. `stall_s`: a camera silent for longer counts as stalled, see `patience`."""
+
+    live = True
+
+    def __init__(self, grabber: Grabber, region: Region | None = None, stall_s: float = STALL_S) -> None:
+        self.name = grabber.name
+        self._region = check_region(region)
+        self._stall_s = stall_s
+        self._grabber = grabber
+        self._changed = threading.Condition()  # guards all that follows
+        self._newest: Frame | None = None  # captured and not yet handed out
+        self._captured = 0
+        self._handed_out = 0
+        self._seen_s = time.monotonic()
+        self._ended = False
+        self._error: EdgefsError | None = None
+        self._thread = threading.Thread(target=self._run, name=f"camera {self.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def fps(self) -> float | None:  # type: ignore[override]
+        return self._grabber.fps
+
+    @property
+    def state(self) -> State:
+        if self._ended:
+            return "ended"
+        if not self._grabber.connected:
+            return "reconnecting"
+        return "stalled" if self._silent_s() > patience(self._stall_s, self.fps) else "live"
+
+    @property
+    def dropped(self) -> int:
+        with self._changed:
+            return self._captured - self._handed_out - (self._newest is not None)
+
+    def wait_ready(self, timeout_s: float) -> None:
+        """Wait for the first frame without taking it. Raises CameraError if none comes."""
+        with self._changed:
+            self._changed.wait_for(self._has_news, timeout_s)
+            if self._newest is None:
+                raise self._error or self._silence(timeout_s)
+
+    def read(self, timeout_s: float | None = None) -> Frame | None:
+        with self._changed:
+            self._changed.wait_for(self._has_news, timeout_s)
+            frame, self._newest = self._newest, None
+            if frame is not None:
+                self._handed_out += 1
+            elif self._error is not None:
+                raise self._error
+            elif self._ended:
+                return None
+            else:
+                raise self._silence(timeout_s)
+        return Frame(crop(frame.image, self._region), frame.index, frame.time_s)
+
+    def close(self) -> None:
+        with self._changed:
+            self._ended, self._newest, self._error = True, None, None
+            self._changed.notify_all()
+        self._grabber.interrupt()
+        self._thread.join(JOIN_S)
+
+    def _run(self) -> None:
+        """Grab until the end, in the thread that also releases the camera."""
+        error: EdgefsError | None = None
+        try:
+            while not self._ended and (grabbed := self._grabber.grab()) is not None:
+                self._keep(grabbed)
+        except EdgefsError as lost:
+            error = lost
+        except Exception as bug:  # a thread must not die unheard: whoever reads gets the reason
+            error = CameraError(f"{self.name} stopped: {type(bug).__name__}: {bug}")
+        finally:
+            self._grabber.close()
+            with self._changed:
+                self._error = None if self._ended else error  # after close() nobody wants to hear of it
+                self._ended = True
+                self._changed.notify_all()
+
+    def _keep(self, grabbed: Grabbed) -> None:
+        """Put the new frame in place of the one before."""
+        with self._changed:
+            if self._ended:
+                return
+            self._newest = Frame(grabbed.image, self._captured + grabbed.lost, grabbed.time_s)
+            self._captured += 1 + grabbed.lost
+            self._seen_s = time.monotonic()
+            self._changed.notify_all()
+
+    def _has_news(self) -> bool:
+        """Say whether a reader need not wait. A frame from before a stall or loss is dropped: it is not live."""
+        if self.state in ("stalled", "reconnecting"):
+            self._newest = None
+        return self._newest is not None or self._ended
+
+    def _silent_s(self) -> float:
+        return time.monotonic() - self._seen_s
+
+    def _silence(self, timeout_s: float | None) -> CameraError:
+        return CameraError(
+            f"{self.name} must deliver a frame within {timeout_s} s, "
+            f"but it is {self.state} and silent for {self._silent_s():.1f} s. "
+            "Do: check its power and cable or network, or wait longer"
+        )
+
+
+def patience(stall_s: float, fps: float | None) -> float:
+    """Return the silence in seconds after which a camera counts as stalled: never less than three of its frames."""
+    return max(stall_s, 3 / fps) if fps else stall_s

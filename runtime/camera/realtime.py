@@ -1,0 +1,47 @@
+"""Play a file at its own speed as if it were a camera: frames that nobody takes in time are dropped."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from runtime.camera.newest import Grabbed, LiveSource
+
+if TYPE_CHECKING:
+    from runtime.camera.base import FrameSource
+
+
+class _Player:
+    """The Grabber that waits until each frame of a source is due."""
+
+    connected = True
+
+    def __init__(self, source: FrameSource) -> None:
+        self.name = source.name
+        self.fps = source.fps
+        self._source = source
+        self._start_s: float | None = None
+        self._stop = threading.Event()
+
+    def grab(self) -> Grabbed | None:
+        frame = self._source.read()
+        if frame is None:
+            return None
+        if self._start_s is None:  # the clock starts with the first frame, not with the decoder's start-up
+            self._start_s = time.monotonic() - frame.time_s
+        due_s = self._start_s + frame.time_s
+        stopped = self._stop.wait(max(0.0, due_s - time.monotonic()))
+        return None if stopped else Grabbed(frame.image, time.monotonic())
+
+    def interrupt(self) -> None:
+        self._stop.set()
+        self._source.close()  # also wakes a FakeCamera that was told to stall
+
+    def close(self) -> None:
+        self._source.close()
+
+
+def realtime(source: FrameSource) -> LiveSource:
+    """Return a live source that plays `source`, a file or a FakeCamera, by its frames' `time_s`, and closes it."""
+    return LiveSource(_Player(source))

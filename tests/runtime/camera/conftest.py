@@ -1,0 +1,151 @@
+"""Clips, and a network camera made of the standard library: MJPEG over HTTP, which can pause, stop and come back."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from runtime.opencv import encode_jpeg
+
+FRAMES, FPS, WIDTH, HEIGHT = 12, 20, 64, 48
+
+
+def pictures(count: int = FRAMES) -> np.ndarray[Any, Any]:
+    """`uint8 [count, HEIGHT, WIDTH, 3]`: noise, so that files are of some size, and a grey that tells the index."""
+    images = np.random.default_rng(0).integers(0, 255, (count, HEIGHT, WIDTH, 3), np.uint8)
+    images[:, : HEIGHT // 2] = (np.arange(count, dtype=np.uint8) * 20)[:, None, None, None]
+    return images
+
+
+def write_video(path: Path, fourcc: str = "mp4v", count: int = FRAMES) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*fourcc), FPS, (WIDTH, HEIGHT))
+    for image in pictures(count):
+        writer.write(image)
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def images() -> np.ndarray[Any, Any]:
+    return pictures()
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_video(tmp_path_factory.mktemp("clip") / "clip.mp4")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for index, image in enumerate(pictures()):
+        cv2.imwrite(str(tmp_path / f"frame{index}.png"), image)
+    (tmp_path / "notes.txt").write_text("not a picture")
+    return tmp_path
+
+
+class HttpCamera:
+    """`start`, `stop` (as if the power went) and `pause` (connected, but silent)."""
+
+    def __init__(self) -> None:
+        self.pause = threading.Event()
+        self._port = 0
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://admin:secret@127.0.0.1:{self._port}/video?token=secret"
+
+    def start(self) -> None:
+        stopped = self._stopped = threading.Event()
+        camera = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+                self.end_headers()
+                jpeg = encode_jpeg(np.full((HEIGHT, WIDTH, 3), 99, np.uint8))
+                part = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(jpeg), jpeg)
+                while not stopped.wait(1 / FPS):
+                    try:
+                        if not camera.pause.is_set():
+                            self.wfile.write(part)
+                    except OSError:
+                        return
+
+            def log_message(self, *args: Any) -> None: ...
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
+        self._port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._server.shutdown()
+        self._server.server_close()  # waits for the connections
+        self._thread.join()
+
+
+@pytest.fixture
+def http_camera():
+    camera = HttpCamera()
+    yield camera
+    camera.stop()
+
+
+def children(pid: int | None = None) -> set[int]:
+    """The processes this one (or `pid`) has started and not yet waited for."""
+    tasks = Path(f"/proc/{pid or os.getpid()}/task").glob("*/children")
+    return {int(child) for task in tasks for child in task.read_text().split()}
+
+
+@pytest.fixture
+def leaks_nothing():
+    """Fail unless every thread, process and file handle that the test opened is closed at its end.
+
+    The server of HttpCamera, in this same process, is given two seconds to see that nobody listens any more.
+    """
+
+    def owned() -> tuple[set[int], set[threading.Thread], set[int]]:
+        handles = {fd for fd in range(256) if Path(f"/proc/self/fd/{fd}").is_symlink()}
+        return handles, set(threading.enumerate()), children()
+
+    before = owned()
+    yield
+    deadline = time.monotonic() + 2
+    while owned() != before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert owned() == before
+
+
+def wait_until(condition: Any, timeout_s: float = 10.0) -> float:
+    """Seconds until the condition held; fails after `timeout_s`."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < timeout_s, "waited in vain"
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+@pytest.fixture(name="wait_until")
+def _wait_until():
+    return wait_until
+
+
+@pytest.fixture(name="children")
+def _children():
+    return children
+
+
+@pytest.fixture(name="write_video")
+def _write_video():
+    return write_video
