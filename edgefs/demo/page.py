@@ -1,0 +1,181 @@
+"""The page of the demo: the result first, then the contact sheet that shows it, then how fast and by what."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from edgefs.demo.parts import answer, document, facts, picture, section, table
+from edgefs.demo.story import UNKNOWN, Lesson, Picture, Story
+from edgefs.demo.timeline import timeline
+
+OWN_CLIP = """edgefs demo --source clip.mp4
+edgefs demo --source clip.mp4 --teach mug=0-1.5 --teach cap=4-5 --region 320,60,600,600"""
+MADE = """<p>Photographs from scikit-image, as prints on a desk, filmed by a virtual camera (seed {seed}): a hand that
+moves, turns, tilts and zooms, changing light, motion blur, sensor noise. The film is encoded to a file and read back
+like any other. Every clip has its own desk, light and movement.</p>
+<p>The strangers are {strangers}. They, and the ranges of the camera, were fixed before any result was seen. The
+interval counts frames as independent; frames of one clip are not, so the true uncertainty is larger.</p>"""
+
+
+def render(story: Story, report: dict[str, Any], metric: str) -> str:
+    """The whole page as one HTML text. metric: of the bundle; only a cosine has a scale to draw."""
+    return document("edgefs demo", _sections(story, report, metric))
+
+
+def _sections(story: Story, report: dict[str, Any], metric: str) -> Iterator[str]:
+    yield _head(report)
+    yield _figures(report)
+    yield _timeline(story, report)
+    yield section("Taught and recognised", *(_subject(story, report, row, metric) for row in _rows(report)))
+    yield _mistakes(story, metric)
+    yield _refused(story.lessons)
+    yield f'<div class="two">{_latency(report)}{_ran(report)}</div>'
+    yield _made(report) if "known" in report else ""
+    yield section(
+        "Your own clip",
+        f"<p>Teach from the first second, or name the spans in seconds.</p><pre>{escape(OWN_CLIP)}</pre>",
+    )
+
+
+def _head(report: dict[str, Any]) -> str:
+    n = len({lesson["label"] for lesson in report["taught"]})
+    seconds = sum(lesson["end_s"] - lesson["start_s"] for lesson in report["taught"])
+    things = f"{n} thing{'s' if n > 1 else ''} taught in {seconds:.0f}\N{NO-BREAK SPACE}s"
+    missed = "known" in report and not report["passed"]
+    result = ", recognised less well than required" if missed else ", then recognised"
+    lead = f"No training step. Then {report['frames']:,} other frames came in one at a time, as from a camera."
+    title = f'<span class="brand">edgefs demo</span><h1>{things}{result}</h1>'
+    return f'<header>{title}<p class="lead soft">{lead}</p></header>'
+
+
+def _figures(report: dict[str, Any]) -> str:
+    cards = []
+    if "known" in report:
+        cards += [
+            _share(report["known"], "of known frames named right"),
+            _share(report["strangers"], "of stranger frames called unknown"),
+        ]
+    else:
+        counts, total = report["answers"], max(1, report["frames"])
+        known = report["frames"] - counts.get(UNKNOWN, 0)
+        cards += [_card(f"{known:,}", f"frames recognised, {100 * known / total:.0f} % of {report['frames']:,}")]
+        cards += [_card(f"{counts.get(UNKNOWN, 0):,}", "frames called unknown")]
+    total_ms = report["latency_ms"]["total"]
+    if total_ms:
+        words = f"a frame from file to answer; 9 of 10 within {total_ms['p90']:.1f} ms"
+        cards.append(_card(f"{total_ms['p50']:.1f} ms", words))
+    return f'<div class="figures">{"".join(cards)}</div>'
+
+
+def _share(share: dict[str, Any], words: str) -> str:
+    interval = f"95 % interval {100 * share['low']:.1f} to {100 * share['high']:.1f} %"
+    needs = f"{share['right']:,} of {share['frames']:,}; {interval}; required {100 * share['required']:.0f} %"
+    verdict = "" if share["passed"] else "Missed. "
+    return _card(f"{100 * share['share']:.1f} %", words, verdict + needs, missed=not share["passed"])
+
+
+def _card(number: str, words: str, small: str = "", *, missed: bool = False) -> str:
+    note = f'<br><span class="soft">{escape(small)}</span>' if small else ""
+    return f'<div class="{"missed" if missed else "kept"}"><strong>{escape(number)}</strong>{escape(words)}{note}</div>'
+
+
+def _timeline(story: Story, report: dict[str, Any]) -> str:
+    if not story.answers:
+        return ""
+    keys = [("taught", "taught"), ("said", "answered so")]
+    if "known" in report:
+        keys += [("wrong", "answered so, wrongly"), ("truth", "would have been right")]
+    legend = "".join(f'<span><i class="key {kind}"></i> {meaning}</span>' for kind, meaning in keys)
+    return section("Every answer", timeline(story), f'<p class="legend soft">{legend}</p>')
+
+
+def _rows(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the contact sheet is ordered by: subjects where the truth is known, else answers."""
+    if "subjects" in report:
+        return list(report["subjects"])
+    names = dict.fromkeys(lesson["label"] for lesson in report["taught"])
+    names |= dict.fromkeys(report["answers"])  # "unknown" only if anything was
+    return [{"subject": name, "known": name != UNKNOWN, "frames": report["answers"].get(name, 0)} for name in names]
+
+
+def _subject(story: Story, report: dict[str, Any], row: dict[str, Any], metric: str) -> str:
+    name = row["subject"]
+    shots = [shown for lesson in story.lessons if lesson.enrollment.label == name for shown in lesson.shots]
+    samples = story.samples[name].in_order() if name in story.samples else []
+    stranger = "subjects" in report and not row["known"]
+    title = escape(name) + (' <span class="soft">a stranger, never taught</span>' if stranger else "")
+    count = f"{row['right']:,} of {row['frames']:,} frames right" if "right" in row else f"{row['frames']:,} frames"
+    kept = sum(lesson["kept"] for lesson in report["taught"] if lesson["label"] == name)
+    taught = [picture(shown, f"{shown.time_s:.1f} s", f"{name}, taught") for shown in shots]
+    seen = [answer(shown, metric) for shown in samples]
+    return (
+        f'<div class="subject"><header><h3>{title}</h3><span class="soft">{count}</span></header>'
+        + _strip("strip", f"Taught: {kept} shots kept", taught)
+        + _strip("sheet", "Recognised" if shots else "Seen", seen)
+        + "</div>"
+    )
+
+
+def _strip(kind: str, title: str, figures: list[str]) -> str:
+    return f'<p class="strip-name">{escape(title)}</p><div class="{kind}">{"".join(figures)}</div>' if figures else ""
+
+
+def _mistakes(story: Story, metric: str) -> str:
+    if story.recording.truth is None:
+        return ""
+    shown, total = story.mistakes.in_order(), story.mistakes.seen
+    if not shown:
+        return section("Mistakes", "<p>None.</p>")
+    words = f"All {total}." if total == len(shown) else f"{len(shown)} of {total:,}, drawn at random."
+    figures = "".join(answer(each, metric, title=_called(each)) for each in shown)
+    return section("Mistakes", f"<p>{words}</p>", f'<div class="sheet">{figures}</div>')
+
+
+def _called(shown: Picture) -> str:
+    label = shown.answer.label if shown.answer else None
+    return f"{shown.subject}, called {label or UNKNOWN}"
+
+
+def _refused(lessons: list[Lesson]) -> str:
+    reasons = Counter(frame.reason for lesson in lessons for frame in lesson.enrollment.rejected)
+    counts = ", ".join(f"{n:,} × {reason}" for reason, n in reasons.most_common()) or "none, every one added something"
+    figures = [_refusal(shown) for lesson in lessons for shown in lesson.refused]
+    words = f"Of {sum(lesson.n_frames for lesson in lessons):,} frames: {counts}."
+    return section(
+        "Refused while teaching",
+        f"<p>{escape(words)}</p>",
+        f'<div class="sheet">{"".join(figures)}</div>' if figures else "",
+    )
+
+
+def _refusal(shown: Picture) -> str:
+    caption = f"<b>{escape(shown.reason or '')}</b>{escape(shown.subject or '')}, {shown.time_s:.1f} s"
+    return picture(shown, caption, f"{shown.subject}, refused: {shown.reason}")
+
+
+def _latency(report: dict[str, Any]) -> str:
+    rows = [(stage, f"{ms['p50']:.2f}", f"{ms['p90']:.2f}") for stage, ms in report["latency_ms"].items() if ms]
+    return section("How fast", table(("stage", "median, ms", "9 of 10 within, ms"), rows))
+
+
+def _ran(report: dict[str, Any]) -> str:
+    engine, bundle = report["engine"], report["bundle"]
+    pairs = {
+        "bundle": bundle["name"],
+        "fingerprint": bundle["fingerprint"][:16],
+        "engine": f"{engine['name']} {engine['version']}, {engine['precision']}, {engine['threads']} CPU threads",
+        "why": engine["reason"],
+        "verified": f"golden frames agree to {engine['golden_cosine']:.5f}",
+        "video": Path(report["video"]).name,
+        "took": f"{report['seconds']:.0f} s in all",
+    }
+    return section("What ran", facts(pairs))
+
+
+def _made(report: dict[str, Any]) -> str:
+    strangers = " and ".join(row["subject"] for row in report["subjects"] if not row["known"])
+    return section("How this was made", MADE.format(seed=report["seed"], strangers=escape(strangers)))
