@@ -1,4 +1,4 @@
-"""edgefs on the device: engines, prototypes, gallery, cameras. numpy only at import; everything else when it is used."""
+"""edgefs on the device: engines, prototypes, gallery, cameras. numpy only at import, the rest when it is used."""
 
 from runtime.bundle import Artifact, Bundle
 from runtime.engines import Engine, EngineInfo, open_engine

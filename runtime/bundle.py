@@ -10,7 +10,6 @@ import io
 import json
 import os
 import re
-import shutil
 import stat
 import tempfile
 import zipfile
@@ -60,15 +59,17 @@ class Bundle:
     def load(path: str | Path) -> Bundle:
         """Open a bundle directory or its .zip and check every file in it.
 
-        Raises BundleMissing, BundleCorrupt (digest, size, NaN weights, …) or BundleUnsupported (newer, forbidden operator).
+        Raises BundleMissing, BundleCorrupt (digest, size, NaN, …) or BundleUnsupported (newer, forbidden operator).
         """
         path = Path(path)
-        if path.is_dir():
-            read = _directory_reader(path)
-        elif path.is_file():
-            read = _zip_reader(path)
-        else:
-            raise BundleMissing(f"{path} must be a bundle directory or its .zip, but nothing is there; check the path")
+        try:
+            mode = path.stat().st_mode
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            why = getattr(error, "strerror", None) or error
+            raise BundleMissing(f"{path} must be a bundle directory or its .zip, but: {why}; check the path") from error
+        if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+            raise BundleMissing(f"{path} must be a bundle directory or its .zip, but is neither; check the path")
+        read = _directory_reader(path) if stat.S_ISDIR(mode) else _zip_reader(path)
         bundle = Bundle(_parse_manifest(read("manifest.json", MAX_MANIFEST_BYTES), path), path, read)
         bundle._check_files()
         return bundle
@@ -117,7 +118,9 @@ class Bundle:
         try:
             text = json.dumps(manifest, allow_nan=False).encode()
         except (TypeError, ValueError) as error:
-            raise BundleError(f"calibration and provenance of {name} must be plain JSON without NaN, but: {error}") from error
+            raise BundleError(
+                f"calibration and provenance of {name} must be plain JSON without NaN, but: {error}"
+            ) from error
         bundle = Bundle(_parse_manifest(text, name), None, lambda n, _: files[n])
         bundle._check_files()
         return bundle
@@ -129,7 +132,9 @@ class Bundle:
             raise BundleMissing(f"{name} must be listed in the manifest of {self.name}, but is not; export it again")
         data = self._read(name, entry["bytes"])
         if len(data) != entry["bytes"] or _sha256(data) != entry["sha256"]:
-            raise BundleCorrupt(f"{name} of {self.where} does not fit its sha256: it is damaged or was edited; copy the bundle again")
+            raise BundleCorrupt(
+                f"{name} of {self.where} does not fit its sha256: it is damaged or was edited; copy the bundle again"
+            )
         return data
 
     def verify(self) -> list[EngineInfo]:
@@ -152,7 +157,9 @@ class Bundle:
         if path.exists() and not overwrite:
             raise BundleError(f"{path} exists already; choose another name, or overwrite it on purpose")
         if path.is_dir() and any(path.iterdir()) and not (path / "manifest.json").is_file():
-            raise BundleError(f"{path} must be a bundle to be overwritten, but has no manifest.json; choose another name")
+            raise BundleError(
+                f"{path} must be a bundle to be overwritten, but has no manifest.json; choose another name"
+            )
         files = {"manifest.json": json.dumps(self.manifest, indent=1).encode()}
         files |= {name: self.read(name) for name in self.manifest["files"]}
         try:
@@ -206,7 +213,7 @@ class Bundle:
         fits = frames.shape[1:] == self.preprocess.shape and embeddings.shape == (len(frames), self.dim) and len(frames)
         if not fits or frames.dtype != np.uint8 or embeddings.dtype != np.float32 or not np.isfinite(embeddings).all():
             raise BundleCorrupt(
-                f"golden frames must be uint8 [G, *{self.preprocess.shape}] with finite float32 [G, {self.dim}] embeddings, but "
+                f"golden frames must be uint8 [G, *{self.preprocess.shape}] with finite float32 [G, {self.dim}], but "
                 f"are {frames.dtype} {frames.shape} with {embeddings.dtype} {embeddings.shape}; export the bundle again"
             )
         return frames, embeddings
@@ -226,12 +233,16 @@ def _parse_manifest(data: bytes, where: str | Path) -> dict[str, Any]:
     try:
         manifest = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise BundleCorrupt(f"{where} must hold a manifest.json, but it is not JSON ({error}); copy it again") from error
+        raise BundleCorrupt(
+            f"{where} must hold a manifest.json, but it is not JSON ({error}); copy it again"
+        ) from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise BundleCorrupt(f'{where} must hold a manifest.json of format "{FORMAT}", but it is another; check the path')
+        raise BundleCorrupt(
+            f'{where} must hold a manifest.json of format "{FORMAT}", but it is another; check the path'
+        )
     if manifest.get("version") != VERSION:
         raise BundleUnsupported(
-            f"{where} has bundle format {manifest.get('version')}, this edgefs reads format {VERSION}; pip install -U edgefs"
+            f"{where} must have bundle format {VERSION}, but has {manifest.get('version')!r}; pip install -U edgefs"
         )
     for key, is_sound in _CHECKS.items():
         try:
@@ -242,8 +253,8 @@ def _parse_manifest(data: bytes, where: str | Path) -> dict[str, Any]:
             sound = False
         if not sound:
             raise BundleCorrupt(
-                f"{where}: {key!r} of manifest.json must be as docs/bundle.md says, but is missing, malformed or contradicts "
-                "the rest; copy or export the bundle again"
+                f"{where}: {key!r} of manifest.json must be as docs/bundle.md says, but is missing, malformed or "
+                "contradicts the rest; copy or export the bundle again"
             )
     return manifest
 
@@ -318,17 +329,21 @@ def _directory_reader(root: Path) -> Callable[[str, int], bytes]:
         path = root / name
         try:
             if Path(os.path.realpath(path)) != Path(os.path.realpath(root)) / name:
-                raise BundleCorrupt(f"{path} must be a regular file in the bundle, but is a link; copy the bundle again")
+                raise BundleCorrupt(
+                    f"{path} must be a regular file in the bundle, but is a link; copy the bundle again"
+                )
             with open(path, "rb", opener=_open_at_once) as file:
                 info = os.fstat(file.fileno())
                 if not stat.S_ISREG(info.st_mode) or info.st_size > limit:
                     raise BundleCorrupt(
-                        f"{path} must be a regular file of at most {limit:,} bytes, but is not ({info.st_size:,} bytes); "
-                        "copy the bundle again"
+                        f"{path} must be a regular file of at most {limit:,} bytes, but is not "
+                        f"({info.st_size:,} bytes); copy the bundle again"
                     )
                 return file.read(limit + 1)
         except OSError as error:
-            raise BundleMissing(f"{path} must be readable, but: {error.strerror or error}; copy the bundle again") from error
+            raise BundleMissing(
+                f"{path} must be readable, but: {error.strerror or error}; copy the bundle again"
+            ) from error
 
     return read
 
@@ -346,18 +361,24 @@ def _zip_reader(path: Path) -> Callable[[str, int], bytes]:
                 if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # only these inflate in steps
                     raise NotImplementedError(f"{name} is compressed by another method than deflate")
                 with archive.open(info) as member:
-                    return member.read(limit + 1)  # one more than declared: a bomb is cut off, and then fails its digest
+                    return member.read(
+                        limit + 1
+                    )  # one more than declared: a bomb is cut off, and then fails its digest
         except KeyError as error:
             raise BundleMissing(f"{name} must be in {path}, but is not; copy the bundle again") from error
         except Exception as error:  # on damaged files zipfile raises a dozen kinds
-            raise BundleCorrupt(f"{path} must be the zip of a bundle, but cannot be read ({error}); copy it again") from error
+            raise BundleCorrupt(
+                f"{path} must be the zip of a bundle, but cannot be read ({error}); copy it again"
+            ) from error
 
     return read
 
 
 def _zip_root(archive: zipfile.ZipFile) -> str:
     """The folder the files lie in: people zip the directory itself as often as what is in it."""
-    roots = [name.removesuffix("manifest.json") for name in archive.namelist() if PurePosixPath(name).name == "manifest.json"]
+    roots = [
+        name.removesuffix("manifest.json") for name in archive.namelist() if PurePosixPath(name).name == "manifest.json"
+    ]
     return min(roots, key=len, default="")
 
 
@@ -385,7 +406,7 @@ def _sync(path: Path) -> None:
 
 
 def _put(made: Path, path: Path, old: Path) -> None:
-    """Rename into place. A file replaces a file at once; for a directory the old one steps aside, and back on failure."""
+    """Rename into place. A file replaces a file at once; an old directory steps aside first, and back on failure."""
     if made.is_file() and not path.is_dir():
         made.replace(path)
         return
@@ -413,7 +434,8 @@ def _load_npy(data: bytes, name: str) -> NDArray[Any]:
             raise ValueError("its version is not 1.0")
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
         flat = np.frombuffer(data, dtype, offset=stream.tell())
-        return flat.reshape(shape, order="F" if fortran else "C").copy()
+        array: NDArray[Any] = flat.reshape(shape, order="F" if fortran else "C").copy()
+        return array
     except Exception as error:  # numpy evaluates the header as Python, which fails in a dozen ways
         raise BundleCorrupt(f"{name} must be a plain .npy array ({error}); export the bundle again") from error
 

@@ -9,6 +9,7 @@ EdgefsError
 │   └── EngineMissing (ImportError)   the library is not installed; the message has the install line
 ├── OpenCVMissing (ImportError)       cv2 is not installed; the message has the install line
 ├── FrameError (ValueError)           not a uint8 HWC BGR or HW grey picture
+├── OptionError (ValueError)          a setting outside its range
 ├── GalleryError (RuntimeError)
 │   ├── UnknownLabel (LookupError)
 │   ├── InvalidLabel (ValueError)     empty, too long, control characters, or taken
@@ -49,6 +50,9 @@ class OpenCVMissing(EdgefsError, ImportError): ...
 
 
 class FrameError(EdgefsError, ValueError): ...
+
+
+class OptionError(EdgefsError, ValueError): ...
 
 
 class GalleryError(EdgefsError, RuntimeError): ...

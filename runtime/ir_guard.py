@@ -1,4 +1,4 @@
-"""Look inside an OpenVINO IR before OpenVINO does, by the rules of `onnx_guard`: one flat graph of standard operators."""
+"""Look inside an OpenVINO IR before OpenVINO does, by the rules of `onnx_guard`: one flat graph, its own layers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ def check_ir(data: bytes, name: str = "model.xml") -> None:
     from xml.etree import ElementTree
 
     if b"<!" in data or b"\0" in data:  # entities that inflate, and UTF-16 to hide them in
-        raise BundleUnsupported(f"{name} must be plain XML as OpenVINO writes it, but has a document type; export it again")
+        raise BundleUnsupported(
+            f"{name} must be plain XML as OpenVINO writes it, but has a document type; export it again"
+        )
     try:
         net = ElementTree.fromstring(data)
     except (ElementTree.ParseError, ValueError, LookupError) as error:
@@ -22,4 +24,6 @@ def check_ir(data: bytes, name: str = "model.xml") -> None:
         raise BundleCorrupt(f"{name} must be an OpenVINO IR, but has no <net> of layers; export it again")
     for kind, version in layers:
         if kind in SUBGRAPHS or not version.startswith("opset"):
-            raise BundleUnsupported(f"{name} must be one flat graph of OpenVINO's own layers, but has {kind}; export it without")
+            raise BundleUnsupported(
+                f"{name} must be one flat graph of OpenVINO's own layers, but has {kind}; export it without"
+            )

@@ -16,11 +16,12 @@ from runtime.errors import BundleCorrupt, BundleError, BundleUnsupported
 
 # What embedding networks are made of. No control flow, no custom domains, nothing that reads files.
 ALLOWED_OPERATORS = frozenset(
-    """Abs Add AveragePool BatchNormalization Cast Ceil Clip Concat Constant ConstantOfShape Conv DequantizeLinear Div
-    Dropout Elu Equal Erf Exp Expand Flatten Floor Gather Gelu Gemm GlobalAveragePool GlobalMaxPool Greater HardSigmoid
-    HardSwish Identity InstanceNormalization LayerNormalization LeakyRelu Log MatMul Max MaxPool Min Mul Neg Not PRelu Pad
-    Pow QuantizeLinear Range Reciprocal ReduceL2 ReduceMax ReduceMean ReduceSum Relu Reshape Resize Shape Sigmoid Sign
-    Slice Softmax Softplus Split Sqrt Squeeze Sub Sum Tanh Tile Transpose Unsqueeze Where""".split()
+    """Abs Add AveragePool BatchNormalization Cast Ceil Clip Concat Constant ConstantOfShape Conv DequantizeLinear
+    Div Dropout Elu Equal Erf Exp Expand Flatten Floor Gather Gelu Gemm GlobalAveragePool GlobalMaxPool Greater
+    HardSigmoid HardSwish Identity InstanceNormalization LayerNormalization LeakyRelu Log MatMul Max MaxPool Min
+    Mul Neg Not PRelu Pad Pow QuantizeLinear Range Reciprocal ReduceL2 ReduceMax ReduceMean ReduceSum Relu
+    Reshape Resize Shape Sigmoid Sign Slice Softmax Softplus Split Sqrt Squeeze Sub Sum Tanh Tile Transpose
+    Unsqueeze Where""".split()  # noqa: SIM905 a list would be five times as long
 )
 # TensorProto.DataType, and how numpy reads the floating ones; bfloat16 is the upper half of a float32.
 _FLOATS = {1: "<f4", 10: "<f2", 11: "<f8", 16: "<u2"}
@@ -38,7 +39,9 @@ def check_onnx(data: bytes, name: str = "model.onnx") -> None:
         if len(graphs) != 1 or not isinstance(graphs[0], memoryview):
             raise BundleCorrupt(f"{name} must hold one ONNX graph, but holds {len(graphs)}; export it again")
         if any(field in (20, 25) for field, _ in model):
-            raise BundleUnsupported(f"{name} must be one plain graph, but brings functions or training steps; inline or drop them")
+            raise BundleUnsupported(
+                f"{name} must be one plain graph, but brings functions or training steps; inline or drop them"
+            )
         for field, payload in _fields(graphs[0]):
             if field == 1:
                 _check_node(_bytes(payload), name)
@@ -63,7 +66,9 @@ def _check_node(node: memoryview, name: str) -> None:
             _check_attribute(_bytes(payload), name)
     if operator not in ALLOWED_OPERATORS or domain not in ("", "ai.onnx"):
         full = f"{domain}.{operator}" if domain else operator
-        raise BundleUnsupported(f"{name} uses the operator {full}, which is not on the list of allowed ones; replace it")
+        raise BundleUnsupported(
+            f"{name} uses the operator {full}, which is not on the list of allowed ones; replace it"
+        )
 
 
 def _check_attribute(attribute: memoryview, name: str) -> None:
@@ -91,12 +96,16 @@ def _check_tensor(tensor: memoryview, name: str) -> None:
         elif field == 8:
             label = str(_bytes(payload), "utf-8")
         elif field == 13 or (field == 14 and payload == 1):
-            raise BundleUnsupported(f"{name} must hold its weights itself, but points to external data; save it in one file")
+            raise BundleUnsupported(
+                f"{name} must hold its weights itself, but points to external data; save it in one file"
+            )
     if dtype in _FLOATS:
         for field, payload in values:
             _check_finite(_as_floats(dtype, field, payload), name, label)
     elif dtype not in _INTEGERS:
-        raise BundleUnsupported(f"{name} must have plain numbers as weights, but {label} is of ONNX type {dtype}; export it again")
+        raise BundleUnsupported(
+            f"{name} must have plain numbers as weights, but {label} is of ONNX type {dtype}; export it again"
+        )
 
 
 def _as_floats(dtype: int, field: int, payload: memoryview) -> NDArray[np.floating[Any]]:
@@ -112,7 +121,7 @@ def _check_finite(values: NDArray[np.floating[Any]], name: str, label: str) -> N
     bad = values.size - int(np.isfinite(values).sum())
     if bad:
         raise BundleCorrupt(
-            f"{name}: all weights must be finite, but {label or '?'} has {bad} NaN or infinite ones; train or export it again"
+            f"{name}: all weights must be finite, but {label or '?'} has {bad} NaN or infinite ones; export it again"
         )
 
 

@@ -39,9 +39,13 @@ def decode_image(data: bytes, name: str = "picture") -> NDArray[np.uint8]:
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     except cv2.error as error:  # raised, not returned as None, for a picture over the pixel limit
-        raise FrameError(f"{name} must be a picture of at most {MAX_PIXELS:,} pixels, but OpenCV says: {error}") from error
+        raise FrameError(
+            f"{name} must be a picture of at most {MAX_PIXELS:,} pixels, but OpenCV says: {error}"
+        ) from error
     if image is None:
-        raise FrameError(f"{name} must be a JPEG, PNG or other picture OpenCV can read, but its {len(data):,} bytes are not")
+        raise FrameError(
+            f"{name} must be a JPEG, PNG or other picture OpenCV can read, but its {len(data):,} bytes are not"
+        )
     return image  # type: ignore[no-any-return]
 
 
@@ -59,6 +63,8 @@ def encode_jpeg(image: NDArray[np.uint8], quality: int = 90) -> bytes:
     """Encode `uint8 [H, W, 3]` BGR or `[H, W]` grey as JPEG bytes. Raises FrameError over 65,500 pixels a side."""
     cv2 = load_cv2()
     if max(image.shape[:2]) > MAX_JPEG_SIDE:
-        raise FrameError(f"a JPEG must have at most {MAX_JPEG_SIDE:,} pixels a side, but got {image.shape}; crop the frame")
+        raise FrameError(
+            f"a JPEG must have at most {MAX_JPEG_SIDE:,} pixels a side, but got {image.shape}; crop the frame"
+        )
     _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return data.tobytes()  # type: ignore[no-any-return]

@@ -59,7 +59,9 @@ class Preprocess:
         try:
             return cls(**{**values, "size": tuple(values["size"])})
         except (TypeError, KeyError) as error:
-            raise BundleCorrupt(f"preprocess must be a table of size, channels, crop, resampler: {error}; pack it again") from error
+            raise BundleCorrupt(
+                f"preprocess must be a table of size, channels, crop, resampler: {error}; pack it again"
+            ) from error
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "size": list(self.size)}
@@ -85,7 +87,7 @@ class Preprocess:
             raise FrameError(f"out must be a writable uint8 array {self.shape}, but got {out.dtype} {out.shape}")
         channels = frame.shape[2] if frame.ndim == 3 else 1
         if channels == self.channels and out.flags.c_contiguous:
-            self._resize(frame, out)
+            self._resize(frame, out.reshape(-1).reshape(out.shape))  # plain strides, also for sides of 1
         elif channels > self.channels:
             cv2 = load_cv2()
             out[..., 0] = cv2.cvtColor(self._resize(frame), cv2.COLOR_BGR2GRAY)
@@ -109,7 +111,7 @@ class Preprocess:
         """
         many = list(as_frames(frames))
         out = np.empty((len(many), *self.shape), np.uint8)
-        for frame, row in zip(many, out):
+        for frame, row in zip(many, out, strict=True):
             self(frame, row)
         return out
 
@@ -119,7 +121,9 @@ def as_frames(frames: Frames) -> Iterator[NDArray[np.uint8]]:
     if isinstance(frames, np.ndarray):
         return iter(frames if frames.ndim == 4 else [frames])
     if isinstance(frames, (str, bytes)) or not isinstance(frames, Iterable):
-        raise FrameError(f"frames must be uint8 arrays, but got {type(frames).__name__}; read files with edgefs.read_image")
+        raise FrameError(
+            f"frames must be uint8 arrays, but got {type(frames).__name__}; read files with edgefs.read_image"
+        )
     return iter(frames)
 
 
@@ -138,7 +142,9 @@ def check_frame(frame: NDArray[np.uint8]) -> None:
     if frame.dtype != np.uint8:
         raise FrameError(f"a frame must be uint8 with values 0..255, but got {frame.dtype}; convert it first")
     if 0 in shape:
-        raise FrameError(f"a frame must have at least one pixel, but has shape {shape}; did the camera deliver anything?")
+        raise FrameError(
+            f"a frame must have at least one pixel, but has shape {shape}; did the camera deliver anything?"
+        )
     if not (frame.ndim == 2 or (frame.ndim == 3 and shape[2] in (1, 3))):
         hint = "drop the alpha channel: frame[:, :, :3]" if frame.ndim == 3 and shape[2] == 4 else "give one frame"
         raise FrameError(f"a frame must have shape [H, W, 3] (BGR), [H, W] or [H, W, 1], but got {shape}; {hint}")

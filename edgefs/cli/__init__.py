@@ -14,7 +14,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         report, status = {"error": {"type": type(error).__name__, "message": str(error)}}, 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # `edgefs … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    except BrokenPipeError:
+        return _reader_gone()
     return max(status, _write_json(report, args.json))
 
 
@@ -79,7 +78,9 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
             module.configure(command)
             leaves = [command] if not command._subparsers else list(_subcommands(command))
             for leaf in leaves:
-                leaf.add_argument("--json", metavar="FILE", help="also write the result as one JSON object; - for stdout")
+                leaf.add_argument(
+                    "--json", metavar="FILE", help="also write the result as one JSON object; - for stdout"
+                )
             command.set_defaults(run=module.run)
     return parser
 
@@ -92,28 +93,37 @@ def _subcommands(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParse
 def _write_json(report: dict[str, Any], target: str | None) -> int:
     if target is None:
         return 0
-    text = json.dumps(_plain(report), indent=1) + "\n"
-    if target == "-":
-        sys.stdout.write(text)
-        return 0
+    text = json.dumps(_plain(report), indent=1, allow_nan=False) + "\n"
     try:
-        Path(target).write_text(text)
-    except OSError as error:
-        print(f"edgefs: --json {target} cannot be written: {error.strerror}", file=sys.stderr)
+        if target == "-":
+            print(text, end="", flush=True)
+        else:
+            Path(target).write_text(text)
+    except BrokenPipeError:
+        return _reader_gone()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        why = getattr(error, "strerror", None) or error
+        print(f"edgefs: --json {target} cannot be written: {why}; choose another place", file=sys.stderr)
         return 1
     return 0
 
 
+def _reader_gone() -> int:
+    """`edgefs … | head`: Python must not complain again when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141
+
+
 def _plain(value: Any) -> Any:
-    """Make a value strict JSON: dataclasses become objects, NaN and infinities null, paths strings."""
+    """Make a value strict JSON: dataclasses become objects, arrays lists, NaN and infinities null, paths strings."""
+    if hasattr(value, "tolist"):  # numpy, scalars too
+        value = value.tolist()
     if hasattr(value, "__dataclass_fields__"):
         return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if isinstance(value, Path):
-        return str(value)
-    return value.item() if hasattr(value, "item") else value
+    return str(value) if isinstance(value, Path) else value

@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     rows = [_opencv(), *(_part(*part) for part in PARTS)]
     bundle = _bundle(args.bundle)
-    report = {
+    report: dict[str, Any] = {
         "edgefs": __version__,
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
@@ -48,17 +48,25 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "passed": rows[0]["version"] is not None and bundle["error"] is None,
     }
     print(f"edgefs {__version__}, Python {report['python']}, {report['machine']}")
-    print(table([(row["name"], row["version"] or "missing", row["for"], row["note"]) for row in rows], ("part", "version", "for", "note")))
+    print(
+        table(
+            [(row["name"], row["version"] or "missing", row["for"], row["note"]) for row in rows],
+            ("part", "version", "for", "note"),
+        )
+    )
     print(f"cameras: {', '.join(report['cameras']) or 'none at /dev/video*'}")
     print(f"bundle {bundle['name']}: {bundle['error'] or 'verified'}")
     for engine in bundle["engines"]:
-        print(f"  {engine.name} {engine.version}, {engine.artifact} {engine.precision}: golden frames agree to {engine.golden_cosine:.5f}")
+        what = f"{engine.name} {engine.version}, {engine.artifact} {engine.precision}"
+        print(f"  {what}: golden frames agree to {engine.golden_cosine:.5f}")
     return report
 
 
 def _part(name: str, purpose: str, install: str) -> dict[str, Any]:
     """Versions come from the installed metadata: importing torch only to ask its version takes seconds."""
-    for distribution in {"skimage": ("scikit-image",), "onnxruntime": ("onnxruntime", "onnxruntime-gpu")}.get(name, (name,)):
+    for distribution in {"skimage": ("scikit-image",), "onnxruntime": ("onnxruntime", "onnxruntime-gpu")}.get(
+        name, (name,)
+    ):
         try:
             return {"name": name, "version": importlib.metadata.version(distribution), "for": purpose, "note": ""}
         except importlib.metadata.PackageNotFoundError:
@@ -74,7 +82,11 @@ def _opencv() -> dict[str, Any]:
         return {**row, "note": str(error)}
     build = cv2.getBuildInformation()
     has = {name: bool(re.search(rf"^\s+{name}:\s+YES", build, re.MULTILINE)) for name in ("FFMPEG", "GStreamer")}
-    window = "window" if hasattr(cv2, "imshow") and "GUI:                           NONE" not in build else "no window (headless)"
+    window = (
+        "window"
+        if hasattr(cv2, "imshow") and "GUI:                           NONE" not in build
+        else "no window (headless)"
+    )
     notes = [window, *(f"{name}: {'yes' if there else 'no'}" for name, there in has.items())]
     if not has["GStreamer"] and sys.platform == "linux":
         notes.append("a CSI camera of a Jetson needs JetPack's own cv2")

@@ -17,7 +17,9 @@ from edgefs.cli.options import add_recognizer_options, add_source_options, open_
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("label", help="the name of the class; shots are added if it exists")
-    parser.add_argument("source", nargs="+", help="picture, folder, video, camera index, rtsp:// URL or GStreamer pipeline")
+    parser.add_argument(
+        "source", nargs="+", help="picture, folder, video, camera index, rtsp:// URL or GStreamer pipeline"
+    )
     add_source_options(parser)
     add_recognizer_options(parser)
 

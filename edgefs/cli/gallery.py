@@ -15,9 +15,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgefs.cli.options import load_bundle, table
 from runtime.errors import UnknownLabel
 from runtime.gallery import Gallery, export_gallery, import_gallery, open_gallery
+from runtime.opencv import decode_image
 from runtime.recognizer import Recognizer
 from runtime.reembed import reembed_gallery
 
@@ -59,7 +63,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         gallery.close()
 
 
-def _ls(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
+def _ls(gallery: Gallery, _: argparse.Namespace) -> dict[str, Any]:
     classes = [
         {"label": c.label, "shots": len(c.ids), "bursts": len(set(c.bursts)), "negatives": len(c.negatives)}
         for c in gallery.classes.values()
@@ -71,7 +75,7 @@ def _ls(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _show(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
-    shots = [
+    shots: list[dict[str, Any]] = [
         {
             "id": record.id,
             "kind": "not this" if record.negative else "shot",
@@ -82,7 +86,8 @@ def _show(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
         }
         for record in gallery.records(args.label)
     ]
-    print(table([tuple({**s, "burst": s["burst"][:8]}.values()) for s in shots], tuple(shots[0])))
+    header = ("id", "kind", "quality", "time", "burst", "source")
+    print(table([tuple({**s, "burst": s["burst"][:8]}.values()) for s in shots], header))
     return {"label": args.label, "shots": shots}
 
 
@@ -104,13 +109,13 @@ def _merge(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
     return {"label": args.label, "into": args.into, "shots": count}
 
 
-def _undo(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
+def _undo(gallery: Gallery, _: argparse.Namespace) -> dict[str, Any]:
     undone = gallery.undo()
     print(f"undone: {undone}")
     return {"undone": undone}
 
 
-def _history(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
+def _history(gallery: Gallery, _: argparse.Namespace) -> dict[str, Any]:
     history = gallery.history()
     for operation in history:
         print(f"{time.strftime('%Y-%m-%d %H:%M', time.localtime(operation.time_s))}  {operation.what}")
@@ -124,12 +129,12 @@ def _export(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _import(args: argparse.Namespace) -> dict[str, Any]:
-    bundle = load_bundle(args.bundle)
-    gallery = open_gallery(args.gallery, fingerprint=bundle.fingerprint, dim=bundle.dim)
-    try:
-        summary = import_gallery(gallery, args.file)
-    finally:
-        gallery.close()
+    with Recognizer(load_bundle(args.bundle), gallery=args.gallery) as recognizer:
+
+        def embed(crops: list[bytes]) -> NDArray[np.float32]:  # what another model embedded
+            return recognizer.embed(decode_image(crop, "a crop of the archive") for crop in crops)
+
+        summary = import_gallery(recognizer.gallery, args.file, embed=embed)
     print(f"added {summary.added} shots, skipped {summary.skipped_duplicates} that were there already")
     return {"gallery": args.gallery, "file": args.file, **vars(summary)}
 
@@ -138,7 +143,9 @@ def _reembed(args: argparse.Namespace) -> dict[str, Any]:
     bundle = load_bundle(args.bundle)
     with Recognizer(bundle) as recognizer:
         count = reembed_gallery(args.gallery, bundle, recognizer.embed)
-    print(f"re-embedded {count} shots for {bundle.name}" if count else f"nothing to do: filled by {bundle.name} already")
+    print(
+        f"re-embedded {count} shots for {bundle.name}" if count else f"nothing to do: filled by {bundle.name} already"
+    )
     return {"gallery": args.gallery, "bundle": bundle.where, "shots": count}
 
 

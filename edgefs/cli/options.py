@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,18 +15,44 @@ from runtime.recognizer import Recognizer
 def add_recognizer_options(parser: argparse.ArgumentParser) -> None:
     """--bundle, --gallery, --engine, --threads, --reembed."""
     parser.add_argument("--bundle", metavar="PATH", help="bundle directory or .zip (default: the embedded one)")
-    parser.add_argument("--gallery", metavar="FILE", default="gallery.db", help="where the classes are kept (default: gallery.db)")
-    parser.add_argument("--engine", default="auto", help="auto, onnxruntime or openvino (default: auto, the fastest here)")
-    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads of the engine (default: at most 2)")
+    parser.add_argument(
+        "--gallery", metavar="FILE", default="gallery.db", help="where the classes are kept (default: gallery.db)"
+    )
+    parser.add_argument(
+        "--engine", default="auto", help="auto, onnxruntime or openvino (default: auto, the fastest here)"
+    )
+    parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads of the engine (default: at most 2)")
     parser.add_argument("--reembed", action="store_true", help="re-embed a gallery that another bundle filled")
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
     """--region, --start, --seconds, --every."""
-    parser.add_argument("--region", type=region, metavar="X,Y,W,H", help="look only at this part of the frame, in pixels")
-    parser.add_argument("--start", type=float, default=0.0, metavar="S", help="skip the first S seconds of a video")
-    parser.add_argument("--seconds", type=float, metavar="S", help="stop after S seconds (a camera needs it or Ctrl-C)")
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="use every N-th frame (default: 1)")
+    parser.add_argument(
+        "--region", type=region, metavar="X,Y,W,H", help="look only at this part of the frame, in pixels"
+    )
+    parser.add_argument("--start", type=seconds, default=0.0, metavar="S", help="skip the first S seconds of a video")
+    parser.add_argument(
+        "--seconds", type=seconds, metavar="S", help="stop after S seconds (a camera needs it or Ctrl-C)"
+    )
+    parser.add_argument("--every", type=positive, default=1, metavar="N", help="use every N-th frame (default: 1)")
+
+
+def positive(text: str) -> int:
+    """Parse a whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1, but got {text!r}")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """Parse a duration."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds from 0, but got {text!r}")
+    return value
 
 
 def region(text: str) -> tuple[int, int, int, int]:
@@ -59,5 +86,9 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
     cells = [list(header), *([str(cell) for cell in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     right = [bool(rows) and all(isinstance(row[i], (int, float)) for row in rows) for i in range(len(header))]
-    lines = ["  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right)).rstrip() for row in cells]
+    columns = list(zip(widths, right, strict=True))
+    lines = [
+        "  ".join(c.rjust(w) if r else c.ljust(w) for c, (w, r) in zip(row, columns, strict=True)).rstrip()
+        for row in cells
+    ]
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])

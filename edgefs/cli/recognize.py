@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from edgefs.cli.frames import frames_of
@@ -18,7 +19,9 @@ from runtime.errors import UnknownLabel
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", nargs="+", help="picture, folder, video, camera index, rtsp:// URL or GStreamer pipeline")
+    parser.add_argument(
+        "source", nargs="+", help="picture, folder, video, camera index, rtsp:// URL or GStreamer pipeline"
+    )
     parser.add_argument("--closed-set", action="store_true", help='never say "unknown": always the nearest class')
     add_source_options(parser)
     add_recognizer_options(parser)
@@ -26,9 +29,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     frames = []
+    if not Path(args.gallery).exists():  # opening it would create it
+        raise UnknownLabel(f"{args.gallery} must be a gallery, but nothing is there; do: edgefs enroll NAME SOURCE")
     with open_recognizer(args, stranger_rate=None if args.closed_set else 0.05) as recognizer:
         if not recognizer.labels:
-            raise UnknownLabel(f"{args.gallery} must hold at least one class, but is empty; do: edgefs enroll NAME SOURCE")
+            raise UnknownLabel(
+                f"{args.gallery} must hold at least one class, but is empty; do: edgefs enroll NAME SOURCE"
+            )
         for source in args.source:
             for frame in frames_of(source, args):
                 answer = recognizer.recognize(frame.image)
@@ -38,6 +45,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
                 )
                 frames.append({"source": source, "index": frame.index, "time_s": frame.time_s, **vars(answer)})
         engine = recognizer.engine.info
-    counts = Counter(frame["label"] for frame in frames)
-    print(", ".join(f"{label or 'unknown'}: {n}" for label, n in counts.most_common()) or "no frames")
-    return {"frames": frames, "counts": {label or "unknown": n for label, n in counts.items()}, "engine": engine}
+    counts = Counter(frame["label"] or "unknown" for frame in frames)
+    print(", ".join(f"{label}: {n}" for label, n in counts.most_common()) or "no frames")
+    return {"frames": frames, "counts": counts, "engine": engine}

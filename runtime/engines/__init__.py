@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from runtime.bundle import Artifact, Bundle
 from runtime.engines.base import Engine, EngineInfo
-from runtime.errors import EngineError, EngineMissing
+from runtime.errors import EngineError, EngineMissing, OptionError
 
 __all__ = ["ENGINES", "Engine", "EngineInfo", "agreement", "open_engine", "verify_engines"]
 
@@ -34,15 +34,19 @@ def open_engine(
 
     engine: "auto" (the fastest that verifies here), a name of ENGINES, or an opened engine, which is returned as it is.
     precision: of the artefact, default fp32.  threads: default the CPUs this process may use, at most two.
-    Raises EngineMissing (not installed) or EngineError (refused, or the golden frames do not come out).
+    Raises EngineMissing (not installed), EngineError (refused, or the golden frames do not come out) or OptionError.
     """
     if not isinstance(engine, str):
+        if not hasattr(engine, "embed"):
+            raise OptionError(f"engine must be a name or an opened engine, but got {type(engine).__name__}")
         return engine
-    threads = threads or min(MAX_THREADS, len(os.sched_getaffinity(0)))
+    threads = min(MAX_THREADS, _cpus()) if threads is None else threads
+    if threads < 1:
+        raise OptionError(f"threads must be 1 or more, or None for at most {MAX_THREADS}, but got {threads}")
     if engine == "auto":
         return _open_fastest(bundle, precision or "fp32", threads)
     if engine not in ENGINES:
-        raise EngineMissing(f"engine must be one of auto, {', '.join(ENGINES)}, but got {engine!r}")
+        raise OptionError(f"engine must be one of auto, {', '.join(ENGINES)}, but got {engine!r}")
     opened = _open(bundle, engine, precision or "fp32", threads)
     opened.info = replace(opened.info, reason="asked for by name")
     return opened
@@ -87,16 +91,19 @@ def _open(bundle: Bundle, name: str, precision: str, threads: int) -> Engine:
 def _open_artifact(bundle: Bundle, name: str, artifact: Artifact, threads: int) -> Engine:
     module_name, class_name = ENGINES[name]
     engine: Any = getattr(importlib.import_module(module_name), class_name)(bundle, artifact, threads)
-    frames, expected = bundle.golden()
-    # one by one: the live case; a cosine over NaN is NaN and fails the comparison as it must
-    got = np.concatenate([engine.embed(frame[None]) for frame in frames])
-    worst = float(agreement(got, expected).min()) if got.shape == expected.shape else float("nan")
-    if not worst >= artifact.min_cosine:
+    try:
+        frames, expected = bundle.golden()
+        # one by one: the live case; a cosine over NaN is NaN and fails the comparison as it must
+        got = np.concatenate([engine.embed(frame[None]) for frame in frames])
+        worst = float(agreement(got, expected).min()) if got.shape == expected.shape else float("nan")
+        if not worst >= artifact.min_cosine:
+            raise EngineError(
+                f"{name} {engine.info.version} must reproduce the golden frames of {bundle.where} ({artifact.file}) "
+                f"with cosine ≥ {artifact.min_cosine}, but the worst is {worst:.4f}; use another engine or export again"
+            )
+    except BaseException:
         engine.close()
-        raise EngineError(
-            f"{name} {engine.info.version} must reproduce the golden frames of {bundle.where} with cosine ≥ "
-            f"{artifact.min_cosine} ({artifact.file}), but the worst is {worst:.4f}; use another engine or export again"
-        )
+        raise
     engine.info = replace(engine.info, golden_cosine=worst)
     return engine  # type: ignore[no-any-return]
 
@@ -132,3 +139,9 @@ def _milliseconds(engine: Engine, bundle: Bundle) -> float:
         engine.embed(frame)
         times.append(time.perf_counter() - start)
     return min(times) * 1e3
+
+
+def _cpus() -> int:
+    """CPUs this process may use; only Linux can be asked about affinity."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

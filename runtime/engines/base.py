@@ -8,13 +8,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.errors import EngineError
+
 
 @dataclass(frozen=True)
 class EngineInfo:
     """How the embeddings are computed, for people and reports. Nothing here is left to a library's default.
 
     threads: CPU threads pinned.  golden_cosine: the worst agreement over the golden frames, 1 is perfect.
-    reason: why this engine was taken.
+    reason: why this engine was taken.  arithmetic: the floating type it computes in, whatever the weights are stored as.
     """
 
     name: str
@@ -24,6 +26,7 @@ class EngineInfo:
     threads: int
     golden_cosine: float = float("nan")
     reason: str = ""
+    arithmetic: str = "f32"
 
 
 class Engine(Protocol):
@@ -32,7 +35,18 @@ class Engine(Protocol):
     info: EngineInfo
 
     def embed(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embed `uint8 [N, H, W, C]` to a fresh `float32 [N, D]`. Safe to call from several threads."""
+        """Embed `uint8 [N, H, W, C]`, N from 0, to a fresh `float32 [N, D]`. Safe to call from several threads."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Free it; may be called twice."""
+        ...
+
+
+def check_inputs(frames: NDArray[np.uint8], shape: tuple[int, int, int]) -> None:
+    """Raise EngineError unless frames are `uint8 [N, *shape]`: libraries answer a wrong shape each in its own way."""
+    if not isinstance(frames, np.ndarray) or frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != shape:
+        got = f"{frames.dtype} {frames.shape}" if isinstance(frames, np.ndarray) else type(frames).__name__
+        raise EngineError(
+            f"engine inputs must be uint8 [N, *{shape}], but got {got}; use bundle.preprocess.batch(frames)"
+        )

@@ -1,4 +1,4 @@
-"""A public test double: an engine that needs no library, no model and no time, yet gives like frames like embeddings."""
+"""A public test double: it needs no library, no model and no time, yet gives like frames like embeddings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class FakeEngine:
         n, height, width, channels = frames.shape
         rows, columns = np.linspace(0, height, 5).astype(int)[:-1], np.linspace(0, width, 5).astype(int)[:-1]
         sums = np.add.reduceat(np.add.reduceat(frames.astype(np.float32), rows, axis=1), columns, axis=2)
-        thumbnails = sums.reshape(n, -1)
+        thumbnails = sums.reshape(n, 16 * channels)
         thumbnails = thumbnails - thumbnails.mean(axis=1, keepdims=True) + 1e-3
         rotation = np.random.default_rng(0).standard_normal((16 * channels, self.dim)).astype(np.float32)
         embeddings = thumbnails @ rotation

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.bundle import Artifact, Bundle
-from runtime.engines.base import EngineInfo
-from runtime.errors import EngineError, EngineMissing
+from runtime.engines.base import EngineInfo, check_inputs
+from runtime.errors import BundleError, EngineError, EngineMissing
 
 TARGETS = ("onnx",)
 
@@ -30,20 +30,37 @@ class OnnxRuntimeEngine:
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = ort.InferenceSession(bundle.read(artifact.file), options, providers=["CPUExecutionProvider"])
+            self._session: Any = ort.InferenceSession(
+                bundle.read(artifact.file), options, providers=["CPUExecutionProvider"]
+            )
+        except BundleError:
+            raise
         except Exception as error:  # ORT raises its own RuntimeError subclasses, which differ between versions
-            raise EngineError(f"ONNX Runtime {ort.__version__} refuses {artifact.file} of {bundle.where}: {error}") from error
+            why = " ".join(str(error).split())
+            raise EngineError(
+                f"ONNX Runtime {ort.__version__} refuses {artifact.file} of {bundle.where}: {why}; try another engine"
+            ) from error
+        self._dim = bundle.dim
+        self._shape = bundle.preprocess.shape
         self._input = self._session.get_inputs()[0].name
         self.info = EngineInfo("onnxruntime", ort.__version__, artifact.file, artifact.precision, threads)
 
     def embed(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return self._session.run(None, {self._input: frames})[0]  # type: ignore[no-any-return]
+        check_inputs(frames, self._shape)
+        if not len(frames):
+            return np.zeros((0, self._dim), np.float32)
+        try:
+            return self._session.run(None, {self._input: frames})[0]  # type: ignore[no-any-return]
+        except Exception as error:  # also AttributeError: closed
+            raise EngineError(
+                f"ONNX Runtime cannot run {self.info.artifact}, or was closed: {error}; open it again"
+            ) from error
 
     def close(self) -> None:
-        del self._session
+        self._session = None
 
 
-def _import():  # type: ignore[no-untyped-def]
+def _import() -> Any:
     try:
         import onnxruntime
     except ImportError as error:

@@ -1,0 +1,73 @@
+"""What most tests need: tiny bundles, pictures, the shared data. `tiny` is the module tests/tiny_model.py."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from runtime.bundle import Bundle
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def tiny() -> ModuleType:
+    """tests/tiny_model.py, loaded by its path: there are no packages under tests."""
+    spec = importlib.util.spec_from_file_location("tiny_model", Path(__file__).parent / "tiny_model.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny: ModuleType) -> Bundle:
+    """Cosine, BGR, 32 x 32 pixels, dimension 32, with a calibration table; in memory."""
+    return tiny.bundle()
+
+
+@pytest.fixture(scope="session")
+def grey_bundle(tiny: ModuleType) -> Bundle:
+    return tiny.bundle(channels=1)
+
+
+@pytest.fixture(scope="session")
+def euclidean_bundle(tiny: ModuleType) -> Bundle:
+    return tiny.bundle(metric="euclidean")
+
+
+@pytest.fixture
+def tiny_bundle_dir(tiny_bundle: Bundle, tmp_path: Path) -> Path:
+    """A fresh copy of the tiny bundle as a directory, to be damaged at will."""
+    return tiny_bundle.save(tmp_path / "tiny.edgefs").path  # type: ignore[return-value]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The data beside the repository; tests that need it skip where it is not."""
+    path = ROOT.parent / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip(f"real pictures are needed, but {path} is not there")
+    return path
+
+
+@pytest.fixture(scope="session")
+def python() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run code in a fresh interpreter with warnings as errors; `check=False` to look at a failure."""
+
+    def run(
+        code: str, *arguments: object, check: bool = True, timeout_s: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-W", "error", "-c", code, *map(str, arguments)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout_s, check=False)
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    return run

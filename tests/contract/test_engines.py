@@ -1,0 +1,332 @@
+"""One contract for every engine: ours, the fake, and any that comes later with one line in ENGINES."""
+
+import importlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from runtime.bundle import Bundle
+from runtime.engines import ENGINES, agreement, open_engine, verify_engines
+from runtime.engines.fake import FakeEngine
+from runtime.errors import EngineError, EngineMissing, OptionError
+from runtime.models import default_bundle
+
+
+def is_installed(name):
+    try:
+        importlib.import_module(ENGINES[name][0]).version()
+    except EngineMissing:
+        return False
+    return True
+
+
+INSTALLED = [name for name in ENGINES if is_installed(name)]
+CPU = [name for name in ("onnxruntime", "openvino") if name in INSTALLED]  # what runs model.onnx as it is
+
+
+@pytest.fixture(params=["fake", *CPU])
+def engine(request, tiny_bundle):
+    if request.param == "fake":
+        opened = FakeEngine(tiny_bundle.dim)
+    else:
+        opened = open_engine(tiny_bundle, request.param, threads=1)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def inputs(tiny, tiny_bundle):
+    return tiny_bundle.preprocess.batch([frame for seed in range(3) for frame in tiny.views(seed, 3)])
+
+
+def test_embeddings_are_float32_unit_rows_one_a_frame(engine, inputs, tiny_bundle):
+    embeddings = engine.embed(inputs)
+    assert embeddings.dtype == np.float32
+    assert embeddings.shape == (len(inputs), tiny_bundle.dim)
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 9])
+def test_a_frame_has_the_same_embedding_in_every_batch(engine, inputs, size):
+    whole = engine.embed(inputs)
+    parts = [engine.embed(inputs[i : i + size]) for i in range(0, len(inputs), size)]
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=2e-5)
+
+
+def test_no_frames_have_no_embeddings(engine, inputs, tiny_bundle):
+    empty = engine.embed(inputs[:0])
+    assert empty.shape == (0, tiny_bundle.dim)
+    assert empty.dtype == np.float32
+
+
+def test_how_the_batch_lies_in_memory_does_not_matter(engine, inputs):
+    for view in (inputs[::2], inputs[:, ::-1], inputs[:, :, ::-1], inputs[..., ::-1], inputs[3:4, :, ::-1]):
+        np.testing.assert_allclose(engine.embed(view), engine.embed(np.ascontiguousarray(view)), atol=1e-6)
+    frozen = inputs.copy()
+    frozen.setflags(write=False)
+    np.testing.assert_array_equal(engine.embed(frozen), engine.embed(inputs))
+
+
+def test_inputs_are_not_changed_and_results_are_the_callers_own(engine, inputs):
+    before = inputs.copy()
+    first = [engine.embed(inputs), engine.embed(inputs[:1])]
+    copies = [answer.copy() for answer in first]
+    other = engine.embed(255 - inputs)
+    engine.embed(255 - inputs[:1])
+    np.testing.assert_array_equal(inputs, before)
+    for answer, copy in zip(first, copies, strict=True):
+        np.testing.assert_array_equal(answer, copy)
+        answer[:] = 0  # writable, and nobody else's
+    np.testing.assert_array_equal(engine.embed(255 - inputs), other)
+
+
+def test_a_buffer_that_is_used_again_does_not_reach_into_earlier_answers(engine, inputs):
+    buffer = inputs[:1].copy()
+    first = engine.embed(buffer)
+    expected = first.copy()
+    buffer[:] = inputs[5:6]
+    second = engine.embed(buffer)
+    np.testing.assert_array_equal(first, expected)
+    assert not np.allclose(first, second)
+
+
+def test_several_threads_get_the_answers_of_one(engine, inputs):
+    expected = {size: engine.embed(inputs[:size]) for size in (1, 4, 9)}
+    gate = threading.Barrier(4)
+
+    def work(seed):
+        gate.wait()
+        for size in np.random.default_rng(seed).choice([1, 4, 9], 25):
+            np.testing.assert_array_equal(engine.embed(inputs[:size]), expected[size])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+
+
+def test_info_says_how_the_answers_come_about(engine):
+    info = engine.info
+    assert info.name
+    assert info.version
+    assert info.precision == "fp32"
+    assert info.threads == 1
+    assert info.reason
+    assert info.golden_cosine > 0.9999
+
+
+def test_closing_twice_is_fine(engine):
+    engine.close()
+    engine.close()
+
+
+@pytest.mark.parametrize("name", CPU)
+def test_a_closed_engine_says_that_it_is_closed(name, tiny_bundle, inputs):
+    opened = open_engine(tiny_bundle, name)
+    opened.close()
+    for size in (1, 2):
+        with pytest.raises(EngineError, match=r"closed.*open it again"):
+            opened.embed(inputs[:size])
+
+
+@pytest.mark.parametrize("name", CPU)
+def test_inputs_that_do_not_fit_are_an_engine_error_that_says_what_would(name, tiny_bundle, inputs):
+    opened = open_engine(tiny_bundle, name)
+    for bad in (
+        inputs[0],
+        inputs[:, :30],
+        inputs[..., :1],
+        inputs.astype(np.float32),
+        inputs[:, ::2, ::2],
+        None,
+        inputs.tolist(),
+    ):
+        with pytest.raises(EngineError, match=r"must be uint8 \[N, \*\(32, 32, 3\)\], but got .*preprocess\.batch"):
+            opened.embed(bad)
+    opened.embed(inputs)
+
+
+# -- parity
+
+
+def parity(bundle):
+    frames, expected = bundle.golden()
+    if len(CPU) < 2:
+        pytest.skip(f"two engines are needed, but only {CPU} is installed")
+    one, other = (open_engine(bundle, name, threads=1) for name in CPU)
+    for answer in (one.embed(frames), other.embed(frames)):
+        assert agreement(answer, expected).min() >= 0.999
+    assert agreement(one.embed(frames), other.embed(frames)).min() >= 0.999
+    for frame in frames:  # batch 1 is a model of its own in OpenVINO
+        assert agreement(one.embed(frame[None]), other.embed(frame[None])).min() >= 0.999
+
+
+@pytest.mark.parametrize("kind", [{}, {"channels": 1}, {"metric": "euclidean"}, {"dim": 48, "seed": 3}], ids=str)
+def test_engines_agree_with_the_reference_and_with_each_other(tiny, kind):
+    parity(tiny.bundle(**kind))
+
+
+def test_engines_agree_on_the_default_bundle():
+    try:
+        bundle = default_bundle()
+    except FileNotFoundError:
+        pytest.skip("runtime/models/default.edgefs is not built yet: recipes/default_embedder.py")
+    parity(bundle)
+
+
+def test_agreement_is_one_only_for_equal_embeddings():
+    x = np.random.default_rng(0).standard_normal((5, 8)).astype(np.float32)
+    assert agreement(x, x).min() == 1
+    assert agreement(x, -x).max() == pytest.approx(-1)
+    assert agreement(x, 2 * x).max() < 0.8  # the cosine would not see it; a Euclidean gallery would
+    assert np.isnan(agreement(x * np.float32(np.nan), x)).all()
+
+
+# -- opening
+
+
+def test_auto_takes_the_fastest_and_says_why(tiny_bundle):
+    opened = open_engine(tiny_bundle)
+    assert opened.info.name in INSTALLED
+    assert opened.info.reason.startswith("fastest verified here: ")
+    assert all(name in opened.info.reason for name in CPU)
+    assert " ms" in opened.info.reason
+
+
+def test_by_name_and_by_object(tiny_bundle):
+    fake = FakeEngine(tiny_bundle.dim)
+    assert open_engine(tiny_bundle, fake) is fake
+    for name in CPU:
+        assert open_engine(tiny_bundle, name).info.reason == "asked for by name"
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_are_pinned_and_reported(tiny_bundle, threads):
+    for name in CPU:
+        assert open_engine(tiny_bundle, name, threads=threads).info.threads == threads
+
+
+def test_without_affinity_the_cpu_count_will_do(tiny_bundle, monkeypatch):
+    monkeypatch.delattr("os.sched_getaffinity", raising=False)  # Windows, macOS
+    monkeypatch.setattr("os.cpu_count", lambda: None)
+    assert open_engine(tiny_bundle, "onnxruntime").info.threads == 1
+
+
+def test_options_that_make_no_sense_say_which_do(tiny_bundle):
+    with pytest.raises(OptionError, match=r"one of auto, onnxruntime, openvino.*, but got 'tensorflow'"):
+        open_engine(tiny_bundle, "tensorflow")
+    with pytest.raises(OptionError, match="threads must be 1 or more"):
+        open_engine(tiny_bundle, threads=0)
+    with pytest.raises(OptionError, match="opened engine, but got int"):
+        open_engine(tiny_bundle, 3)
+    for name in ("auto", *CPU):
+        with pytest.raises(EngineError, match=r"must hold a int8 artefact for .*but has onnx fp32"):
+            open_engine(tiny_bundle, name, precision="int8")
+
+
+def test_an_engine_that_does_not_reproduce_the_golden_frames_is_refused(tiny, tiny_bundle):
+    frames, embeddings = tiny_bundle.golden()
+    parts = {
+        "name": "wrong",
+        "description": "",
+        "preprocess": tiny_bundle.preprocess,
+        "metric": "cosine",
+        "model": tiny_bundle.read("model.onnx"),
+        "golden_frames": frames,
+    }
+    embeddings = embeddings.copy()
+    embeddings[-1] = embeddings[0]  # a single one suffices
+    wrong = Bundle.build(**parts, golden_embeddings=embeddings)
+    for name in ("auto", *CPU):
+        with pytest.raises(EngineError, match=r"must reproduce the golden frames of wrong .*use another engine"):
+            open_engine(wrong, name)
+    of_other_size = Bundle.build(**parts, golden_embeddings=embeddings[:, :16] / 1)
+    for name in CPU:
+        with pytest.raises(EngineError, match="the worst is nan"):
+            open_engine(of_other_size, name)
+
+
+def test_a_model_the_engine_cannot_run_is_an_engine_error(tiny, tiny_bundle):
+    proto = tiny.model()
+    del proto.graph.initializer[2]  # passes the guard, but nothing feeds the convolution
+    frames, embeddings = tiny_bundle.golden()
+    broken = Bundle.build(
+        name="broken",
+        description="",
+        preprocess=tiny_bundle.preprocess,
+        metric="cosine",
+        model=proto.SerializeToString(),
+        golden_frames=frames,
+        golden_embeddings=embeddings,
+    )
+    for name, title in (("onnxruntime", "ONNX Runtime"), ("openvino", "OpenVINO")):
+        with pytest.raises(EngineError, match=rf"{title} .* refuses model\.onnx of broken.*try another engine"):
+            open_engine(broken, name)
+    with pytest.raises(EngineMissing, match="no engine can run broken"):
+        open_engine(broken)
+    with pytest.raises(EngineError):
+        broken.verify()
+
+
+ABSENT = """
+import sys
+from pathlib import Path
+for name in sys.argv[2].split():
+    sys.modules[name] = None
+from runtime.bundle import Bundle
+from runtime.engines import open_engine
+from runtime.errors import EdgefsError
+bundle = Bundle.load(sys.argv[1])
+try:
+    print(open_engine(bundle, sys.argv[3]).info.reason)
+except EdgefsError as error:
+    print(type(error).__name__, error)
+try:
+    print([info.name for info in bundle.verify()])
+except EdgefsError as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize(("name", "title"), [("onnxruntime", "ONNX Runtime"), ("openvino", "OpenVINO")])
+def test_an_engine_that_is_not_installed_gives_the_install_line(python, tiny_bundle_dir, name, title):
+    opened, verified = python(ABSENT, tiny_bundle_dir, name, name).stdout.splitlines()
+    assert opened.startswith(f"EngineMissing {title} is not installed")
+    assert opened.endswith("Do: pip install 'edgefs[pc]'")
+    assert name not in verified
+
+
+def test_auto_goes_on_with_what_there_is_and_says_what_is_missing(python, tiny_bundle_dir):
+    opened, _ = python(ABSENT, tiny_bundle_dir, "openvino", "auto").stdout.splitlines()
+    assert opened.startswith("the only one that verified: onnxruntime")
+    assert "OpenVINO is not installed" in opened
+    opened, verified = python(ABSENT, tiny_bundle_dir, "openvino onnxruntime", "auto").stdout.splitlines()
+    for line in (opened, verified):
+        assert line.startswith("EngineMissing")
+        assert line.count("pip install 'edgefs[pc]'") == 2
+
+
+# -- the fake
+
+
+def test_the_fake_finds_like_frames_alike_and_raises_what_it_is_told(tiny, tiny_bundle, inputs):
+    fake = FakeEngine(tiny_bundle.dim)
+    embeddings = fake.embed(inputs)
+    alike = embeddings @ embeddings.T
+    assert alike[0, 1] > alike[0, 3] + 0.3
+    fake.error = EngineError("unplugged")
+    with pytest.raises(EngineError, match="unplugged"):
+        fake.embed(inputs)
+    assert fake.calls == 2
+    assert FakeEngine(8).embed(np.zeros((2, 1, 1, 3), np.uint8)).shape == (2, 8)
+
+
+def test_verify_engines_closes_what_it_opened(tiny_bundle, monkeypatch):
+    closed = []
+    for name, (module, kind) in ENGINES.items():
+        engine_class = getattr(__import__(module, fromlist=[kind]), kind)
+        monkeypatch.setattr(engine_class, "close", lambda _, name=name: closed.append(name))
+    infos = verify_engines(tiny_bundle)
+    assert closed == [info.name for info in infos]
+    assert replace(infos[0], reason="") == infos[0]

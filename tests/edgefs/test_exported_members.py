@@ -1,0 +1,55 @@
+"""The public doors: what they say they have, sorted, and nothing by accident."""
+
+import ast
+import importlib
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+import edgefs
+import runtime
+
+
+@pytest.mark.parametrize("package", [edgefs, runtime])
+def test_all_is_sorted_complete_and_real(package):
+    assert list(package.__all__) == sorted(set(package.__all__))
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+    assert set(package.__all__) <= set(dir(package))
+
+
+def test_the_lazy_table_the_type_checkers_view_and_all_are_the_same():
+    tree = ast.parse(Path(edgefs.__file__).read_text())
+    block = next(
+        node for node in tree.body if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+    )
+    imports = {alias.asname or alias.name: node.module for node in block.body for alias in node.names}
+    assert imports == edgefs._HOMES
+    assert sorted(imports) == edgefs.__all__
+
+
+def test_lazy_names_are_the_originals():
+    for name, home in edgefs._HOMES.items():
+        try:
+            module = importlib.import_module(home)
+        except ImportError:
+            if importlib.util.find_spec("torch"):
+                raise
+            continue  # training needs torch
+        assert getattr(edgefs, name) is getattr(module, name)
+
+
+def test_a_misspelt_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="'edgefs' has no attribute 'Recogniser'"):
+        edgefs.Recogniser  # noqa: B018
+    assert not hasattr(edgefs, "runtime")
+
+
+def test_every_error_is_an_edgefs_error_and_in_the_tree_of_the_docstring():
+    from runtime import errors
+
+    for name, kind in vars(errors).items():
+        if isinstance(kind, type):
+            assert issubclass(kind, errors.EdgefsError), name
+            assert name in errors.__doc__, f"{name} is missing in the tree"
