@@ -1,0 +1,128 @@
+"""What a gallery is, whatever stores it: the records that go in and out, and the Protocol the recogniser relies on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class NewShot:
+    """What enrolment hands in."""
+
+    embedding: NDArray[np.float32]  # [D], finite
+    crop: bytes | None  # JPEG; None in privacy mode, which also means that it cannot be re-embedded
+    burst: str  # id of the enrolment burst: shots of one burst look alike, so thresholds leave out whole bursts
+    quality: float  # 0..1
+    source: str  # "camera 0", "file.mp4", "api"
+    time_s: float  # unix seconds
+
+
+@dataclass(frozen=True, eq=False)
+class ClassShots:
+    """One class in memory. Immutable: a changed class is a new object, an unchanged one stays the same object."""
+
+    label: str
+    ids: NDArray[np.int64]  # [n], n >= 1, ascending
+    embeddings: NDArray[np.float32]  # [n, D], C-contiguous, read-only
+    bursts: tuple[str, ...]  # per shot
+    qualities: NDArray[np.float32]  # [n]
+    negatives: NDArray[np.float32]  # [m, D] "not this one", read-only
+
+
+@dataclass(frozen=True, eq=False)
+class ShotRecord:
+    """Everything stored about one shot but its crop."""
+
+    id: int
+    label: str
+    negative: bool
+    burst: str
+    quality: float
+    source: str
+    time_s: float
+    crop_sha256: str | None  # None: no crop was kept
+    embedding: NDArray[np.float32]  # [D], read-only
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A record set aside because its digest does not fit. It is kept, but never used."""
+
+    id: int  # of the shot; of the class if the record of a whole class is damaged
+    label: str  # "" if it cannot be known
+    what: str
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One change that `undo` can still take back."""
+
+    id: int
+    time_s: float  # unix seconds
+    what: str  # "enrolled 5 shots of 'mug'"
+
+
+@dataclass(frozen=True)
+class GalleryInfo:
+    """What `peek` sees. Digests of shots are not checked."""
+
+    fingerprint: str
+    dim: int
+    classes: int
+    shots: int
+    negatives: int
+
+
+class Gallery(Protocol):
+    """The seam between recognition and storage: SQLite on one device, a server for many."""
+
+    @property
+    def path(self) -> Path | None: ...  # None: in memory
+
+    @property
+    def fingerprint(self) -> str: ...  # of the bundle whose embeddings these are
+
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def classes(self) -> Mapping[str, ClassShots]: ...  # immutable snapshot in order of first enrolment; no lock
+
+    @property
+    def damaged(self) -> tuple[Damaged, ...]: ...
+
+    def add(self, label: str, shots: Sequence[NewShot], *, negative: bool = False) -> list[int]: ...
+
+    def add_all(self, batch: Iterable[tuple[str, NewShot, bool]], what: str) -> list[int]: ...
+
+    def forget(self, label: str) -> int: ...
+
+    def rename(self, label: str, to: str) -> None: ...
+
+    def merge(self, label: str, into: str) -> int: ...
+
+    def undo(self) -> str: ...
+
+    def history(self) -> list[Operation]: ...
+
+    def crop(self, shot_id: int) -> bytes | None: ...
+
+    def shot(self, shot_id: int) -> ShotRecord: ...
+
+    def records(self, label: str) -> list[ShotRecord]: ...
+
+    def stored_ids(self) -> list[int]: ...
+
+    def replace_embeddings(
+        self, embeddings: Mapping[int, NDArray[np.float32]], *, fingerprint: str, dim: int
+    ) -> None: ...
+
+    def refresh(self) -> bool: ...
+
+    def close(self) -> None: ...

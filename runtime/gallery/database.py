@@ -1,0 +1,145 @@
+"""The SQLite file: its tables, how it is opened, how it is known to be ours, and what its errors mean.
+
+WAL with synchronous FULL is what makes an acknowledged write survive power loss: NORMAL lost 330 writes when measured.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from runtime.errors import GalleryCorrupt, GalleryUnwritable
+from runtime.gallery.records import write_header
+
+APPLICATION_ID = 0x65646673  # "edfs"
+FORMAT = 1
+# Forget and merge delete no class, they mark it with the operation that took it away (gone_by), and a shot never moves:
+# after a merge its class points on (merged_into). So the inverse of every operation is a few small rows.
+SCHEMA = (
+    "CREATE TABLE header (id INTEGER PRIMARY KEY CHECK (id = 1), fingerprint TEXT, dim INTEGER, digest BLOB)",
+    """CREATE TABLE classes (id INTEGER PRIMARY KEY AUTOINCREMENT, label TEXT, made_by INTEGER, gone_by INTEGER,
+    merged_into INTEGER REFERENCES classes (id) ON DELETE CASCADE, digest BLOB)""",
+    """CREATE TABLE shots (id INTEGER PRIMARY KEY AUTOINCREMENT,
+    class INTEGER REFERENCES classes (id) ON DELETE CASCADE, negative INTEGER, burst TEXT, quality REAL, source TEXT,
+    time_s REAL, crop_digest BLOB, embedding BLOB, digest BLOB)""",
+    "CREATE INDEX shots_by_class ON shots (class, negative)",
+    # Apart from shots, so that opening a gallery does not read every picture.
+    "CREATE TABLE crops (shot INTEGER PRIMARY KEY REFERENCES shots (id) ON DELETE CASCADE, jpeg BLOB)",
+    """CREATE TABLE operations (id INTEGER PRIMARY KEY AUTOINCREMENT, time_s REAL, what TEXT, first_shot INTEGER,
+    last_shot INTEGER, class INTEGER, was TEXT, digest BLOB)""",
+)
+_HINTS = {
+    "readonly": "Make the file and its folder writable, or open another gallery",
+    "unable to open": "Create the folder and make the file and its folder writable",
+    "full": "Free some space",
+    "disk I/O": "Free some space and check the medium (dmesg)",
+    "locked": "Another process is writing to it: close that, or try again",
+}
+
+
+@contextmanager
+def explained(path: Path | None, doing: str) -> Iterator[None]:
+    """Turn SQLite's errors into GalleryUnwritable (the system said no) or GalleryCorrupt (the file is broken)."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        hint = next((hint for key, hint in _HINTS.items() if key in str(error)), "See the reason")
+        raise GalleryUnwritable(
+            f"{path} must let us {doing}, but SQLite says: {error}. {hint}. Nothing was changed."
+        ) from error
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter: a broken name in SQLite's own message
+        raise GalleryCorrupt(
+            f"{path} must be a sound edgefs gallery, but SQLite says: {error}. "
+            "If it was one, restore a backup or import its last export."
+        ) from error
+
+
+def connect(path: Path | None, *, new: tuple[str, int] | None, readonly: bool, timeout_s: float) -> sqlite3.Connection:
+    """Open a gallery file, or create it for `new` (fingerprint, dim). Never changes a file that is not ours.
+
+    Raises GalleryCorrupt if it is something else or, with new=None, absent; GalleryUnwritable if the system refuses.
+    """
+    if path is None:
+        return _open(":memory:", path, new, timeout_s)
+    found = path.is_file() and path.stat().st_size > 0
+    if not found and (new is None or readonly):
+        raise GalleryCorrupt(f"{path} must be an edgefs gallery, but there is none. Enrol something first.")
+    uri = f"file:{quote(str(path.absolute()))}"
+    with explained(path, "open it"):
+        if not readonly:
+            try:
+                return _open(f"{uri}?mode=rwc", path, new, timeout_s)
+            except sqlite3.OperationalError as error:
+                # A WAL needs a shared-memory file beside it, which a read-only folder refuses.
+                if not found or not any(key in str(error) for key in ("readonly", "unable to open")):
+                    raise
+        # `immutable` leaves no file behind, but ignores a WAL. So it is right exactly when there is no WAL to ignore.
+        wal = path.with_name(f"{path.name}-wal")
+        pending = wal.exists() and wal.stat().st_size > 0
+        return _open(f"{uri}?mode=ro{'' if pending else '&immutable=1'}", path, None, timeout_s, readonly=True)
+
+
+def _open(
+    uri: str, path: Path | None, new: tuple[str, int] | None, timeout_s: float, *, readonly: bool = False
+) -> sqlite3.Connection:
+    """Return a connection to a gallery we can read, created if the database is empty and `new` is given."""
+    db = sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False)
+    try:
+        db.text_factory = bytes  # a flipped bit can make any text invalid UTF-8; digests are over bytes anyway
+        for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON", "trusted_schema = OFF"):
+            db.execute(f"PRAGMA {pragma}")
+        empty = new is not None and not _tables(db)
+        if not empty:
+            _check_identity(db, path)
+        if not readonly:
+            _require_wal(db, path)
+        if new and empty:
+            _create(db, *new)
+        return db
+    except BaseException:
+        db.close()
+        raise
+
+
+def _check_identity(db: sqlite3.Connection, path: Path | None) -> None:
+    """Raise GalleryCorrupt unless the file says it is a gallery of our format and has exactly its tables."""
+    (application_id,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if application_id != APPLICATION_ID:
+        raise GalleryCorrupt(f"{path} must be an edgefs gallery, but it is an SQLite database of something else.")
+    if version > FORMAT:
+        raise GalleryCorrupt(
+            f"{path} must have gallery format {FORMAT} or older, but it has the newer format {version}. Upgrade edgefs."
+        )
+    if _tables(db) != {statement.encode() for statement in SCHEMA}:  # a foreign trigger would run inside our writes
+        raise GalleryCorrupt(
+            f"{path} must have the tables of gallery format {FORMAT}, but it has others. Restore a backup."
+        )
+
+
+def _tables(db: sqlite3.Connection) -> set[bytes]:
+    """The SQL of every table, index, view and trigger in the file, SQLite's own left out."""
+    return {sql for name, sql in db.execute("SELECT name, sql FROM sqlite_master") if not name.startswith(b"sqlite_")}
+
+
+def _require_wal(db: sqlite3.Connection, path: Path | None) -> None:
+    (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != (b"memory" if path is None else b"wal"):
+        raise GalleryUnwritable(
+            f"{path} must be on a file system with shared memory for SQLite's WAL, but it has none (a network share?). "
+            "Put the gallery on a local disk."
+        )
+
+
+def _create(db: sqlite3.Connection, fingerprint: str, dim: int) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    if not _tables(db):  # another process may have been first
+        for statement in SCHEMA:
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {FORMAT}")
+        write_header(db, fingerprint, dim)
+    db.execute("COMMIT")

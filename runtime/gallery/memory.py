@@ -1,0 +1,245 @@
+"""What is in memory of a gallery file: an immutable snapshot, read with every digest checked."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.gallery.base import ClassShots, Damaged, GalleryInfo
+from runtime.gallery.records import SHOT_COLUMNS, ClassRow, read_classes, read_header, shot_is_sound
+
+_LOST = -1  # the root of a class whose record, or that of a class it was merged into, is damaged or missing
+
+
+@dataclass(frozen=True)
+class Memory:
+    """One consistent view. It is replaced as a whole, so readers need no lock."""
+
+    fingerprint: str
+    dim: int
+    roots: Mapping[int, int | None]  # class -> the living class its shots count for; None: forgotten
+    ids: Mapping[str, int]  # label -> living class, in order of first enrolment
+    classes: Mapping[str, ClassShots]  # in that order too; without classes that have no sound shot
+    damaged: tuple[Damaged, ...]
+
+
+class Added(NamedTuple):
+    """A shot that was just written, without its crop."""
+
+    label: str
+    id: int
+    negative: bool
+    embedding: NDArray[np.float32]
+    burst: str
+    quality: float
+
+
+def load(db: sqlite3.Connection, before: Memory | None = None, touched: Collection[int] | None = None) -> Memory:
+    """Read the gallery within a transaction; with `before` and the `touched` classes, only the shots these concern.
+
+    A class that did not change stays the same object as in `before`.
+    """
+    fingerprint, dim = read_header(db)
+    rows, damaged = _classes(db)
+    roots = {id_: _root(id_, rows) for id_ in rows}
+    labels = {id_: rows[id_].label.decode() for id_, root in roots.items() if root == id_}
+    shots = {before.ids[label]: shots for label, shots in before.classes.items()} if before else {}
+    wanted: Iterable[tuple[Any, ...]]
+    if before and touched is not None and not before.damaged and not damaged:
+        ways = [of.get(id_) for id_ in touched for of in (roots, before.roots)]
+        changed = {root for root in ways if root is not None}
+        wanted = rows_of_class(db, roots, *changed)
+    else:
+        changed, wanted = {*labels, *shots}, every_shot(db)
+    read, broken = _group(wanted, dim, roots, labels)
+    for id_ in changed:
+        new = read.get(id_)
+        if new is None:
+            shots.pop(id_, None)
+        elif id_ not in shots or not _same(shots[id_], new):
+            shots[id_] = new
+    return Memory(
+        fingerprint=fingerprint,
+        dim=dim,
+        roots=roots,
+        ids={label: id_ for id_, label in labels.items()},
+        classes=MappingProxyType({label: shots[id_] for id_, label in labels.items() if id_ in shots}),
+        damaged=(*damaged, *broken),
+    )
+
+
+def append(before: Memory, new_classes: Mapping[str, int], added: Iterable[Added]) -> Memory:
+    """What `load` would give after these shots were written, without reading anything."""
+    groups: dict[str, list[Added]] = {}
+    for shot in added:
+        groups.setdefault(shot.label, []).append(shot)
+    classes = dict(before.classes)
+    for label, group in groups.items():
+        old = classes.get(label)
+        shots = [shot for shot in group if not shot.negative]
+        fresh = _class_shots(
+            label,
+            [shot.id for shot in shots],
+            np.array([shot.embedding for shot in shots], np.float32).reshape(-1, before.dim),
+            [shot.burst for shot in shots],
+            [shot.quality for shot in shots],
+            np.array([shot.embedding for shot in group if shot.negative], np.float32).reshape(-1, before.dim),
+        )
+        classes[label] = _joined(old, fresh) if old else fresh
+    return Memory(
+        before.fingerprint,
+        before.dim,
+        roots={**before.roots, **{id_: id_ for id_ in new_classes.values()}},
+        ids={**before.ids, **new_classes},
+        classes=MappingProxyType(classes),
+        damaged=before.damaged,
+    )
+
+
+def shot_row(db: sqlite3.Connection, id_: int) -> tuple[Any, ...]:
+    """The row of one shot, SHOT_COLUMNS, digest not checked; (id, None) if there is none or its page is torn."""
+    try:
+        row = db.execute(f"SELECT {SHOT_COLUMNS} FROM shots WHERE id = ?", (id_,)).fetchone()
+    except sqlite3.DatabaseError:
+        row = None
+    return row or (id_, None)
+
+
+def rows_of_class(db: sqlite3.Connection, roots: Mapping[int, int | None], *wanted: int) -> list[tuple[Any, ...]]:
+    """The rows of all shots that count for the wanted living classes, in order of id."""
+    members = [id_ for id_, root in roots.items() if root in wanted]
+    # The index has the ids, so one torn page costs only the shots on it.
+    ids = {id_ for member in members for (id_,) in db.execute("SELECT id FROM shots WHERE class = ?", (member,))}
+    return [shot_row(db, id_) for id_ in sorted(ids)]
+
+
+def every_shot(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
+    """Yield every row of shots; (id, None) for one the index knows but the table cannot give, as after a torn page.
+
+    A flipped pointer can make SQLite give one row twice, in the place of another.
+    """
+    seen, torn = set(), False
+    try:
+        for row in db.execute(f"SELECT {SHOT_COLUMNS} FROM shots ORDER BY id"):
+            yield row
+            seen.add(row[0])
+    except sqlite3.DatabaseError:
+        torn = True  # the index leads to what lies on other pages
+    try:
+        (count,) = db.execute("SELECT count(*) FROM shots INDEXED BY shots_by_class").fetchone()
+        indexed = db.execute("SELECT id FROM shots INDEXED BY shots_by_class") if torn or count != len(seen) else ()
+        missing = sorted({id_ for (id_,) in indexed} - seen)
+    except sqlite3.DatabaseError:
+        if torn:
+            raise
+        return  # recognition does not need the index
+    for id_ in missing:
+        yield shot_row(db, id_)
+
+
+def census(db: sqlite3.Connection) -> GalleryInfo:
+    """Count living classes and shots, without reading a shot."""
+    rows, _ = _classes(db)
+    counts = [0, 0]
+    classes = {id_ for id_ in rows if _root(id_, rows) == id_}
+    for owner, negative, count in db.execute("SELECT class, negative, count(*) FROM shots GROUP BY class, negative"):
+        if _root(owner, rows) in classes:
+            counts[1 if negative else 0] += count
+    return GalleryInfo(*read_header(db), len(classes), *counts)
+
+
+def _classes(db: sqlite3.Connection) -> tuple[dict[int, ClassRow], list[Damaged]]:
+    rows, damaged = {}, []
+    for row, sound in read_classes(db):
+        if sound:
+            rows[row.id] = row
+        else:
+            label = row.label.decode(errors="replace") if isinstance(row.label, bytes) else ""
+            damaged.append(Damaged(row.id, label, "the record of this class is damaged; its shots are set aside"))
+    return rows, damaged
+
+
+def _root(id_: int, rows: Mapping[int, ClassRow]) -> int | None:
+    """Follow merges to the class that lives, None if that was forgotten, _LOST if the way there is damaged."""
+    for _ in rows:
+        if id_ not in rows:
+            break
+        if rows[id_].gone_by is None:
+            return id_
+        into = rows[id_].merged_into
+        if into is None:
+            return None
+        id_ = into
+    return _LOST
+
+
+def _group(
+    rows: Iterable[tuple[Any, ...]], dim: int, roots: Mapping[int, int | None], labels: Mapping[int, str]
+) -> tuple[dict[int, ClassShots], list[Damaged]]:
+    """Check rows and stack them by living class."""
+    members: dict[int, tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]] = {}  # shots and negatives
+    sound: set[int] = set()
+    damaged = []
+    for row in rows:
+        root = roots.get(row[1], _LOST)
+        if not shot_is_sound(row, 4 * dim):
+            damaged.append(Damaged(row[0], labels.get(root or _LOST, ""), "the record of this shot is damaged"))
+        elif root == _LOST:
+            damaged.append(Damaged(row[0], "", "the record of the class of this shot is damaged"))
+        elif root is not None and row[0] not in sound:
+            sound.add(row[0])
+            members.setdefault(root, ([], []))[1 if row[2] else 0].append(row)
+    return {
+        root: _class_shots(
+            labels[root],
+            [row[0] for row in shots],
+            _matrix(shots, dim),
+            [row[3].decode() for row in shots],
+            [row[4] for row in shots],
+            _matrix(negatives, dim),
+        )
+        for root, (shots, negatives) in members.items()
+        if shots
+    }, damaged
+
+
+def _matrix(rows: Sequence[tuple[Any, ...]], dim: int) -> NDArray[np.float32]:
+    return np.frombuffer(b"".join([row[8] for row in rows]), np.float32).reshape(-1, dim)
+
+
+def _class_shots(
+    label: str,
+    ids: Sequence[int] | NDArray[np.int64],
+    embeddings: NDArray[np.float32],
+    bursts: Sequence[str],
+    qualities: Sequence[float] | NDArray[np.float32],
+    negatives: NDArray[np.float32],
+) -> ClassShots:
+    arrays = np.array(ids, np.int64), embeddings, np.array(qualities, np.float32), negatives
+    for array in arrays:
+        array.setflags(write=False)
+    return ClassShots(label, arrays[0], arrays[1], tuple(bursts), arrays[2], arrays[3])
+
+
+def _joined(old: ClassShots, new: ClassShots) -> ClassShots:
+    return _class_shots(
+        old.label,
+        np.concatenate([old.ids, new.ids]),
+        np.concatenate([old.embeddings, new.embeddings]),
+        old.bursts + new.bursts,
+        np.concatenate([old.qualities, new.qualities]),
+        np.concatenate([old.negatives, new.negatives]),
+    )
+
+
+def _same(one: ClassShots, other: ClassShots) -> bool:
+    return (one.label, one.bursts) == (other.label, other.bursts) and all(
+        np.array_equal(getattr(one, name), getattr(other, name))
+        for name in ("ids", "embeddings", "qualities", "negatives")
+    )

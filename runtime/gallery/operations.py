@@ -1,0 +1,192 @@
+"""Every change to a gallery, and its inverse. Each runs in a write transaction and returns (result, memory after it).
+
+Operations are undone newest first, so each finds the gallery exactly as it left it, and one inverse fits all: delete
+the shots and classes it made, bring back the class it took away, restore the label it changed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.errors import GalleryCorrupt, InvalidLabel, InvalidShot, NothingToUndo
+from runtime.gallery.base import NewShot
+from runtime.gallery.labels import clean_label, unknown_label
+from runtime.gallery.memory import Added, Memory, append, load, shot_row
+from runtime.gallery.records import (
+    ClassRow,
+    OperationRow,
+    next_id,
+    read_classes,
+    read_operations,
+    seal_shot,
+    shot_is_sound,
+    write_class,
+    write_header,
+    write_operation,
+)
+from runtime.gallery.shots import checked_embedding, write_shot
+
+KEPT_OPERATIONS = 100
+
+
+def class_id(memory: Memory, label: str) -> int:
+    """The living class called `label`. Raises UnknownLabel."""
+    label = clean_label(label)
+    if label not in memory.ids:
+        raise unknown_label(label, memory.ids)
+    return memory.ids[label]
+
+
+def enroll(
+    db: sqlite3.Connection, memory: Memory, batch: Iterable[tuple[str, NewShot, bool]], what: str
+) -> tuple[list[int], Memory]:
+    """Add (label, shot, negative) in order, with the classes that are new. A negative needs its class to exist."""
+    operation, first_shot, next_class = (next_id(db, table) for table in ("operations", "shots", "classes"))
+    made: dict[str, int] = {}
+    added: list[Added] = []
+    for raw_label, shot, negative in batch:
+        label = clean_label(raw_label)
+        if label not in memory.ids and label not in made:
+            if negative:
+                raise unknown_label(label, memory.ids)
+            made[label] = next_class + len(made)
+            write_class(db, ClassRow(made[label], label.encode(), operation, None, None))
+        owner = made[label] if label in made else memory.ids[label]
+        id_ = first_shot + len(added)
+        embedding = write_shot(db, id_, owner, negative, shot, memory.dim)
+        added.append(Added(label, id_, negative, embedding, shot.burst, shot.quality))
+    if not added:
+        raise InvalidShot("At least one shot must be given, but there is none. Show the object to the camera again.")
+    ids = [shot.id for shot in added]
+    write_operation(db, OperationRow(operation, time.time(), what.encode(), ids[0], ids[-1], None, None))
+    if all(shot.label in memory.classes or shot.label in made for shot in added):
+        return ids, append(memory, made, added)
+    return ids, load(db, memory, {memory.ids[shot.label] for shot in added if shot.label in memory.ids})
+
+
+def forget(db: sqlite3.Connection, memory: Memory, label: str) -> tuple[int, Memory]:
+    """Mark a class as forgotten; `purge` deletes it when its operation can no longer be undone."""
+    id_ = class_id(memory, label)
+    count = _count(memory, id_)
+    _take_away(db, id_, None, f"forgot {clean_label(label)!r} ({_shots(count)})")
+    return count, load(db, memory, {id_})
+
+
+def rename(db: sqlite3.Connection, memory: Memory, label: str, to: str) -> tuple[None, Memory]:
+    """Give a class another, free label; its place in the order stays."""
+    id_, to = class_id(memory, label), clean_label(to)
+    if to in memory.ids:
+        raise InvalidLabel(f"The new label must be free, but {to!r} is a class already. To join the two use merge.")
+    row = _class_row(db, id_)
+    write_class(db, row._replace(label=to.encode()))
+    what = f"renamed {clean_label(label)!r} to {to!r}".encode()
+    write_operation(db, OperationRow(next_id(db, "operations"), time.time(), what, None, None, id_, row.label))
+    return None, load(db, memory, {id_})
+
+
+def merge(db: sqlite3.Connection, memory: Memory, label: str, into: str) -> tuple[int, Memory]:
+    """Let the shots and negatives of one class count for another."""
+    id_, target = class_id(memory, label), class_id(memory, into)
+    if id_ == target:
+        raise InvalidLabel(f"Two different classes must be merged, but both are {clean_label(into)!r}. Name another.")
+    count = _count(memory, id_)
+    _take_away(db, id_, target, f"merged {clean_label(label)!r} ({_shots(count)}) into {clean_label(into)!r}")
+    return count, load(db, memory, {id_})
+
+
+def undo(db: sqlite3.Connection, memory: Memory) -> tuple[str, Memory]:
+    """Take back the newest operation."""
+    operation = next(read_operations(db), None)
+    if operation is None:
+        raise NothingToUndo(
+            f"There must be a change to undo, but none is left: the newest {KEPT_OPERATIONS} are kept. "
+            "Use forget or rename."
+        )
+    id_ = operation.id
+    span = operation.first_shot or 0, operation.last_shot or -1
+    touched = {owner for (owner,) in db.execute("SELECT DISTINCT class FROM shots WHERE id BETWEEN ? AND ?", span)}
+    db.execute("DELETE FROM shots WHERE id BETWEEN ? AND ?", span)
+    _delete_classes(db, "made_by = ?", id_)
+    for (gone,) in db.execute("SELECT id FROM classes WHERE gone_by = ?", (id_,)).fetchall():
+        row = _class_row(db, gone)
+        write_class(db, row._replace(gone_by=None, merged_into=None))
+        touched.add(row.id)
+    if operation.was is not None and operation.class_id is not None:
+        row = _class_row(db, operation.class_id)
+        write_class(db, row._replace(label=operation.was))
+        touched.add(row.id)
+    db.execute("DELETE FROM operations WHERE id = ?", (id_,))
+    return operation.what.decode(), load(db, memory, touched)
+
+
+def replace_embeddings(
+    db: sqlite3.Connection,
+    memory: Memory,
+    embeddings: Mapping[int, NDArray[np.float32]],
+    fingerprint: str,
+    dim: int,
+) -> tuple[None, Memory]:
+    """Write the embeddings of another model over all sound shots; damaged ones stay set aside, not sealed afresh."""
+    missing = []
+    for (id_,) in db.execute("SELECT id FROM shots").fetchall():
+        row = shot_row(db, id_)
+        if not shot_is_sound(row, 4 * memory.dim):
+            continue
+        if id_ not in embeddings:
+            missing.append(id_)
+            continue
+        fresh = *row[:-2], checked_embedding(embeddings[id_], dim).tobytes()
+        db.execute("UPDATE shots SET embedding = ?, digest = ? WHERE id = ?", (fresh[-1], seal_shot(*fresh), id_))
+    if missing:
+        raise InvalidShot(
+            "Every stored shot must get a new embedding, forgotten ones that undo can bring back too, but "
+            f"{len(missing)} have none (ids {missing[:5]}…). Give one for each of stored_ids(). Nothing was changed."
+        )
+    write_header(db, fingerprint, dim)
+    return None, load(db, memory)
+
+
+def purge(db: sqlite3.Connection) -> bool:
+    """Drop what is older than the newest KEPT_OPERATIONS, and delete for good the classes forgotten by it."""
+    old = "SELECT id FROM operations ORDER BY id DESC LIMIT -1 OFFSET ?"
+    (newest,) = db.execute(f"SELECT max(id) FROM ({old})", (KEPT_OPERATIONS,)).fetchone()
+    if newest is None:
+        return False
+    db.execute("DELETE FROM operations WHERE id <= ?", (newest,))
+    return _delete_classes(db, "gone_by <= ? AND merged_into IS NULL", newest)
+
+
+def _delete_classes(db: sqlite3.Connection, where: str, operation: int) -> bool:
+    """Delete classes; what was merged into them, and all their shots and crops, follow by ON DELETE CASCADE."""
+    doomed = [row.id for row, sound in read_classes(db, where, operation) if sound]  # a damaged row may not mean it
+    for id_ in doomed:
+        db.execute("DELETE FROM classes WHERE id = ?", (id_,))
+    return bool(doomed)
+
+
+def _class_row(db: sqlite3.Connection, id_: int) -> ClassRow:
+    """A class that is about to be rewritten. Raises GalleryCorrupt: a fresh digest must not hide damage."""
+    for row, sound in read_classes(db, "id = ?", id_):
+        if sound:
+            return row
+    raise GalleryCorrupt("A class must be sound to be changed, but its record is damaged. Restore a backup.")
+
+
+def _take_away(db: sqlite3.Connection, id_: int, merged_into: int | None, what: str) -> None:
+    operation = next_id(db, "operations")
+    row = _class_row(db, id_)
+    write_class(db, row._replace(gone_by=operation, merged_into=merged_into))
+    write_operation(db, OperationRow(operation, time.time(), what.encode(), None, None, None, None))
+
+
+def _count(memory: Memory, id_: int) -> int:
+    return sum(len(shots.ids) for label, shots in memory.classes.items() if memory.ids[label] == id_)
+
+
+def _shots(count: int) -> str:
+    return f"{count} shot{'' if count == 1 else 's'}"

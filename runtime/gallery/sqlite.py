@@ -1,0 +1,293 @@
+"""A gallery in one SQLite file, with everything recognition needs in memory.
+
+The file is the truth and memory follows it: each change is one transaction (WAL, synchronous FULL) that logs what
+undoes it, and memory is replaced only after the commit. Several threads may share a gallery and several processes a
+file: before each write what others changed is taken in; `refresh` does so without writing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from types import TracebackType
+from typing import Concatenate, ParamSpec, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.errors import GalleryCorrupt, GalleryMismatch, GalleryUnwritable, InvalidShot
+from runtime.gallery import operations
+from runtime.gallery.base import ClassShots, Damaged, GalleryInfo, NewShot, Operation, ShotRecord
+from runtime.gallery.database import connect, explained
+from runtime.gallery.labels import clean_label
+from runtime.gallery.memory import Memory, census, every_shot, load, rows_of_class, shot_row
+from runtime.gallery.records import read_header, read_operations, shot_is_sound
+from runtime.gallery.shots import shot_record
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def open_gallery(
+    path: str | Path | None,
+    *,
+    fingerprint: str | None,
+    dim: int | None = None,
+    readonly: bool = False,
+    timeout_s: float = 5.0,
+) -> SqliteGallery:
+    """Open the gallery at `path`, or create it; None keeps it in memory.
+
+    `fingerprint` and `dim` are those of the bundle; fingerprint=None takes whatever the gallery holds, to list it or to
+    re-embed it. `timeout_s` is how long a write waits for another process. A file that cannot be written is opened for
+    recognition all the same; with `readonly` nothing is written even if it could be.
+
+    Raises GalleryMismatch if another model filled it, GalleryCorrupt if it is something else (or absent, and no model
+    is given to create it for), GalleryUnwritable if the system refuses.
+    """
+    path = None if path is None else Path(path)
+    new = None if fingerprint is None or dim is None else (fingerprint, dim)
+    if path is None and new is None:
+        raise GalleryMismatch("A gallery in memory must know its model, but fingerprint or dim is None. Give both.")
+    db = connect(path, new=new, readonly=readonly, timeout_s=timeout_s)
+    try:
+        return SqliteGallery(db, path, fingerprint, dim)
+    except BaseException:
+        db.close()
+        raise
+
+
+def peek(path: str | Path) -> GalleryInfo:
+    """Say what a gallery holds, whatever model filled it, and change nothing. Raises GalleryCorrupt."""
+    path = Path(path)
+    db = connect(path, new=None, readonly=True, timeout_s=5.0)
+    try:
+        with explained(path, "read it"):
+            return census(db)
+    finally:
+        db.close()
+
+
+class SqliteGallery:
+    """See `runtime.gallery.base.Gallery`. Made by `open_gallery`."""
+
+    def __init__(self, db: sqlite3.Connection, path: Path | None, fingerprint: str | None, dim: int | None) -> None:
+        self._path, self._db, self._closed = path, db, False
+        self._lock = threading.RLock()
+        self._pinned = fingerprint is not None
+        with self._transaction("read it"):
+            self._require(fingerprint, dim)
+            self._memory = load(db)
+            self._version = self._data_version()
+
+    @property
+    def path(self) -> Path | None:
+        """Where the file lies; None: in memory."""
+        return self._path
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the bundle whose embeddings these are."""
+        return self._memory.fingerprint
+
+    @property
+    def dim(self) -> int:
+        """Length of an embedding."""
+        return self._memory.dim
+
+    @property
+    def classes(self) -> Mapping[str, ClassShots]:
+        """An immutable snapshot in order of first enrolment. Taking it needs no lock."""
+        return self._memory.classes
+
+    @property
+    def damaged(self) -> tuple[Damaged, ...]:
+        """Records set aside. To be rid of them forget their class, or export the gallery and import that anew."""
+        return self._memory.damaged
+
+    def add(self, label: str, shots: Sequence[NewShot], *, negative: bool = False) -> list[int]:
+        """Add shots to a class, made if it is new, and return their ids once they are durable.
+
+        `negative` shots ("not this") need the class to exist.
+        Raises InvalidLabel, UnknownLabel, InvalidShot or GalleryUnwritable; then nothing was changed.
+        """
+        label, count = clean_label(label), f"{len(shots)} shot{'' if len(shots) == 1 else 's'}"
+        what = f"marked {count} as not {label!r}" if negative else f"enrolled {count} of {label!r}"
+        return self.add_all([(label, shot, negative) for shot in shots], what)
+
+    def add_all(self, batch: Iterable[tuple[str, NewShot, bool]], what: str) -> list[int]:
+        """Add (label, shot, negative) of many classes as one operation called `what`; if `batch` raises, none of it."""
+        return self._change(operations.enroll, batch, what)
+
+    def forget(self, label: str) -> int:
+        """Forget a class; return its number of shots.
+
+        It can be undone until 100 more operations were made. Then the class, its shots and its crops are deleted for
+        good, and their bytes are overwritten in the file.
+        """
+        return self._change(operations.forget, label)
+
+    def rename(self, label: str, to: str) -> None:
+        """Give a class another label. Raises InvalidLabel if that is taken."""
+        self._change(operations.rename, label, to)
+
+    def merge(self, label: str, into: str) -> int:
+        """Let all shots and negatives of `label` count for `into`; return the number of shots."""
+        return self._change(operations.merge, label, into)
+
+    def undo(self) -> str:
+        """Take back the newest change and say what it was. Can be repeated 100 times. Raises NothingToUndo."""
+        what = self._change(operations.undo)
+        self._wipe()
+        return what
+
+    def replace_embeddings(self, embeddings: Mapping[int, NDArray[np.float32]], *, fingerprint: str, dim: int) -> None:
+        """Write the embeddings float32 [dim] of another model, one for each of `stored_ids`, in one transaction.
+
+        It is no operation: earlier ones can still be undone, this cannot. Raises InvalidShot; then nothing was changed.
+        """
+        self._change(operations.replace_embeddings, embeddings, fingerprint, dim)
+
+    def history(self) -> list[Operation]:
+        """What `undo` would undo, newest first."""
+        with self._transaction("read it"):
+            return [Operation(row.id, row.time_s, row.what.decode()) for row in read_operations(self._db)]
+
+    def crop(self, shot_id: int) -> bytes | None:
+        """The JPEG of a shot, also of a forgotten one, or None if none was kept. Raises InvalidShot, GalleryCorrupt."""
+        with self._transaction("read it"):
+            row = self._db.execute(
+                "SELECT crop_digest, jpeg FROM shots LEFT JOIN crops ON shot = id WHERE id = ?", (int(shot_id),)
+            ).fetchone()
+        if row is None:
+            raise _no_shot(shot_id)
+        digest, jpeg = row
+        if digest is None and jpeg is None:
+            return None
+        if not isinstance(jpeg, bytes) or sha256(jpeg).digest() != digest:
+            raise GalleryCorrupt(
+                f"The crop of shot {shot_id} must be what was enrolled, but its digest does not fit. Enrol it again."
+            )
+        return jpeg
+
+    def shot(self, shot_id: int) -> ShotRecord:
+        """Everything about one shot. Raises InvalidShot if it is unknown, forgotten or damaged."""
+        with self._up_to_date() as memory:
+            labels = {id_: label for label, id_ in memory.ids.items()}
+            row = shot_row(self._db, int(shot_id))  # numpy's integers are none to SQLite
+            root = memory.roots.get(row[1])
+            if root in labels and shot_is_sound(row, 4 * memory.dim):
+                return shot_record(row, labels[root])
+        raise _no_shot(shot_id)
+
+    def records(self, label: str) -> list[ShotRecord]:
+        """Everything about the sound shots and negatives of a class, in order of enrolment."""
+        with self._up_to_date() as memory:
+            id_ = operations.class_id(memory, label)
+            rows = [row for row in rows_of_class(self._db, memory.roots, id_) if shot_is_sound(row, 4 * memory.dim)]
+            return [shot_record(row, clean_label(label)) for row in rows]
+
+    def stored_ids(self) -> list[int]:
+        """Every sound shot and negative, forgotten ones included: what `replace_embeddings` must be given."""
+        with self._up_to_date() as memory:
+            return sorted({row[0] for row in every_shot(self._db) if shot_is_sound(row, 4 * memory.dim)})
+
+    def refresh(self) -> bool:
+        """Take in what other processes changed; return whether there was anything. Raises GalleryMismatch."""
+        with self._transaction("read it"):
+            return self._catch_up()
+
+    def close(self) -> None:
+        """Close the file. `classes` stays usable."""
+        with self._lock:
+            self._closed = True
+            self._db.close()
+
+    def __enter__(self) -> SqliteGallery:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _change(
+        self,
+        work: Callable[Concatenate[sqlite3.Connection, Memory, P], tuple[T, Memory]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run one operation durably, then show it in memory."""
+        with self._lock:
+            with self._transaction("write to it", write=True):
+                self._catch_up()
+                result, memory = work(self._db, self._memory, *args, **kwargs)
+                purged = operations.purge(self._db)
+                version, self._version = self._version, -1  # if Ctrl-C comes after the commit, everything is read again
+            self._memory, self._version = memory, version
+            if purged:
+                self._wipe()
+        return result
+
+    @contextmanager
+    def _transaction(self, doing: str, *, write: bool = False) -> Iterator[None]:
+        with self._lock, explained(self._path, doing):
+            if self._closed:
+                raise GalleryUnwritable(f"The gallery {self._path} must be open, but it was closed. Open it again.")
+            self._db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            try:
+                yield
+                if write:
+                    self._db.execute("COMMIT")
+            finally:
+                # Reads end so too: COMMIT would repeat the error of a torn page that was already dealt with.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+
+    @contextmanager
+    def _up_to_date(self) -> Iterator[Memory]:
+        with self._transaction("read it"):
+            self._catch_up()
+            yield self._memory
+
+    def _catch_up(self) -> bool:
+        """Within a transaction, read again what another process changed."""
+        version = self._data_version()
+        if version == self._version:
+            return False
+        if self._pinned:
+            self._require(self.fingerprint, self.dim)
+        self._memory = load(self._db, self._memory)
+        self._version = version
+        return True
+
+    def _data_version(self) -> int:
+        (version,) = self._db.execute("PRAGMA data_version").fetchone()  # changes when others commit, not when we do
+        return int(version)
+
+    def _require(self, fingerprint: str | None, dim: int | None) -> None:
+        """Raise GalleryMismatch unless the file was filled by this model."""
+        found, found_dim = read_header(self._db)
+        if (fingerprint or found, dim or found_dim) != (found, found_dim):
+            info = census(self._db)
+            raise GalleryMismatch(
+                f"{self._path} must be filled by the model {(fingerprint or found)[:12]} (dimension {dim}), but its "
+                f"{info.classes} classes with {info.shots} shots were filled by {found[:12]} (dimension {found_dim}). "
+                "To compute them again from their crops open it with `Recognizer(bundle, gallery=..., reembed=True)` "
+                f"or run `edgefs gallery reembed {self._path} --bundle BUNDLE`."
+            )
+
+    def _wipe(self) -> None:
+        """Let nothing that was deleted live on in the WAL. The change itself is durable, so a failure is no error."""
+        with self._lock, suppress(sqlite3.DatabaseError):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+
+def _no_shot(shot_id: int) -> InvalidShot:
+    return InvalidShot(
+        f"Shot {shot_id} must be in the gallery, but it is not, or no longer. List them with records(label)."
+    )
