@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from exporters.errors import ExportError
 from runtime.prototypes import class_mean, similarity
 
 SHOTS = (1, 2, 3, 5, 10, 20)
@@ -20,9 +21,17 @@ QUANTILES = np.linspace(0, 1, 101)
 def calibration_table(
     embeddings: NDArray[np.float32], labels: NDArray[np.int64], *, metric: str, seed: int = 0
 ) -> dict[str, object]:
-    """embeddings: `float32 [N, D]` of held-out base classes; labels: `int [N]`. Returns the manifest's `calibration`."""
+    """embeddings: `float32 [N, D]` of held-out base classes; labels: `int [N]`. Returns the manifest's `calibration`.
+
+    Raises ExportError for fewer than 6 classes.
+    """
     rng = np.random.default_rng(seed)
     rows = {int(label): np.flatnonzero(labels == label) for label in np.unique(labels)}
+    if sum(len(own) > SHOTS[0] for own in rows.values()) <= N_WAY:
+        raise ExportError(
+            f"a calibration table needs more than {N_WAY} classes of 2 pictures or more, but got {len(rows)} classes; "
+            "add classes, or pack without a table"
+        )
     genuine: dict[str, list[float]] = {}
     impostor: dict[str, list[float]] = {}
     for n_shot in SHOTS:
@@ -38,4 +47,11 @@ def calibration_table(
             strange += [similarity(prototypes, embeddings[i], metric).max() for i in rng.choice(rows[int(stranger)], 5)]
         genuine[str(n_shot)] = np.quantile(own, QUANTILES).round(5).tolist()
         impostor[str(n_shot)] = np.quantile(strange, QUANTILES).round(5).tolist()
-    return {"n_way": N_WAY, "classes": len(rows), "genuine": genuine, "impostor": impostor}
+    within = float(np.mean([embeddings[own].var(axis=0, ddof=1).sum() for own in rows.values() if len(own) > 1]))
+    return {
+        "n_way": N_WAY,
+        "classes": len(rows),
+        "within_variance": round(within, 5),
+        "genuine": genuine,
+        "impostor": impostor,
+    }

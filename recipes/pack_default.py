@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import importlib.util
 import json
 from pathlib import Path
 
+import default_embedder as recipe
 import numpy as np
 import skimage.data
 
@@ -50,15 +50,7 @@ def golden_frames(preprocess: Preprocess) -> np.ndarray:
     return preprocess.batch([np.ascontiguousarray(photo) for photo in photos])
 
 
-def load_recipe():  # type: ignore[no-untyped-def]
-    spec = importlib.util.spec_from_file_location("default_embedder", Path(__file__).with_name("default_embedder.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def build(out: Path) -> Bundle:
-    recipe = load_recipe()
     student = recipe.load_student(out / "student.safetensors")
     facts = json.loads((out / "student.json").read_text())
     figures = json.loads((out / "figures.json").read_text())

@@ -287,7 +287,8 @@ def _sound_calibration(manifest: Mapping[str, Any]) -> bool:
     tables = [calibration[kind] for kind in ("genuine", "impostor")]
     rows = [np.asarray(scores, np.float64) for table in tables for scores in table.values()]
     return (
-        all(n.isascii() and n.isdigit() for table in tables for n in table)
+        all(n.isascii() and n.isdigit() and int(n) > 0 for table in tables for n in table)
+        and 0 < calibration.get("within_variance", 1.0) < np.inf
         and all(len(table) > 0 for table in tables)
         and all(row.ndim == 1 and len(row) > 1 and np.isfinite(row).all() and (np.diff(row) >= 0).all() for row in rows)
     )

@@ -22,6 +22,7 @@ class Prototypes:
     """The prototypes of a gallery's classes; `update` touches only the classes that changed.
 
     classes: C of them, in the gallery's order.  matrix: `float32 [C, D]`.
+    spread: `float32 [C]`, mean squared distance of a class's shots to their mean.
     Scores are "higher is nearer": the cosine for "cosine", minus the Euclidean distance for "euclidean".
     """
 
@@ -29,19 +30,25 @@ class Prototypes:
         self.metric = metric
         self.classes: tuple[ClassShots, ...] = ()
         self.matrix = np.zeros((0, dim), np.float32)
+        self.spread = np.zeros(0, np.float32)
         self._centre = np.zeros(dim, np.float32)  # mean of the rows
         self._centred = self.matrix  # the rows around it
         self._squares = np.zeros(0, np.float32)  # and their squared norms
 
     def update(self, classes: Mapping[str, ClassShots]) -> Prototypes:
         """Return the prototypes of these classes, reusing the rows of every class object that is still the same."""
-        rows = {id(shots): row for shots, row in zip(self.classes, self.matrix, strict=True)}
+        rows = {id(shots): row for row, shots in enumerate(self.classes)}
         new = Prototypes(self.metric, self.matrix.shape[1])
         new.classes = tuple(classes.values())
         new.matrix = np.empty((len(new.classes), self.matrix.shape[1]), np.float32)
-        for row, shots in zip(new.matrix, new.classes, strict=True):
+        new.spread = np.empty(len(new.classes), np.float32)
+        for row, shots in enumerate(new.classes):
             known = rows.get(id(shots))
-            row[:] = class_mean(shots.embeddings, self.metric) if known is None else known
+            if known is None:
+                new.matrix[row] = class_mean(shots.embeddings, self.metric)
+                new.spread[row] = shots.embeddings.var(axis=0, dtype=np.float64).sum()
+            else:
+                new.matrix[row], new.spread[row] = self.matrix[known], self.spread[known]
         if self.metric != "cosine" and new.classes:
             new._centre = new.matrix.mean(axis=0)
             new._centred = new.matrix - new._centre

@@ -4,12 +4,15 @@
 2. ratio: clearly nearer than the runner-up (the ratio test of Lowe 2004, "Distinctive Image Features", section 7.1);
 3. nearest shot: near at least one thing that was really shown, and nearer to it than to any "not this" example.
 
+The table counts different photographs, the camera delivers frames: thirty frames of one second are not thirty shots. So a
+class is judged by its *views*, the number of different photographs whose mean would spread as its shots do.
+
 Scores are those of `prototypes.similarity`: higher is nearer.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +25,7 @@ from runtime.errors import OptionError
 from runtime.prototypes import Prototypes, similarity
 
 MAX_DISTANCE_RATIO = 0.95
+NEAREST_SLACK = 4  # the nearest shot passes at this multiple of the stranger rate: it is one photograph, not a mean
 N_NEAREST = 3
 ACCEPTED = "accepted"
 
@@ -40,20 +44,40 @@ class Rejection:
         if not 0 <= self.stranger_rate <= 1:
             raise OptionError(f"stranger_rate must be in 0..1, or None for a closed set, but got {self.stranger_rate}")
 
-    def threshold(self, n_shot: int) -> float:
-        """The score a class of n_shot shots demands; -inf where the bundle has no table."""
+    def views(self, n_shot: int, spread: float) -> float:
+        """How many different photographs, 1..n_shot, n_shot shots of this spread are worth.
+
+        n different ones spread by (1 - 1/n) of the variance within a class, on average; this solves for n.
+        """
+        within = (self.calibration or {}).get("within_variance")
+        if not within:
+            return float(n_shot)
+        return min(float(n_shot), 1 / max(1 - spread / within, 1e-6))
+
+    def threshold(self, views: float) -> float:
+        """The score a class of so many views demands; -inf where the bundle has no table."""
         if not self.calibration:
             return -np.inf
-        shots, thresholds = self._table
-        return thresholds[max(0, bisect_right(shots, n_shot) - 1)]
+        return float(np.interp(math.log(max(views, 1.0)), *self._table(self.stranger_rate)))
+
+    def nearest_threshold(self) -> float:
+        """The score that the nearest shot demands; -inf where the bundle has no table."""
+        if not self.calibration:
+            return -np.inf
+        return float(self._table(min(1.0, NEAREST_SLACK * self.stranger_rate))[1][0])
 
     @cached_property
-    def _table(self) -> tuple[list[int], list[float]]:
-        impostor = (self.calibration or {})["impostor"]
-        shots = sorted(impostor, key=int)
-        at = 1 - self.stranger_rate
-        scores = [float(np.interp(at, np.linspace(0, 1, len(impostor[n])), impostor[n])) for n in shots]
-        return [int(n) for n in shots], scores
+    def _tables(self) -> dict[float, tuple[list[float], list[float]]]:
+        return {}
+
+    def _table(self, rate: float) -> tuple[list[float], list[float]]:
+        """log(n_shot) and the score that this share of strangers exceeds."""
+        if rate not in self._tables:
+            impostor = (self.calibration or {})["impostor"]
+            shots = sorted(impostor, key=int)
+            scores = [float(np.interp(1 - rate, np.linspace(0, 1, len(impostor[n])), impostor[n])) for n in shots]
+            self._tables[rate] = [math.log(int(n)) for n in shots], scores
+        return self._tables[rate]
 
 
 @dataclass(frozen=True)
@@ -93,12 +117,12 @@ def decide(prototypes: Prototypes, embedding: NDArray[np.float32], rejection: Re
     nearest = tuple((int(i), float(shot_scores[i])) for i in np.argsort(-shot_scores, kind="stable")[:N_NEAREST])
     check, threshold = ACCEPTED, float("-inf")
     if rejection is not None:
-        threshold = rejection.threshold(len(shot_scores))
+        threshold = rejection.threshold(rejection.views(len(shot_scores), float(prototypes.spread[best])))
         if score < threshold:
             check = "score"
         elif _distance(score, prototypes.metric) >= MAX_DISTANCE_RATIO * _distance(second, prototypes.metric):
             check = "margin"
-        elif nearest[0][1] < rejection.threshold(1):
+        elif nearest[0][1] < rejection.nearest_threshold():
             check = "nearest shot"
         elif len(shots.negatives) and similarity(shots.negatives, embedding, prototypes.metric).max() >= nearest[0][1]:
             check = "not this"

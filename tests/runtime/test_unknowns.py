@@ -45,7 +45,7 @@ def test_a_clear_match_is_accepted_with_everything_it_was_decided_by():
     assert (match.row, match.check, match.runner_up) == (0, ACCEPTED, 1)
     assert match.score == pytest.approx(math.cos(math.radians(1)), abs=1e-6)
     assert match.margin == pytest.approx(match.score - math.cos(math.radians(89)), abs=1e-6)
-    assert match.threshold == pytest.approx(0.55)
+    assert match.threshold == pytest.approx(HALF.threshold(2))
     assert [row for row, _ in match.nearest] == [0, 1]
     assert match.nearest[0][1] == pytest.approx(math.cos(math.radians(1)), abs=1e-6)
 
@@ -83,8 +83,10 @@ def test_two_classes_of_the_same_thing_cannot_be_told_apart(metric, angle):
 
 def test_the_nearest_shot_check_fires_when_no_single_shot_is_near():
     wide = gallery(mug=[-60, 60])  # the mean points to where nothing was ever shown
-    assert decide(wide, at(0), Rejection(TABLE, 0.5)).check == "nearest shot"
-    assert decide(wide, at(55), Rejection(TABLE, 0.5)).check == ACCEPTED
+    rejection = Rejection({"impostor": {"1": TABLE["impostor"]["1"]}}, 0.12)
+    assert rejection.nearest_threshold() < rejection.threshold(1)  # one photograph need not fit as well as the mean
+    assert decide(wide, at(0), rejection).check == "nearest shot"
+    assert decide(wide, at(53), rejection).check == ACCEPTED
 
 
 def test_a_negative_fires_only_when_it_is_nearer_than_every_shot():
@@ -132,13 +134,25 @@ def test_both_metrics_decide_alike_on_the_unit_sphere(metric):
 # -- thresholds
 
 
-def test_a_class_with_a_number_of_shots_between_two_rows_uses_the_lower():
-    thresholds = [HALF.threshold(n) for n in (0, 1, 4, 5, 400)]
-    assert thresholds == pytest.approx([0.55, 0.55, 0.55, 0.75, 0.75])
+def test_between_two_rows_of_the_table_the_threshold_is_interpolated_over_the_logarithm():
+    thresholds = [HALF.threshold(n) for n in (0, 1, math.sqrt(5), 5, 400)]
+    assert thresholds == pytest.approx([0.55, 0.55, 0.65, 0.75, 0.75])
     only_five = Rejection({"impostor": {"5": [0, 1]}}, 0.25)
     assert only_five.threshold(1) == 0.75
     twelve_sorts_after_five = Rejection({"impostor": {"12": [0.9, 0.9], "5": [0.5, 0.5]}})
-    assert [twelve_sorts_after_five.threshold(n) for n in (5, 11, 12)] == [0.5, 0.5, 0.9]
+    assert [twelve_sorts_after_five.threshold(n) for n in (5, 12)] == [0.5, 0.9]
+
+
+def test_many_frames_of_one_view_count_as_one_view():
+    rejection = Rejection({**TABLE, "within_variance": 0.5}, 0.5)
+    assert rejection.views(30, 0.0) == 1
+    assert rejection.views(30, 0.25) == pytest.approx(2)
+    assert rejection.views(30, 0.4) == pytest.approx(5)
+    assert rejection.views(3, 0.4) == 3  # never more than there are
+    assert rejection.views(3, 0.9) == 3  # more varied than any base class
+    between = math.degrees(math.acos(0.65))
+    assert decide(gallery(mug=[0] * 5), at(between), rejection).check == ACCEPTED
+    assert decide(gallery(mug=[-50, -25, 0, 25, 50]), at(between + 50), rejection).check == "score"
 
 
 rates = st.floats(0, 1)
