@@ -24,6 +24,7 @@ def pack(
     golden_frames: NDArray[np.uint8],
     half_weights: bool = False,
     calibration: Mapping[str, Any] | None = None,
+    background: NDArray[np.float32] | None = None,
     provenance: Mapping[str, Any] | None = None,
     card: str = "",
 ) -> Bundle:
@@ -44,6 +45,7 @@ def pack(
         golden_frames=golden_frames,
         golden_embeddings=golden_embeddings,
         calibration=calibration,
+        background=background,
         provenance=provenance,
         extra={"MODEL_CARD.md": card.encode()} if card else None,
     )

@@ -1,6 +1,6 @@
 """Pack what `default_embedder.py` trained into the bundle that ships inside the package.
 
-    python recipes/pack_default.py --out OUT [--bundle runtime/models/default.edgefs]
+    python recipes/pack_default.py --data DATA --out OUT [--bundle runtime/models/default.edgefs]
 
 OUT holds student.safetensors, student.json, figures.json and calibration.npz. The golden frames are public-domain and CC0
 photographs that scikit-image carries, so they may travel with the package.
@@ -22,7 +22,9 @@ from exporters.graph import EmbedderGraph
 from exporters.pack import pack
 from runtime.bundle import Bundle
 from runtime.preprocess import Preprocess
+from runtime.prototypes import class_mean
 
+BACKGROUND_PHOTOS = 12  # of each class
 GOLDEN = ("astronaut", "chelsea", "coffee", "rocket")
 CARD = """# The embedded default embedder
 
@@ -50,7 +52,15 @@ def golden_frames(preprocess: Preprocess) -> np.ndarray:
     return preprocess.batch([np.ascontiguousarray(photo) for photo in photos])
 
 
-def build(out: Path) -> Bundle:
+def background(student: recipe.Student, data: Path) -> np.ndarray:
+    """Prototypes `float32 [B, D]` of the training classes: what the device takes for "things in general"."""
+    classes = [folder for folders in recipe.split_classes(data)[0].values() for folder in folders]
+    views, labels = recipe.read_views([recipe.photos_of(folder)[:BACKGROUND_PHOTOS] for folder in classes])
+    embeddings = recipe.unit(recipe.embed(student, views, student.base_mean))
+    return np.stack([class_mean(embeddings[labels == label], "cosine") for label in np.unique(labels)])
+
+
+def build(data_folder: Path, out: Path) -> Bundle:
     student = recipe.load_student(out / "student.safetensors")
     facts = json.loads((out / "student.json").read_text())
     figures = json.loads((out / "figures.json").read_text())
@@ -62,7 +72,7 @@ def build(out: Path) -> Bundle:
     data = "tiny-imagenet (180 classes), Caltech-101 (92), CIFAR-FS train (64) and Office amazon (10)"
     provenance = {
         "recipe": "recipes/default_embedder.py",
-        "commit": facts["commit"],
+        "commit": recipe.git_commit(),
         "date": datetime.date.today().isoformat(),
         "data": data,
         "teacher": "torchvision mobilenet_v2, ImageNet weights (not shipped)",
@@ -76,7 +86,7 @@ def build(out: Path) -> Bundle:
         size=recipe.SIZE,
         dim=recipe.DIM,
         data=data,
-        commit=facts["commit"],
+        commit=recipe.git_commit(),
         figures=json.dumps(figures, indent=1),
     )
     return pack(
@@ -87,6 +97,7 @@ def build(out: Path) -> Bundle:
         golden_frames=golden_frames(preprocess),
         half_weights=True,
         calibration=calibration_table(material["embeddings"], material["labels"], metric="cosine"),
+        background=background(student, data_folder),
         provenance=provenance,
         card=card,
     )
@@ -94,10 +105,11 @@ def build(out: Path) -> Bundle:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="the same folder as for default_embedder.py")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--bundle", type=Path, default=Path(__file__).parents[1] / "runtime/models/default.edgefs")
     args = parser.parse_args()
-    bundle = build(args.out).save(args.bundle, overwrite=True)
+    bundle = build(args.data, args.out).save(args.bundle, overwrite=True)
     for info in bundle.verify():
         print(info)
     print(f"{bundle.path}: {sum(entry['bytes'] for entry in bundle.manifest['files'].values()):,} bytes")

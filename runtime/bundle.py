@@ -35,6 +35,7 @@ MAX_MANIFEST_BYTES = 4_000_000
 MAX_BYTES = 2_000_000_000  # of all files together; one ONNX file cannot be larger anyway
 MAX_DIM = 65_536
 GOLDEN_FRAMES, GOLDEN_EMBEDDINGS = "golden/frames.npy", "golden/embeddings.npy"
+BACKGROUND = "background.npy"
 
 
 @dataclass(frozen=True)
@@ -88,11 +89,13 @@ class Bundle:
         extra: Mapping[str, bytes] | None = None,
         artifacts: tuple[Artifact, ...] = (),
         calibration: Mapping[str, Any] | None = None,
+        background: NDArray[np.float32] | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> Bundle:
         """Put a bundle together in memory; `save` writes it.
 
         model: the ONNX file.  golden_frames: `uint8 [G, H, W, C]` engine inputs.  golden_embeddings: `float32 [G, D]`.
+        background: `float32 [B, D]`, prototypes of base classes: what things look like that were never taught.
         extra: further files (model card, OpenVINO IR); artifacts: those of them an engine can run.
         Raises BundleError for whatever `load` would refuse.
         """
@@ -100,6 +103,7 @@ class Bundle:
             "model.onnx": model,
             GOLDEN_FRAMES: _npy(golden_frames),
             GOLDEN_EMBEDDINGS: _npy(golden_embeddings),
+            **({} if background is None else {BACKGROUND: _npy(background.astype(np.float16))}),
             **(extra or {}),
         }
         manifest: dict[str, Any] = {
@@ -218,6 +222,17 @@ class Bundle:
             )
         return frames, embeddings
 
+    def background(self) -> NDArray[np.float32]:
+        """Prototypes of base classes, `float32 [B, D]`; B is 0 where the bundle has none."""
+        if BACKGROUND not in self.manifest["files"]:
+            return np.zeros((0, self.dim), np.float32)
+        rows = _load_npy(self.read(BACKGROUND), BACKGROUND)
+        if rows.ndim != 2 or rows.shape[1] != self.dim or rows.dtype != np.float16 or not np.isfinite(rows).all():
+            raise BundleCorrupt(
+                f"{BACKGROUND} must be finite float16 [B, {self.dim}], but is {rows.dtype} {rows.shape}; export it again"
+            )
+        return rows.astype(np.float32)
+
     def _check_files(self) -> None:
         targets = {artifact.file: artifact.target for artifact in self.artifacts}
         for name in self.manifest["files"]:
@@ -227,6 +242,7 @@ class Bundle:
             elif name.endswith(".xml"):
                 check_ir(data, name)
         self.golden()
+        self.background()
 
 
 def _parse_manifest(data: bytes, where: str | Path) -> dict[str, Any]:

@@ -78,7 +78,8 @@ class Recognition:
     label: the class, or None for unknown.  candidate: the best class even when it was not accepted.
     score: of the candidate, higher is nearer (cosine, or minus the Euclidean distance); -inf in an empty gallery.
     threshold: the score it had to reach.  runner_up: the second best class.  margin: score minus the runner-up's.
-    check: "accepted", or what failed: "empty gallery", "score", "margin", "nearest shot", "not this".
+    check: "accepted", or what failed: "empty gallery", "score", "margin", "background",
+        "nearest shot", "not this".
     timings_ms: preprocess, embed, match, total.
     """
 
@@ -118,7 +119,7 @@ class Recognizer:
     ) -> None:
         self.bundle = bundle
         self._preprocess = bundle.preprocess
-        self._rejection = None if stranger_rate is None else Rejection(bundle.calibration, stranger_rate)
+        self._rejection = None if stranger_rate is None else Rejection(bundle.calibration, stranger_rate, bundle.background())
         self._refreshing = threading.Lock()
         with ExitStack() as opened:
             self.engine = open_engine(bundle, engine, precision=precision, threads=threads)

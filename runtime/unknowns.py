@@ -1,8 +1,10 @@
-"""When to say "unknown": three checks on the best class, all of which must pass. Pure numpy, no state.
+"""When to say "unknown": four checks on the best class, all of which must pass. Pure numpy, no state.
 
 1. score: at least the threshold that strangers of the base classes passed at the asked rate (the bundle's table);
 2. ratio: clearly nearer than the runner-up (the ratio test of Lowe 2004, "Distinctive Image Features", section 7.1);
-3. nearest shot: near at least one thing that was really shown, and nearer to it than to any "not this" example.
+3. background: clearly nearer, by the same ratio, than any base class of the bundle: a stranger is mostly more like
+   something the network has seen before than like anything that was taught;
+4. nearest shot: near at least one thing that was really shown, and nearer to it than to any "not this" example.
 
 The table counts different photographs, the camera delivers frames: thirty frames of one second are not thirty shots. So a
 class is judged by its *views*, the number of different photographs whose mean would spread as its shots do.
@@ -32,13 +34,15 @@ ACCEPTED = "accepted"
 
 @dataclass(frozen=True)
 class Rejection:
-    """Thresholds from the calibration table of a bundle.
+    """What a bundle knows about strangers: its calibration table and its background.
 
     stranger_rate: the share of strangers that may be accepted, 0..1, as measured on base classes.
+    background: `float32 [B, D]`, prototypes of base classes.
     """
 
     calibration: Mapping[str, Any] | None
     stranger_rate: float = 0.05
+    background: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.stranger_rate <= 1:
@@ -65,6 +69,12 @@ class Rejection:
         if not self.calibration:
             return -np.inf
         return float(self._table(min(1.0, NEAREST_SLACK * self.stranger_rate))[1][0])
+
+    def background_score(self, embedding: NDArray[np.float32], metric: str) -> float:
+        """The best score of an embedding `float32 [D]` against the background; -inf where there is none."""
+        if self.background is None or not len(self.background):
+            return -np.inf
+        return float(similarity(self.background, embedding, metric).max())
 
     @cached_property
     def _tables(self) -> dict[float, tuple[list[float], list[float]]]:
@@ -120,13 +130,19 @@ def decide(prototypes: Prototypes, embedding: NDArray[np.float32], rejection: Re
         threshold = rejection.threshold(rejection.views(len(shot_scores), float(prototypes.spread[best])))
         if score < threshold:
             check = "score"
-        elif _distance(score, prototypes.metric) >= MAX_DISTANCE_RATIO * _distance(second, prototypes.metric):
+        elif not _clearly_nearer(score, second, prototypes.metric):
             check = "margin"
+        elif not _clearly_nearer(score, rejection.background_score(embedding, prototypes.metric), prototypes.metric):
+            check = "background"
         elif nearest[0][1] < rejection.nearest_threshold():
             check = "nearest shot"
         elif len(shots.negatives) and similarity(shots.negatives, embedding, prototypes.metric).max() >= nearest[0][1]:
             check = "not this"
     return Match(best, check, score, threshold, runner_up, score - second, nearest)
+
+
+def _clearly_nearer(score: float, other: float, metric: str) -> bool:
+    return _distance(score, metric) < MAX_DISTANCE_RATIO * _distance(other, metric)
 
 
 def _distance(score: float, metric: str) -> float:

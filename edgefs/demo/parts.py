@@ -75,6 +75,7 @@ def _why(recognition: Recognition) -> str:
     why = {
         "score": f"nearest: {recognition.candidate} {score}",
         "margin": f"between {recognition.candidate} and {recognition.runner_up}",
+        "background": f"no more like {recognition.candidate} than like things in general",
         "nearest shot": f"like {recognition.candidate}, but near no view of it",
         "not this": f"like what {recognition.candidate} is not",
     }
