@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from runtime.errors import EdgefsError
     from runtime.models import default_bundle
     from runtime.opencv import read_image
-    from runtime.recognizer import Enrollment, Recognition, Recognizer
+    from runtime.recognition import Enrollment, Recognition
+    from runtime.recognizer import Recognizer
 
 __version__ = "0.1.0"
 __all__ = [
@@ -31,8 +32,8 @@ __all__ = [
 _HOMES = {
     "Bundle": "runtime.bundle",
     "EdgefsError": "runtime.errors",
-    "Enrollment": "runtime.recognizer",
-    "Recognition": "runtime.recognizer",
+    "Enrollment": "runtime.recognition",
+    "Recognition": "runtime.recognition",
     "Recognizer": "runtime.recognizer",
     "default_bundle": "runtime.models",
     "open_camera": "runtime.camera",

@@ -4,14 +4,8 @@ from runtime.bundle import Artifact, Bundle
 from runtime.engines import Engine, EngineInfo, open_engine
 from runtime.models import default_bundle
 from runtime.preprocess import Preprocess
-from runtime.recognizer import (
-    AcceptedFrame,
-    Enrollment,
-    NearestShot,
-    Recognition,
-    Recognizer,
-    RejectedFrame,
-)
+from runtime.recognition import AcceptedFrame, Enrollment, NearestShot, Recognition, RejectedFrame
+from runtime.recognizer import Recognizer
 
 __all__ = [
     "AcceptedFrame",

@@ -12,7 +12,6 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ from runtime.opencv import encode_jpeg, load_cv2
 from runtime.preprocess import Frames, as_frames, chunks
 from runtime.prototypes import Prototypes
 from runtime.quality import FrameQuality, blurred, measure, same_view
+from runtime.recognition import AcceptedFrame, Enrollment, NearestShot, Recognition, RejectedFrame
 from runtime.reembed import reembed_gallery
 from runtime.unknowns import ACCEPTED, EMPTY, Match, Rejection, decide
 
@@ -35,63 +35,6 @@ if TYPE_CHECKING:
 
 CHUNK = 16  # frames per engine call: more gains little on a CPU and costs memory
 CROP_SIDE = 320  # pixels, the shorter side of a stored crop: enough for a later bundle with a larger input
-
-
-@dataclass(frozen=True)
-class AcceptedFrame:
-    """index: into the frames handed in.  shot_id: in the gallery, durable once returned."""
-
-    index: int
-    shot_id: int
-
-
-@dataclass(frozen=True)
-class RejectedFrame:
-    """reason: "too dark", "too bright", "blurred" or "same view"."""
-
-    index: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class Enrollment:
-    """What became of the frames of one `enroll`.  advice: sentences, most useful first; empty when all is well."""
-
-    label: str
-    accepted: tuple[AcceptedFrame, ...]
-    rejected: tuple[RejectedFrame, ...]
-    advice: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class NearestShot:
-    """A stored shot of the candidate class and its score against the frame."""
-
-    shot_id: int
-    score: float
-
-
-@dataclass(frozen=True)
-class Recognition:
-    """One answer, and why.
-
-    label: the class, or None for unknown.  candidate: the best class even when it was not accepted.
-    score: of the candidate, higher is nearer (cosine, or minus the Euclidean distance); -inf in an empty gallery.
-    threshold: the score it had to reach.  runner_up: the second best class.  margin: score minus the runner-up's.
-    check: "accepted", or what failed: "empty gallery", "score", "margin", "background",
-        "nearest shot", "not this".
-    timings_ms: preprocess, embed, match, total.
-    """
-
-    label: str | None
-    candidate: str | None
-    score: float
-    threshold: float
-    runner_up: str | None
-    margin: float
-    check: str
-    nearest: tuple[NearestShot, ...]
-    timings_ms: dict[str, float]
 
 
 class Recognizer:
@@ -119,7 +62,9 @@ class Recognizer:
     ) -> None:
         self.bundle = bundle
         self._preprocess = bundle.preprocess
-        self._rejection = None if stranger_rate is None else Rejection(bundle.calibration, stranger_rate, bundle.background())
+        self._rejection = None
+        if stranger_rate is not None:
+            self._rejection = Rejection(bundle.calibration, stranger_rate, bundle.background())
         self._refreshing = threading.Lock()
         with ExitStack() as opened:
             self.engine = open_engine(bundle, engine, precision=precision, threads=threads)

@@ -6,8 +6,8 @@
    something the network has seen before than like anything that was taught;
 4. nearest shot: near at least one thing that was really shown, and nearer to it than to any "not this" example.
 
-The table counts different photographs, the camera delivers frames: thirty frames of one second are not thirty shots. So a
-class is judged by its *views*, the number of different photographs whose mean would spread as its shots do.
+The table counts different photographs, the camera delivers frames: thirty frames of one second are not thirty shots.
+So a class is judged by its *views*, the number of different photographs whose mean would spread as its shots do.
 
 Scores are those of `prototypes.similarity`: higher is nearer.
 """
@@ -56,7 +56,7 @@ class Rejection:
         within = (self.calibration or {}).get("within_variance")
         if not within:
             return float(n_shot)
-        return min(float(n_shot), 1 / max(1 - spread / within, 1e-6))
+        return float(min(n_shot, 1 / max(1 - spread / within, 1e-6)))
 
     def threshold(self, views: float) -> float:
         """The score a class of so many views demands; -inf where the bundle has no table."""

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 
 from edgefs.demo.story import UNKNOWN, Picture
-from runtime.recognizer import Recognition
+from runtime.recognition import Recognition
 
 # nothing may be fetched, whatever a name in the page says
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

@@ -21,7 +21,8 @@ from edgefs.demo.stream import Recording
 from runtime.camera import Frame, FrameSource, Region, open_camera
 from runtime.errors import FrameError
 from runtime.opencv import encode_jpeg, load_cv2
-from runtime.recognizer import Enrollment, Recognition, Recognizer
+from runtime.recognition import Enrollment, Recognition
+from runtime.recognizer import Recognizer
 
 STAGES = ("decode", "preprocess", "embed", "match", "total")
 THUMBNAIL = 320  # pixels, the width of a picture on the page

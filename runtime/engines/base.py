@@ -16,7 +16,7 @@ class EngineInfo:
     """How the embeddings are computed, for people and reports. Nothing here is left to a library's default.
 
     threads: CPU threads pinned.  golden_cosine: the worst agreement over the golden frames, 1 is perfect.
-    reason: why this engine was taken.  arithmetic: the floating type it computes in, whatever the weights are stored as.
+    reason: why this engine was taken.  arithmetic: the float type it computes in, however the weights are stored.
     """
 
     name: str

@@ -1,0 +1,132 @@
+"""The files of a bundle on disk: read from a directory or a zip without trusting either, written whole or not."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.errors import BundleCorrupt, BundleMissing
+
+
+def directory_reader(root: Path) -> Callable[[str, int], bytes]:
+    def read(name: str, limit: int) -> bytes:
+        path = root / name
+        try:
+            if Path(os.path.realpath(path)) != Path(os.path.realpath(root)) / name:
+                raise BundleCorrupt(
+                    f"{path} must be a regular file in the bundle, but is a link; copy the bundle again"
+                )
+            with open(path, "rb", opener=_open_at_once) as file:
+                info = os.fstat(file.fileno())
+                if not stat.S_ISREG(info.st_mode) or info.st_size > limit:
+                    raise BundleCorrupt(
+                        f"{path} must be a regular file of at most {limit:,} bytes, but is not "
+                        f"({info.st_size:,} bytes); copy the bundle again"
+                    )
+                return file.read(limit + 1)
+        except OSError as error:
+            raise BundleMissing(
+                f"{path} must be readable, but: {error.strerror or error}; copy the bundle again"
+            ) from error
+
+    return read
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting for the writer of a FIFO."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def zip_reader(path: Path) -> Callable[[str, int], bytes]:
+    def read(name: str, limit: int) -> bytes:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                info = archive.getinfo(_zip_root(archive) + name)
+                if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # only these inflate in steps
+                    raise NotImplementedError(f"{name} is compressed by another method than deflate")
+                with archive.open(info) as member:
+                    return member.read(
+                        limit + 1
+                    )  # one more than declared: a bomb is cut off, and then fails its digest
+        except KeyError as error:
+            raise BundleMissing(f"{name} must be in {path}, but is not; copy the bundle again") from error
+        except Exception as error:  # on damaged files zipfile raises a dozen kinds
+            raise BundleCorrupt(
+                f"{path} must be the zip of a bundle, but cannot be read ({error}); copy it again"
+            ) from error
+
+    return read
+
+
+def _zip_root(archive: zipfile.ZipFile) -> str:
+    """The folder the files lie in: people zip the directory itself as often as what is in it."""
+    roots = [
+        name.removesuffix("manifest.json") for name in archive.namelist() if PurePosixPath(name).name == "manifest.json"
+    ]
+    return min(roots, key=len, default="")
+
+
+def write_files(files: Mapping[str, bytes], target: Path, *, zipped: bool) -> Path:
+    if zipped:
+        with zipfile.ZipFile(target, "w") as archive:
+            for name, data in files.items():
+                info = zipfile.ZipInfo(name)  # no clock in the file
+                info.external_attr = (stat.S_IFREG | 0o644) << 16  # else `unzip` makes files that nobody may read
+                archive.writestr(info, data, zipfile.ZIP_DEFLATED)
+        _sync(target)
+        return target
+    for name, data in files.items():
+        path = target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        _sync(path)
+    return target
+
+
+def _sync(path: Path) -> None:
+    """Have the bytes on the medium before the rename is: else a power loss leaves names of empty files."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def put_in_place(made: Path, path: Path, old: Path) -> None:
+    """Rename into place. A file replaces a file at once; an old directory steps aside first, and back on failure."""
+    if made.is_file() and not path.is_dir():
+        made.replace(path)
+        return
+    if path.exists():
+        path.rename(old)
+    try:
+        made.rename(path)
+    except OSError:
+        if old.exists():
+            old.rename(path)
+        raise
+
+
+def to_npy(array: NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def from_npy(data: bytes, name: str) -> NDArray[Any]:
+    """Read a version 1.0 .npy without trusting its header: np.load allocates whatever that announces."""
+    try:
+        stream = io.BytesIO(data)
+        if np.lib.format.read_magic(stream) != (1, 0):
+            raise ValueError("its version is not 1.0")
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+        flat = np.frombuffer(data, dtype, offset=stream.tell())
+        array: NDArray[Any] = flat.reshape(shape, order="F" if fortran else "C").copy()
+        return array
+    except Exception as error:  # numpy evaluates the header as Python, which fails in a dozen ways
+        raise BundleCorrupt(f"{name} must be a plain .npy array ({error}); export the bundle again") from error

@@ -1,0 +1,134 @@
+"""manifest.json of a bundle, format 1: what it may say, and the check that it says it. Format: docs/bundle.md."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtime.errors import BundleCorrupt, BundleError, BundleUnsupported
+from runtime.preprocess import Preprocess
+
+FORMAT, VERSION = "edgefs-bundle", 1
+METRICS = ("cosine", "euclidean")
+MAX_MANIFEST_BYTES = 4_000_000
+MAX_BYTES = 2_000_000_000  # of all files together; one ONNX file cannot be larger anyway
+MAX_DIM = 65_536
+GOLDEN_FRAMES, GOLDEN_EMBEDDINGS = "golden/frames.npy", "golden/embeddings.npy"
+BACKGROUND = "background.npy"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One file an engine can run.  target: "onnx" or "openvino".  min_cosine: what its golden frames must reach."""
+
+    target: str
+    precision: str
+    file: str
+    min_cosine: float = 0.999
+
+
+def parse_manifest(data: bytes, where: str | Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise BundleCorrupt(
+            f"{where} must hold a manifest.json, but it is not JSON ({error}); copy it again"
+        ) from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise BundleCorrupt(
+            f'{where} must hold a manifest.json of format "{FORMAT}", but it is another; check the path'
+        )
+    if manifest.get("version") != VERSION:
+        raise BundleUnsupported(
+            f"{where} must have bundle format {VERSION}, but has {manifest.get('version')!r}; pip install -U edgefs"
+        )
+    for key, is_sound in _CHECKS.items():
+        try:
+            sound = is_sound(manifest)
+        except BundleError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
+            sound = False
+        if not sound:
+            raise BundleCorrupt(
+                f"{where}: {key!r} of manifest.json must be as docs/bundle.md says, but is missing, malformed or "
+                "contradicts the rest; copy or export the bundle again"
+            )
+    return manifest
+
+
+def _sound_files(manifest: Mapping[str, Any]) -> bool:
+    files = manifest["files"]
+    return (
+        {"model.onnx", GOLDEN_FRAMES, GOLDEN_EMBEDDINGS} <= files.keys()
+        and all(_is_inside(name) and isinstance(entry["sha256"], str) for name, entry in files.items())
+        and all(_is_whole(entry["bytes"], 0, MAX_BYTES) for entry in files.values())
+        and sum(entry["bytes"] for entry in files.values()) <= MAX_BYTES
+    )
+
+
+def _sound_artifacts(manifest: Mapping[str, Any]) -> bool:
+    artifacts = [Artifact(**entry) for entry in manifest["artifacts"]]
+    words = [word for a in artifacts for word in (a.target, a.precision, a.file)]
+    needed = {a.file for a in artifacts} | {weights_of(a.file) for a in artifacts if a.target == "openvino"}
+    return (
+        all(isinstance(word, str) for word in words)
+        and needed <= manifest["files"].keys()
+        and all(0 < a.min_cosine <= 1 for a in artifacts)
+    )
+
+
+def _sound_calibration(manifest: Mapping[str, Any]) -> bool:
+    calibration = manifest["calibration"]
+    if calibration is None:
+        return True
+    tables = [calibration[kind] for kind in ("genuine", "impostor")]
+    rows = [np.asarray(scores, np.float64) for table in tables for scores in table.values()]
+    return (
+        all(n.isascii() and n.isdigit() and int(n) > 0 for table in tables for n in table)
+        and 0 < calibration.get("within_variance", 1.0) < np.inf
+        and all(len(table) > 0 for table in tables)
+        and all(row.ndim == 1 and len(row) > 1 and np.isfinite(row).all() and (np.diff(row) >= 0).all() for row in rows)
+    )
+
+
+# Each key of the manifest, and whether it is as docs/bundle.md says.
+_CHECKS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    "name": lambda m: isinstance(m["name"], str),
+    "preprocess": lambda m: bool(Preprocess.from_json(m["preprocess"])),
+    "embedding": lambda m: m["embedding"]["metric"] in METRICS and _is_whole(m["embedding"]["dim"], 1, MAX_DIM),
+    "files": _sound_files,
+    "artifacts": _sound_artifacts,
+    "calibration": _sound_calibration,
+    "fingerprint": lambda m: m["fingerprint"] == fingerprint_of(m),
+}
+
+
+def fingerprint_of(manifest: Mapping[str, Any]) -> str:
+    parts = [manifest["files"]["model.onnx"]["sha256"], manifest["preprocess"], manifest["embedding"]]
+    return sha256(json.dumps(parts, sort_keys=True).encode())
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a name is a plain relative path on every system: no `..`, drive, backslash, NUL, or surrogate."""
+    plain = re.fullmatch(r"[\w.+-]+(/[\w.+-]+)*", name, re.ASCII) is not None
+    return plain and not {".", ".."} & set(name.split("/")) and name != "manifest.json"
+
+
+def _is_whole(value: object, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def weights_of(ir: str) -> str:
+    return ir.removesuffix(".xml") + ".bin"
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
