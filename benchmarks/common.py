@@ -22,7 +22,10 @@ import numpy as np
 RESULTS = Path(__file__).parent / "results"
 # samples needed before a percentile is printed, for 99 % confidence (MLPerf inference rules)
 FLOORS = {50: 10, 90: 64, 95: 130, 99: 662}
-PACKAGES = ("numpy", "onnxruntime", "openvino", "opencv-python-headless", "opencv-python", "torch", "torchvision", "onnx")
+PACKAGES = (
+    *("numpy", "onnxruntime", "openvino", "opencv-python-headless", "opencv-python"),
+    *("torch", "torchvision", "onnx", "nncf", "tensorrt_rtx"),
+)
 
 
 def timed_ms(call: Callable[[], object]) -> tuple[float, bool]:

@@ -6,6 +6,7 @@ EdgefsError
 │   ├── BundleCorrupt                 a digest, a size, a number or a golden frame does not fit
 │   └── BundleUnsupported             newer format, forbidden operator, external data
 ├── EngineError (RuntimeError)        an engine refused the model or gave a wrong answer
+│   ├── PlanMismatch                  a TensorRT plan built for another machine or version: build it here
 │   └── EngineMissing (ImportError)   the library is not installed; the message has the install line
 ├── OpenCVMissing (ImportError)       cv2 is not installed; the message has the install line
 ├── FrameError (ValueError)           not a uint8 HWC BGR or HW grey picture
@@ -41,6 +42,9 @@ class BundleUnsupported(BundleError): ...
 
 
 class EngineError(EdgefsError, RuntimeError): ...
+
+
+class PlanMismatch(EngineError): ...
 
 
 class EngineMissing(EngineError, ImportError): ...

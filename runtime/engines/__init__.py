@@ -16,14 +16,18 @@ from numpy.typing import NDArray
 
 from runtime.bundle import Artifact, Bundle
 from runtime.engines.base import Engine, EngineInfo
-from runtime.errors import EngineError, EngineMissing, OptionError
+from runtime.errors import EngineError, EngineMissing, OptionError, PlanMismatch
 
 __all__ = ["ENGINES", "Engine", "EngineInfo", "agreement", "open_engine", "verify_engines"]
 
 ENGINES = {
     "onnxruntime": ("runtime.engines.onnxruntime", "OnnxRuntimeEngine"),
     "openvino": ("runtime.engines.openvino", "OpenVinoEngine"),
+    "tensorrt": ("runtime.engines.tensorrt", "TensorRtEngine"),
+    "tensorrt-rtx": ("runtime.engines.tensorrt_rtx", "TensorRtRtxEngine"),
+    "onnxruntime-gpu": ("runtime.engines.onnxruntime_gpu", "OnnxRuntimeGpuEngine"),
 }
+AUTO = ("onnxruntime", "openvino", "tensorrt", "tensorrt-rtx")  # onnxruntime-gpu may build for minutes: only by name
 MAX_THREADS = 2  # small networks at batch 1 gain little beyond two threads and take the camera's cores
 
 
@@ -55,7 +59,7 @@ def open_engine(
 def verify_engines(bundle: Bundle) -> list[EngineInfo]:
     """Open every installed engine on every artefact it can run, check the golden frames, close it; return the infos."""
     infos, missing = [], []
-    for name in ENGINES:
+    for name in AUTO:
         module = importlib.import_module(ENGINES[name][0])
         try:
             module.version()
@@ -64,7 +68,10 @@ def verify_engines(bundle: Bundle) -> list[EngineInfo]:
             continue
         for artifact in bundle.artifacts:
             if artifact.target in module.TARGETS:
-                engine = _open_artifact(bundle, name, artifact, threads=1)
+                try:
+                    engine = _open_artifact(bundle, name, artifact, threads=1)
+                except PlanMismatch:  # sound, but built for another machine
+                    continue
                 infos.append(engine.info)
                 engine.close()
     if not infos:
@@ -81,11 +88,20 @@ def agreement(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.floa
 
 def _open(bundle: Bundle, name: str, precision: str, threads: int) -> Engine:
     targets = importlib.import_module(ENGINES[name][0]).TARGETS
-    fitting = [a for a in bundle.artifacts if a.target in targets and a.precision == precision]
+    fitting = _fitting(bundle, name, precision)
     if not fitting:
-        have = ", ".join(f"{a.target} {a.precision}" for a in bundle.artifacts)
-        raise EngineError(f"{bundle.where} must hold a {precision} artefact for {name}, but has {have}; export it")
+        raise _no_artifact(bundle, precision, name)
     return _open_artifact(bundle, name, min(fitting, key=lambda a: targets.index(a.target)), threads)
+
+
+def _no_artifact(bundle: Bundle, precision: str, name: str) -> EngineError:
+    have = ", ".join(f"{a.target} {a.precision}" for a in bundle.artifacts)
+    return EngineError(f"{bundle.where} must hold a {precision} artefact for {name}, but has {have}; export it")
+
+
+def _fitting(bundle: Bundle, name: str, precision: str) -> list[Artifact]:
+    targets = importlib.import_module(ENGINES[name][0]).TARGETS
+    return [a for a in bundle.artifacts if a.target in targets and a.precision == precision]
 
 
 def _open_artifact(bundle: Bundle, name: str, artifact: Artifact, threads: int) -> Engine:
@@ -111,7 +127,10 @@ def _open_artifact(bundle: Bundle, name: str, artifact: Artifact, threads: int) 
 def _open_fastest(bundle: Bundle, precision: str, threads: int) -> Engine:
     opened: list[tuple[float, Engine]] = []
     notes = []
-    for name in ENGINES:
+    names = [name for name in AUTO if _fitting(bundle, name, precision)]
+    if not names:
+        raise _no_artifact(bundle, precision, "any engine")
+    for name in names:
         try:
             engine = _open(bundle, name, precision, threads)
         except EngineError as error:
