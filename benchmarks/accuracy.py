@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.common import save
 from edgefs.cli.options import load_bundle, table
-from edgefs.evaluate import few_shot_accuracy
+from edgefs.evaluation import few_shot_accuracy
 from runtime.opencv import read_image
 from runtime.prototypes import class_mean, similarity
 from runtime.recognizer import Recognizer
@@ -39,7 +39,7 @@ def embed_folder(recognizer: Recognizer, folder: Path) -> tuple[np.ndarray, np.n
 
 
 def coil_accuracy(recognizer: Recognizer, folder: Path, views: tuple[int, ...]) -> tuple[float, int]:
-    """Closed-set accuracy in percent on the other views of all objects, enrolled from these views; and how many there are."""
+    """Closed-set accuracy, in percent, on the views that were not enrolled, and how many those are."""
     paths = sorted(folder.glob("obj*__*.png"))
     objects = np.array([int(path.stem.split("__")[0][3:]) for path in paths])
     degrees = np.array([int(path.stem.split("__")[1]) for path in paths])

@@ -1,4 +1,4 @@
-"""What every benchmark shares: the clock, percentiles that are honest about their sample, host facts, and where results go.
+"""What every benchmark shares: the clock, percentiles honest about their sample, host facts, and where results go.
 
 A result file is `benchmarks/results/<theme>_<machine>_<date>.json`: host, versions, command and figures, nothing else.
 """
@@ -48,7 +48,8 @@ def percentiles(samples: list[tuple[float, bool]]) -> dict[str, Any]:
             for q, floor in FLOORS.items()
         }
 
-    return {"samples": len(every), **points(every, ""), "undisturbed_samples": len(calm), **points(calm, "undisturbed_")}
+    undisturbed = {"undisturbed_samples": len(calm), **points(calm, "undisturbed_")}
+    return {"samples": len(every), **points(every, ""), **undisturbed}
 
 
 def host() -> dict[str, Any]:
@@ -66,7 +67,7 @@ def host() -> dict[str, Any]:
         "commit": _commit(),
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "load_average": os.getloadavg()[0],
-        "command": " ".join(["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]]),
+        "command": " ".join(["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *map(_public, sys.argv[1:])]),
     }
 
 
@@ -78,6 +79,11 @@ def save(theme: str, figures: dict[str, Any]) -> Path:
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({"host": facts, **figures}, indent=1) + "\n")
     return path
+
+
+def _public(argument: str) -> str:
+    """An argument without the folders of this machine."""
+    return Path(argument).name if argument.startswith("/") else argument
 
 
 def _run_queue_wait_ns() -> int:

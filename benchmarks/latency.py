@@ -8,20 +8,21 @@ The two are called in turn on the same frame, so that a busy machine slows both 
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import numpy as np
 
 from benchmarks.common import percentiles, save, timed_ms
 from edgefs.cli.options import load_bundle, table
-from runtime.engines import ENGINES
-from runtime.errors import EngineMissing
+from runtime.engines import AUTO
+from runtime.errors import EngineError
 from runtime.gallery import NewShot
 from runtime.recognizer import Recognizer
 
 WARM_UP = 30
 
 
-def recognize_over_engine(recognizer: Recognizer, frame: np.ndarray, samples: int) -> dict[str, object]:
+def recognize_over_engine(recognizer: Recognizer, frame: np.ndarray, samples: int) -> dict[str, Any]:
     """Time the bare engine on the prepared input and `recognize` on the 720p frame, in turn."""
     prepared = recognizer.bundle.preprocess(frame)[None]
     bare, whole = [], []
@@ -70,19 +71,20 @@ def main() -> None:
     args = parser.parse_args()
     bundle = load_bundle(args.bundle)
     frame = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
-    figures: dict[str, object] = {"bundle": bundle.name, "threads": args.threads, "frame": "1280x720 BGR", "engines": {}}
+    engines: dict[str, Any] = {}
+    figures = {"bundle": bundle.name, "threads": args.threads, "frame": "1280x720 BGR", "engines": engines}
     rows = []
-    for name in ENGINES:
+    for name in AUTO:
         try:
             recognizer = Recognizer(bundle, engine=name, threads=args.threads)
-        except EngineMissing as error:
+        except EngineError as error:  # not installed, or the bundle has nothing for it
             print(error)
             continue
         with recognizer:
             fill(recognizer, 11)
-            result = recognize_over_engine(recognizer, frame, args.samples)
-        figures["engines"][name] = result  # type: ignore[index]
-        rows.append((name, result["engine"]["p50_ms"], result["recognize"]["p50_ms"], result["recognize_over_engine_p50"]))  # type: ignore[index]
+            engines[name] = result = recognize_over_engine(recognizer, frame, args.samples)
+        ratio = result["recognize_over_engine_p50"]
+        rows.append((name, result["engine"]["p50_ms"], result["recognize"]["p50_ms"], ratio))
     print(table(rows, ("engine", "engine p50 ms", "recognize p50 ms", "ratio")))
     figures["match_p50_ms_by_classes"] = matches = growth(bundle, args.threads, frame, args.samples)
     print(f"match, p50: {matches['10']} ms with 10 classes, {matches['1000']} ms with 1,000")

@@ -1,7 +1,7 @@
 """The rejection calibration table: what genuine and stranger scores look like, from base classes never trained on.
 
-Episodes imitate a gallery: n_way classes of n_shot shots; a genuine query is scored against its own prototype, a stranger
-(a class outside the episode) against the best of all prototypes, because that is what the device compares.
+Episodes imitate a gallery: n_way classes of n_shot shots; a genuine query is scored against its own prototype, a
+stranger (a class outside the episode) against the best of all prototypes, because that is what the device compares.
 """
 
 from __future__ import annotations

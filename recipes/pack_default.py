@@ -2,8 +2,8 @@
 
     python recipes/pack_default.py --data DATA --out OUT [--bundle runtime/models/default.edgefs]
 
-OUT holds student.safetensors, student.json, figures.json and calibration.npz. The golden frames are public-domain and CC0
-photographs that scikit-image carries, so they may travel with the package.
+OUT holds student.safetensors, student.json, figures.json and calibration.npz. The golden frames are public-domain and
+CC0 photographs that scikit-image carries, so they may travel with the package.
 """
 
 from __future__ import annotations
@@ -30,19 +30,22 @@ CARD = """# The embedded default embedder
 
 A first one, meant to work out of the box on things it has never seen; a later release raises its quality.
 
-- **Network**: {architecture}, {parameters:,} parameters, stored as float16, computed in float32; {size} x {size} pixels in,
-  {dim} numbers out.
-- **Learned from** random weights, on {data}. Its targets are the embeddings of an ImageNet MobileNetV2 (the teacher, which is
-  not shipped) on the same crops; no label was used. Recipe: `recipes/default_embedder.py`, commit {commit}.
-- **Never trained or selected on**: Grocery, COIL-100, Office webcam. On them (percent, ± 95 % interval over 600 episodes):
+- **Network**: {architecture}, {parameters:,} parameters, stored as float16, computed in float32;
+  {size} x {size} pixels in, {dim} numbers out.
+- **Learned from** random weights, on {data}.
+  Its targets are the embeddings of an ImageNet MobileNetV2 (the teacher, which is not shipped) on the same crops; no
+  label was used. Recipe: `recipes/default_embedder.py`, commit {commit}.
+- **Never trained or selected on**: Grocery, COIL-100, Office webcam. On them, percent, with the 95 % interval over 600
+  episodes:
 
 ```json
 {figures}
 ```
 
-- **Limits**: trained on small, mostly blurred photographs of about 350 kinds of things. It tells objects apart by overall look;
-  print, faces, near-identical parts and things that fill less than a third of the frame are beyond it. The rejection table
-  comes from classes of that kind, not from yours.
+- **Limits**: trained on small, mostly blurred photographs of about 350 kinds of things. It tells objects apart by
+  overall look; print, faces, near-identical parts and things that fill less than a third of the frame are beyond it.
+  The rejection table and the background come from classes of that kind, not from yours.
+- **Terms**: the training sets and the teacher's are research data; read their terms before you ship this in a product.
 """
 
 
@@ -67,7 +70,12 @@ def build(data_folder: Path, out: Path) -> Bundle:
     material = np.load(out / "calibration.npz")
     preprocess = Preprocess((recipe.SIZE, recipe.SIZE), channels=3, crop="square", resampler="linear")
     graph = EmbedderGraph(
-        student, mean=[recipe.MEAN] * 3, std=[recipe.STD] * 3, colour="rgb", metric="cosine", base_mean=student.base_mean.clone()
+        student,
+        mean=[recipe.MEAN] * 3,
+        std=[recipe.STD] * 3,
+        colour="rgb",
+        metric="cosine",
+        base_mean=student.base_mean.clone(),
     )
     data = "tiny-imagenet (180 classes), Caltech-101 (92), CIFAR-FS train (64) and Office amazon (10)"
     provenance = {

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.torch
-
 from runtime.engines import agreement, open_engine
 from runtime.errors import EdgefsError
 from runtime.preprocess import Preprocess
+
+pytestmark = pytest.mark.torch
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
@@ -22,7 +22,12 @@ from exporters.pack import pack  # noqa: E402
 def network(channels: int = 3, dim: int = 16) -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(
-        nn.Conv2d(channels, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, dim)
+        nn.Conv2d(channels, 8, 3, stride=2),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, dim),
     )
 
 
@@ -36,7 +41,12 @@ def frames(preprocess: Preprocess, n: int = 3) -> np.ndarray:
 def test_a_packed_module_answers_on_the_device_as_in_torch(colour, channels, metric, half_weights):
     preprocess = Preprocess((24, 20), channels=channels)
     graph = EmbedderGraph(
-        network(channels), mean=[0.4] * channels, std=[0.2] * channels, colour=colour, metric=metric, base_mean=torch.full((16,), 0.1)
+        network(channels),
+        mean=[0.4] * channels,
+        std=[0.2] * channels,
+        colour=colour,
+        metric=metric,
+        base_mean=torch.full((16,), 0.1),
     )
     golden = frames(preprocess)
     bundle = pack(graph, preprocess, name="x", description="x", golden_frames=golden, half_weights=half_weights)
