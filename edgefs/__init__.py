@@ -9,6 +9,9 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edgefs.evaluation import evaluate
+    from edgefs.training.loop import train
+    from exporters.export import export
     from runtime.bundle import Bundle
     from runtime.camera import open_camera
     from runtime.errors import EdgefsError
@@ -25,8 +28,11 @@ __all__ = [
     "Recognition",
     "Recognizer",
     "default_bundle",
+    "evaluate",
+    "export",
     "open_camera",
     "read_image",
+    "train",
 ]
 
 _HOMES = {
@@ -36,8 +42,11 @@ _HOMES = {
     "Recognition": "runtime.recognition",
     "Recognizer": "runtime.recognizer",
     "default_bundle": "runtime.models",
+    "evaluate": "edgefs.evaluation",
+    "export": "exporters.export",
     "open_camera": "runtime.camera",
     "read_image": "runtime.opencv",
+    "train": "edgefs.training.loop",
 }
 
 if not TYPE_CHECKING:  # else type checkers would accept any misspelt name
@@ -45,7 +54,12 @@ if not TYPE_CHECKING:  # else type checkers would accept any misspelt name
     def __getattr__(name: str) -> object:
         if name not in _HOMES:
             raise AttributeError(f"module 'edgefs' has no attribute {name!r}")
-        return getattr(importlib.import_module(_HOMES[name]), name)
+        try:
+            return getattr(importlib.import_module(_HOMES[name]), name)
+        except ModuleNotFoundError as error:
+            from edgefs.errors import package_missing
+
+            raise package_missing(error) from error
 
 
 def __dir__() -> list[str]:

@@ -19,12 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from edgefs import __version__
+from edgefs.errors import package_missing
 from runtime.errors import EdgefsError
 
 COMMANDS = {
     "demo": "play the main job from start to end: enrol, recognise, report (no camera, no network)",
     "enroll": "teach a class from pictures, a video or a camera",
     "recognize": "name what pictures, a video or a camera show",
+    "train": "meta-train an embedding: protonet, maml, fomaml, anil, reptile",
+    "evaluate": "N-way K-shot accuracy with interval, of a checkpoint or of a bundle on any engine",
+    "export": "checkpoint, torchvision backbone or your own ONNX to a verified bundle",
     "gallery": "list, show, rename, merge, forget, undo, export, import, re-embed",
     "doctor": "what this machine has, and the install line for what is missing",
 }
@@ -46,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         with contextlib.redirect_stdout(sys.stderr) if args.json == "-" else contextlib.nullcontext():
-            report = args.run(args)
+            report = _run(args)
         status = 0 if report.get("passed", True) else 1
     except EdgefsError as error:
         print(f"edgefs: {error}", file=sys.stderr)
@@ -56,6 +60,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return _reader_gone()
     return max(status, _write_json(report, args.json))
+
+
+def _run(args: argparse.Namespace) -> dict[str, Any]:
+    try:
+        return args.run(args)  # type: ignore[no-any-return]
+    except ModuleNotFoundError as error:
+        raise package_missing(error) from error
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:

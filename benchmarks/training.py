@@ -1,0 +1,191 @@
+"""Training and evaluation speed, side by side with whichever peers are installed: the same work, in interleaved rounds.
+
+Peers: easyfsl (Prototypical Networks, evaluation) and learn2learn (MAML). torchmeta's last release imports names that
+torchvision no longer has. What is not installed is said so. Beside them, and labelled as such, runs a *hand-written*
+loop: plain PyTorch as tutorials write it (float images, contiguous memory, ReLU before the pool, one task after
+another, autograd.grad for the inner steps). It is no library; a ratio to it says what our loop gains over one's own.
+
+  python -m benchmarks.training --threads 2 --rounds 5
+  python -m benchmarks.training --only protonet_20w1s maml_second --out -
+
+Images are random: speed does not depend on what they show.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.common import host, save
+from benchmarks.peers import (
+    PER_CLASS,
+    Pictures,
+    PlainConv4,
+    Step,
+    Work,
+    class_labels,
+    easyfsl,
+    installed,
+    learn2learn,
+    plain,
+)
+from edgefs.backbones import build
+from edgefs.cli.options import table
+from edgefs.data import ImageSet, spec_of
+from edgefs.data.episodes import EpisodeSampler, EpisodeShape
+from edgefs.data.tasks import TaskLoader
+from edgefs.evaluation import few_shot_accuracy
+from edgefs.meta import build_method
+from edgefs.training.allocator import keep_pages
+from edgefs.training.config import config_of
+from edgefs.training.embedder import embed_images
+
+WORK = {
+    "protonet_60w5s": Work("protonet", 28, "conv4", 60, 5, 5, 1, {"bf16": False}),
+    "protonet_60w5s_bf16": Work("protonet", 28, "conv4", 60, 5, 5, 1, {"bf16": True}),
+    "protonet_20w1s": Work("protonet", 28, "conv4", 20, 1, 5, 1, {"bf16": False}),
+    "protonet_20w1s_bf16": Work("protonet", 28, "conv4", 20, 1, 5, 1, {"bf16": True}),
+    "maml_second": Work("maml", 28, "conv4", 5, 1, 15, 4, {"inner_steps": 5}),
+    "maml_first": Work("fomaml", 28, "conv4", 5, 1, 15, 4, {"inner_steps": 5}),
+    "maml_second_84": Work("maml", 84, "conv4_32", 5, 1, 15, 4, {"inner_steps": 5}),
+    "reptile": Work("reptile", 28, "conv4", 5, 10, 1, 4, {}),
+}
+EVALUATION = ("evaluate_features", "evaluate_images")
+
+
+def pictures(size: int, n_classes: int = 200) -> ImageSet:
+    spec = spec_of("omniglot" if size == 28 else "folder", size=size)
+    shape = (n_classes * PER_CLASS, *spec.preprocess.shape)
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    labels = np.repeat(np.arange(n_classes), PER_CLASS)
+    return ImageSet(
+        images, labels, tuple(map(str, range(n_classes))), np.zeros((len(labels), 16), np.uint8), spec.preprocess
+    )
+
+
+def ours(name: str, images: ImageSet, threads: int) -> Step:
+    method_name, size, backbone, n_way, n_shot, n_query, tasks, options = WORK[name]
+    spec = spec_of("omniglot" if size == 28 else "folder", size=size)
+    config = config_of(method_name, "omniglot", n_way=n_way, val_way=n_way, **options)
+    method = build_method(
+        build(backbone, channels=spec.preprocess.channels, size=size), config, workers=threads
+    ).train()
+    optimiser = torch.optim.Adam(method.parameters(), fused=True)
+    batches = EpisodeSampler(images.labels, EpisodeShape(n_way, n_shot, n_query)).batches(tasks)
+    loader = TaskLoader(images, spec)
+
+    def step() -> None:
+        optimiser.zero_grad()
+        method.gradients(loader(next(batches)))
+        optimiser.step()
+
+    return step
+
+
+def evaluation(name: str, peers: dict[str, str]) -> dict[str, Step]:
+    """600 episodes, 5-way 5-shot 15-query, from features of 64 numbers or from 800 images."""
+    images, spec = pictures(28, 40), spec_of("omniglot")
+    backbone = build("conv4", channels=1, size=28).eval()
+    features = np.random.default_rng(0).normal(size=(800, 64)).astype(np.float32)
+    from_features = name == "evaluate_features"
+
+    def mine() -> None:
+        z, labels = (features, images.labels) if from_features else embed_images(backbone, images, spec)
+        few_shot_accuracy(z, labels, n_way=5, n_shot=5, n_query=15, n_episodes=600, metric="euclidean")
+
+    data, rng, network = Pictures(images), np.random.default_rng(0), PlainConv4(1, 64).eval()
+    z = torch.from_numpy(features).unflatten(0, (40, 20))
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def one_by_one(classify: Callable[[Tensor, Tensor], Tensor]) -> None:
+        for _ in range(600):
+            if from_features:
+                episode = z[torch.from_numpy(rng.choice(40, 5, replace=False))][
+                    :, torch.from_numpy(rng.permutation(20))
+                ]
+            else:
+                episode = network(data.episode(5, 20, rng).flatten(0, 1)).unflatten(0, (5, 20))
+            (
+                classify(episode[:, :5].flatten(0, 1), episode[:, 5:].flatten(0, 1)).argmax(1) == class_labels(5, 15)
+            ).float().mean().item()
+
+    contenders: dict[str, Step] = {"edgefs": mine}
+    contenders["hand-written"] = lambda: one_by_one(lambda s, q: -torch.cdist(q, s.unflatten(0, (5, 5)).mean(1)))
+    if peers["easyfsl"] == "installed":
+        from easyfsl.methods import PrototypicalNetworks
+
+        model = PrototypicalNetworks(nn.Identity())
+
+        def classify(support: Tensor, query: Tensor) -> Tensor:
+            model.process_support_set(support, class_labels(5, 5))
+            return model(query)  # type: ignore[no-any-return]
+
+        contenders["easyfsl"] = lambda: one_by_one(classify)
+    return contenders
+
+
+def contenders_of(name: str, threads: int, peers: dict[str, str]) -> dict[str, Step]:
+    if name in EVALUATION:
+        return evaluation(name, peers)
+    images = pictures(WORK[name][1])
+    contenders = {"edgefs": ours(name, images, threads), "hand-written": plain(WORK[name], images)}
+    if WORK[name][0] == "protonet" and peers["easyfsl"] == "installed":
+        contenders["easyfsl"] = easyfsl(WORK[name], images)
+    if WORK[name][0] in ("maml", "fomaml") and peers["learn2learn"] == "installed":
+        contenders["learn2learn"] = learn2learn(WORK[name], images)
+    return contenders
+
+
+def measure(contenders: dict[str, Step], rounds: int) -> dict[str, dict[str, float]]:
+    """Interleaved rounds after one warm-up each: median wall and CPU milliseconds."""
+    times: dict[str, list[tuple[float, float]]] = {who: [] for who in contenders}
+    for turn in range(rounds + 1):
+        for who, step in contenders.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            step()
+            if turn:
+                times[who].append((time.perf_counter() - wall, time.process_time() - cpu))
+    medians = {who: np.median(np.array(values) * 1e3, axis=0) for who, values in times.items()}
+    return {who: {"wall_ms": round(float(w), 2), "cpu_ms": round(float(c), 2)} for who, (w, c) in medians.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", nargs="+", choices=[*WORK, *EVALUATION], default=[*WORK, *EVALUATION])
+    parser.add_argument("--out", help="JSON file, - for stdout (default: benchmarks/results/)")
+    parser.add_argument(
+        "--keep-pages", action=argparse.BooleanOptionalAction, default=True, help="malloc keeps pages, for all"
+    )
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    kept, peers = args.keep_pages and keep_pages(), installed()
+    for peer, state in peers.items():
+        print(f"{peer}: {state}")
+    figures, rows = {}, []
+    for name in args.only:
+        figures[name] = measure(contenders_of(name, args.threads, peers), args.rounds)
+        mine = figures[name]["edgefs"]
+        for who, found in figures[name].items():
+            ratios = [f"{found[clock] / mine[clock]:.2f}" for clock in ("wall_ms", "cpu_ms")]
+            rows.append((name, who, found["wall_ms"], found["cpu_ms"], *ratios))
+        print(f"{name}: {figures[name]}", flush=True)
+    print(table(rows, ("work", "who", "wall ms", "CPU ms", "x wall", "x CPU")))
+    report = {"threads": args.threads, "rounds": args.rounds, "pages_kept": kept, "peers": peers, "figures": figures}
+    if args.out is None:
+        print(f"written to {save('training', report)}")
+    else:
+        text = json.dumps({"host": host(), **report}, indent=1) + "\n"
+        print(text) if args.out == "-" else Path(args.out).write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""Conv-4, the network of the few-shot papers (Vinyals et al. 2016, arXiv:1606.04080): 4 x (conv, norm, ReLU, pool).
+
+The maximum is taken before the ReLU: max(relu(x)) = relu(max(x)) exactly, and the ReLU then sees a quarter of the
+elements. The convolution has no bias: batch normalisation would subtract it again.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Block(nn.Module):  # type: ignore[misc]  # torch is untyped here
+    """`[B, in, H, W]` to `[B, out, H // 2, W // 2]`."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(F.max_pool2d(self.norm(self.conv(x)), 2))
+
+
+class Conv4(nn.Module):  # type: ignore[misc]  # torch is untyped here
+    """`float32 [B, channels, size, size]` to features `[B, dim]`, dim = filters · (size // 16)².
+
+    filters: 64 (Prototypical Networks), or 32 (MAML's choice at 84×84).
+    """
+
+    def __init__(self, channels: int, size: int, filters: int = 64) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(*(Block(channels if i == 0 else filters, filters) for i in range(4)))
+        self.dim = filters * (size // 16) ** 2
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.blocks(x).flatten(1)

@@ -1,0 +1,62 @@
+"""Any folder of class folders: ROOT/<class>/*.png, or ROOT/{train,val,test}/<class>/*.png.
+
+Class folders may be nested to any depth; the class is then named by its path. Without a val folder, every fifth class
+validates.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgefs.data.images import pictures_below
+from edgefs.errors import DataError, DataMissing
+from runtime.opencv import load_cv2
+
+VAL_EVERY = 5
+SAMPLED = 200  # files looked at to tell grey from colour
+
+
+def folder(root: Path, split: str, *, download: bool = False) -> dict[str, list[Path]]:
+    """Class name -> its pictures.  split: "train", "val", "test", or "all"."""
+    del download  # nothing to fetch
+    if split != "all" and (root / split).is_dir():
+        return pictures_below(root / split)
+    divided = [name for name in ("train", "val", "test") if (root / name).is_dir()]
+    if divided and split != "all":
+        have = ", ".join(f"{root}/{name}" for name in divided)
+        if "train" in divided and (split == "val" or (split == "train" and "val" not in divided)):
+            return _every_fifth(pictures_below(root / "train"), split)
+        raise DataMissing(
+            f"{root}/{split} must be a folder of class folders, but there is only {have}; add it or take another split"
+        )
+    classes = pictures_below(root)
+    return classes if split in ("all", "test") else _every_fifth(classes, split)
+
+
+def _every_fifth(classes: dict[str, list[Path]], split: str) -> dict[str, list[Path]]:
+    return {
+        name: files
+        for i, (name, files) in enumerate(classes.items())
+        if (i % VAL_EVERY == VAL_EVERY - 1) == (split == "val")
+    }
+
+
+def channels_of(classes: dict[str, list[Path]]) -> int:
+    """1 when every picture looked at is stored grey, 3 when every one is in colour.
+
+    Raises DataError when both kinds occur: the user says which with --channels.
+    """
+    cv2 = load_cv2()
+    files = [path for paths in classes.values() for path in paths]
+    grey: list[Path] = []
+    colour: list[Path] = []
+    for path in files[:: max(1, len(files) // SAMPLED)]:
+        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if image is not None:  # unreadable files are reported, all at once, by the decoder
+            (grey if image.ndim == 2 else colour).append(path)
+    if grey and colour:
+        raise DataError(
+            f"pictures must be all grey or all colour, but {grey[0]} is grey and {colour[0]} is colour; "
+            "say --channels 1 (everything becomes grey) or --channels 3"
+        )
+    return 1 if grey else 3

@@ -1,0 +1,229 @@
+"""A labelled set of small images, decoded once: `uint8 [N, H, W, C]`, kept in a cache and mapped when large.
+
+Pixels go through `runtime.preprocess.Preprocess`, the very code a device runs, so a trained network never meets a
+resampler it does not know. Colour stays BGR, as cameras give it; the network's wrapper turns it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefs.errors import DataCorrupt, DataError, DataMissing
+from runtime.errors import CameraMissing, FrameError
+from runtime.opencv import load_cv2, read_image
+from runtime.preprocess import Preprocess
+
+CACHE = ".edgefs-cache"
+CACHE_VERSION = 1
+MAPPED_BYTES = 1 << 29  # larger caches stay on disk and are paged in
+PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
+POLICIES = ("fail", "skip")
+SHOWN = 10  # bad files named in a message; all of them are in the error's `files`
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """images: `uint8 [N, H, W, C]` (BGR or grey).  labels: `int64 [N]`, 0..len(classes) - 1.  classes: their names.
+
+    hashes: `uint8 [N, 16]`, BLAKE2 of each image's pixels.  skipped: files left out under the policy "skip".
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    hashes: NDArray[np.uint8]
+    preprocess: Preprocess
+    skipped: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], int]:
+        """One image `uint8 [H, W, C]` and its label: enough to be a torch map-style Dataset."""
+        return self.images[index], int(self.labels[index])
+
+    def of_classes(self, names: Sequence[str]) -> ImageSet:
+        """The part of the set whose classes are named, relabelled 0..len(names) - 1 in that order."""
+        position = {name: i for i, name in enumerate(self.classes)}
+        unknown = [name for name in names if name not in position]
+        if unknown:
+            raise DataError(
+                f"classes must be among the {len(self.classes)} of the set, but {unknown[:5]} are not; check the split"
+            )
+        new = np.full(len(self.classes), -1, np.int64)
+        new[[position[name] for name in names]] = np.arange(len(names))
+        labels = new[self.labels]
+        rows = np.flatnonzero(labels >= 0)
+        whole = len(rows) == len(self)
+        return replace(
+            self,
+            images=self.images if whole else self.images[rows],
+            labels=labels[rows],
+            classes=tuple(names),
+            hashes=self.hashes[rows],
+        )
+
+
+def open_images(
+    folders: Mapping[str, Sequence[Path]], preprocess: Preprocess, *, cache: Path | None, policy: str = "fail"
+) -> ImageSet:
+    """Decode the pictures of each class, or read the cache of an earlier call over the same files.
+
+    folders: class name -> picture files.  cache: folder for the decoded pixels; None keeps them in memory only.
+    policy: "fail" raises DataCorrupt naming every bad file; "skip" leaves them out and lists them in `skipped`.
+    """
+    if policy not in POLICIES:
+        raise DataError(f"policy for bad files must be one of {POLICIES}, but is {policy!r}")
+    empty = [name for name, files in folders.items() if not files]
+    if empty:
+        raise DataError(
+            f"every class must have at least one picture, but {len(empty)} have none: {empty[:SHOWN]}; fill them"
+        )
+    files = [path for paths in folders.values() for path in paths]
+    labels = np.repeat(np.arange(len(folders), dtype=np.int64), [len(paths) for paths in folders.values()])
+    images, hashes, bad = _cached(files, preprocess, cache)
+    if bad and policy == "fail":
+        error = DataCorrupt(_bad_files_message(bad, len(files)))
+        error.files = bad  # type: ignore[attr-defined]
+        raise error
+    if bad:
+        keep = np.array([str(path) not in bad for path in files])
+        images, hashes, labels = images[keep], hashes[keep], labels[keep]
+        gone = [name for i, name in enumerate(folders) if not (labels == i).any()]
+        if gone:
+            raise DataCorrupt(
+                f"every class must keep a readable picture, but all of {gone[:SHOWN]} are unreadable; restore them"
+            )
+    return ImageSet(images, labels, tuple(folders), hashes, preprocess, tuple(bad))
+
+
+def pictures_below(folder: Path) -> dict[str, list[Path]]:
+    """Every folder below that holds pictures, as class name -> sorted files; an empty leaf is an empty class."""
+    if not folder.is_dir():
+        raise DataMissing(
+            f"{folder} must be a folder of class folders, but is not there; expected {folder}/<class>/*.png"
+        )
+    classes = {}
+    for here, below, names in os.walk(folder):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        pictures = sorted(Path(here) / name for name in names if Path(name).suffix.lower() in PICTURES)
+        if pictures or (not below and Path(here) != folder):
+            classes[Path(here).relative_to(folder).as_posix()] = pictures
+    if not classes or list(classes) == ["."]:
+        raise DataMissing(
+            f"{folder} must hold class folders with pictures, but holds none; expected {folder}/<class>/*.png"
+        )
+    classes.pop(".", None)
+    return dict(sorted(classes.items()))
+
+
+def _bad_files_message(bad: dict[str, str], total: int) -> str:
+    shown = "\n  ".join(f"{path}: {why}" for path, why in list(bad.items())[:SHOWN])
+    more = f"\n  … and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+    return (
+        f"all {total} pictures must be readable, but {len(bad)} are not:\n  {shown}{more}\n"
+        "restore them, or leave them out with --bad-files skip"
+    )
+
+
+def _cached(
+    files: list[Path], preprocess: Preprocess, cache: Path | None
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], dict[str, str]]:
+    key = _key(files, preprocess)
+    stem = cache / key if cache else None
+    if stem and stem.with_suffix(".json").is_file():
+        index = json.loads(stem.with_suffix(".json").read_text())
+        images = _load(stem.with_suffix(".npy"), (len(files), *preprocess.shape))
+        hashes = _load(stem.with_suffix(".hash.npy"), (len(files), 16))
+        if images is not None and hashes is not None:
+            return images, hashes, index["bad"]
+    images, bad = _decode(files, preprocess, stem)
+    hashes = _hashes(images)
+    if stem:
+        _write(stem, images, hashes, {"version": CACHE_VERSION, "preprocess": preprocess.to_json(), "bad": bad})
+    return images, hashes, bad
+
+
+def _key(files: list[Path], preprocess: Preprocess) -> str:
+    """Changes when a file is added, removed, resized or touched, or when pixels would be prepared otherwise."""
+    digest = hashlib.blake2b(json.dumps([CACHE_VERSION, asdict(preprocess)]).encode(), digest_size=12)
+    for path in files:
+        try:
+            facts = path.stat()
+            digest.update(f"{path}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
+        except OSError:
+            digest.update(f"{path}\0missing\n".encode())
+    return digest.hexdigest()
+
+
+def _decode(files: list[Path], preprocess: Preprocess, stem: Path | None) -> tuple[NDArray[np.uint8], dict[str, str]]:
+    shape = (len(files), *preprocess.shape)
+    images: Any = np.zeros(shape, np.uint8)
+    if stem and images.nbytes > MAPPED_BYTES:
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        images = np.lib.format.open_memmap(_aside(stem.with_suffix(".npy")), "w+", np.uint8, shape)
+    load_cv2()  # once, before the threads
+
+    def one(index: int) -> str | None:
+        try:
+            preprocess(read_image(files[index]), images[index])
+        except (FrameError, CameraMissing) as error:
+            return str(error)
+        return None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # cv2 releases the interpreter while it decodes
+        problems = list(pool.map(one, range(len(files))))
+    return images, {str(path): why for path, why in zip(files, problems, strict=True) if why}
+
+
+def _hashes(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    digests = [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images]
+    return np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
+
+
+def _load(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    """A cached array, or None when it is absent, cut short or of another shape: it is then made again."""
+    try:
+        array = np.load(path, mmap_mode="r" if path.stat().st_size > MAPPED_BYTES else None, allow_pickle=False)
+    except (OSError, ValueError):
+        return None
+    return array if array.shape == shape and array.dtype == np.uint8 else None
+
+
+def _write(stem: Path, images: Any, hashes: NDArray[np.uint8], index: dict[str, Any]) -> None:
+    """The index comes last, so an interrupted write is never taken for a cache. A read-only place is no error."""
+    try:
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(images, np.memmap):
+            images.flush()
+        else:
+            _save(stem.with_suffix(".npy"), images)
+        if isinstance(images, np.memmap):
+            _aside(stem.with_suffix(".npy")).replace(stem.with_suffix(".npy"))
+        _save(stem.with_suffix(".hash.npy"), hashes)
+        aside = _aside(stem.with_suffix(".json"))
+        aside.write_text(json.dumps(index))
+        aside.replace(stem.with_suffix(".json"))
+    except OSError:
+        return
+
+
+def _save(path: Path, array: NDArray[Any]) -> None:
+    aside = _aside(path)
+    with aside.open("wb") as file:
+        np.save(file, array)
+    aside.replace(path)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.{os.getpid()}.part")

@@ -1,0 +1,50 @@
+"""Errors of training and evaluation, below the device's own base so that one `except EdgefsError` catches everything.
+
+TrainError (RuntimeError)
+├── ConfigError (ValueError)          an option, a recipe or an episode shape that cannot work
+├── DataError (ValueError)            the images cannot be trained on as they are
+│   ├── DataMissing (FileNotFoundError)   not where it must lie; the message shows the folder to make
+│   └── DataCorrupt                   unreadable files, all of them named
+├── CheckpointError (ValueError)      damaged, of a newer format, or of another network
+│   └── CheckpointMissing (FileNotFoundError)
+├── PackageMissing (ImportError)      the message has the install line
+├── NotFinite (ArithmeticError)       the loss became NaN or infinite; names the episode and the checkpoint before it
+└── WorkerLost (RuntimeError)         another process of the job died; the checkpoint is whole
+"""
+
+from runtime.errors import EdgefsError
+
+
+class TrainError(EdgefsError, RuntimeError): ...
+
+
+class ConfigError(TrainError, ValueError): ...
+
+
+class DataError(TrainError, ValueError): ...
+
+
+class DataMissing(DataError, FileNotFoundError): ...
+
+
+class DataCorrupt(DataError): ...
+
+
+class CheckpointError(TrainError, ValueError): ...
+
+
+class CheckpointMissing(CheckpointError, FileNotFoundError): ...
+
+
+class PackageMissing(TrainError, ImportError): ...
+
+
+def package_missing(error: ModuleNotFoundError) -> PackageMissing:
+    """The same news with the install line, for a library of an extra that is not here."""
+    return PackageMissing(f"this needs {error.name}, which is not installed. Do: pip install 'edgefs[train,export]'")
+
+
+class NotFinite(TrainError, ArithmeticError): ...
+
+
+class WorkerLost(TrainError): ...

@@ -1,0 +1,132 @@
+"""MAML (Finn, Abbeel, Levine 2017, "Model-Agnostic Meta-Learning", arXiv:1703.03400), and three of its kin:
+
+first order   the inner gradient is a constant to the outer one (the paper's own variant, "FOMAML")
+ANIL          only the head is adapted (Raghu et al. 2020, arXiv:1909.09157); the features are then computed once
+learned rates one inner rate per weight tensor and step (Antoniou et al. 2019, "MAML++", arXiv:1810.09502)
+
+Normalisation uses the statistics of the batch it sees, the query's too: transductive, as in the paper. Everything runs
+in float32: in bfloat16 the cosine of the meta-gradient to the true one falls to 0.70 after five second-order steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgefs.data.tasks import Tasks
+from edgefs.meta.base import Learner
+from edgefs.meta.functional import Crew, Functional
+
+HEAD = 2  # the last two weights of a Learner are its head's
+
+
+class MAML(nn.Module):  # type: ignore[misc]  # torch is untyped here
+    """inner_lr, inner_steps: of adaptation in training.  val_steps: of adaptation afterwards.
+
+    first_order, only_head (ANIL), learn_rates: the variants above.  workers: tasks worked on at the same time.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        n_way: int,
+        *,
+        inner_lr: float = 0.4,
+        inner_steps: int = 5,
+        val_steps: int = 10,
+        first_order: bool = False,
+        only_head: bool = False,
+        learn_rates: bool = False,
+        workers: int = 1,
+    ) -> None:
+        super().__init__()
+        self.learner = Learner(backbone, n_way)
+        self.inner_lr, self.inner_steps, self.val_steps = inner_lr, inner_steps, val_steps
+        self.first_order, self.only_head = first_order, only_head
+        count = HEAD if only_head else len(list(self.learner.parameters()))
+        self.rates = nn.Parameter(torch.full((inner_steps, count), inner_lr)) if learn_rates else None
+        self._crew = Crew(self.learner, workers)
+
+    @property
+    def backbone(self) -> nn.Module:
+        return self.learner.backbone
+
+    def adapted(
+        self,
+        network: Functional,
+        weights: Sequence[Tensor],
+        rates: Tensor | None,
+        support: Tensor,
+        *,
+        steps: int,
+        graph: bool,
+    ) -> list[Tensor]:
+        """Weights after `steps` of gradient descent on a support `[W, S, C, H, W']`.
+
+        graph: whether the gradients stay differentiable (second order); the steps themselves always do.
+        """
+        x, y, weights = support.flatten(0, 1), labels_of(support), list(weights)
+        fixed = len(weights) - HEAD if self.only_head else 0
+        features = network.features(weights, x) if self.only_head else None
+        for step in range(steps):
+            logits = network(weights, x) if features is None else F.linear(features, *weights[fixed:])
+            moving = weights[fixed:]
+            gradients = torch.autograd.grad(
+                F.cross_entropy(logits, y), moving, create_graph=graph, retain_graph=graph or features is not None
+            )
+            if rates is None:
+                weights[fixed:] = [torch.sub(w, g, alpha=self.inner_lr) for w, g in zip(moving, gradients, strict=True)]
+            else:
+                row = rates[min(step, len(rates) - 1)].unbind()
+                weights[fixed:] = [w - rate * g for w, g, rate in zip(moving, gradients, row, strict=True)]
+        return weights
+
+    def task_gradient(
+        self, network: Functional, support: Tensor, query: Tensor
+    ) -> tuple[tuple[Tensor, ...], float, float]:
+        """The meta-gradient of one task, in the order of `parameters()`; its query loss and accuracy.
+
+        support: `[W, S, C, H, W']`.  query: `[W, Q, C, H, W']`.
+        """
+        leaves = [parameter.detach().requires_grad_() for parameter in self.parameters()]
+        rates, weights = self._split(leaves)
+        weights = self.adapted(network, weights, rates, support, steps=self.inner_steps, graph=not self.first_order)
+        logits, labels = network(weights, query.flatten(0, 1)), labels_of(query)
+        loss = F.cross_entropy(logits, labels)
+        gradients = torch.autograd.grad(loss, leaves)
+        return gradients, loss.item(), (logits.detach().argmax(dim=1) == labels).double().mean().item()
+
+    def _split(self, parameters: Sequence[Tensor]) -> tuple[Tensor | None, list[Tensor]]:
+        """A module's own parameters come before its children's."""
+        return (None, list(parameters)) if self.rates is None else (parameters[0], list(parameters[1:]))
+
+    def gradients(self, tasks: Tasks) -> tuple[float, NDArray[np.float64]]:
+        results = self._crew.map(
+            lambda network, i: self.task_gradient(network, tasks.support[i], tasks.query[i]), len(tasks)
+        )
+        for position, parameter in enumerate(self.parameters()):
+            parameter.grad = torch.stack([result[0][position] for result in results]).mean(dim=0)
+        return float(np.mean([result[1] for result in results])), np.array([result[2] for result in results])
+
+    def accuracies(self, tasks: Tasks) -> NDArray[np.float64]:
+        return np.array(
+            self._crew.map(lambda network, i: self._accuracy(network, tasks.support[i], tasks.query[i]), len(tasks))
+        )
+
+    def _accuracy(self, network: Functional, support: Tensor, query: Tensor) -> float:
+        leaves = [parameter.detach().requires_grad_() for parameter in self.parameters()]
+        rates, weights = self._split(leaves)
+        weights = self.adapted(network, weights, rates, support, steps=self.val_steps, graph=False)
+        with torch.no_grad():
+            logits = network(weights, query.flatten(0, 1))
+        return float((logits.argmax(dim=1) == labels_of(query)).double().mean())
+
+
+def labels_of(images: Tensor) -> Tensor:
+    """`int64 [W·n]` for images `[W, n, …]`: class w is label w."""
+    return torch.arange(images.shape[0], device=images.device).repeat_interleave(images.shape[1])

@@ -1,0 +1,128 @@
+"""Reptile (Nichol, Achiam, Schulman 2018, "On First-Order Meta-Learning Algorithms", arXiv:1803.02999).
+
+Train on a task for a few minibatches, then move the weights towards where that led: θ ← θ + ε · mean(φ - θ). The
+"gradient" left for the optimiser is θ - mean(φ), so plain SGD with rate ε is the definition, and ε is scheduled like
+any learning rate.
+
+The inner optimiser is the authors' Adam without momentum (β₁ = 0); its second moments carry over from task to task and
+are part of the state. Training tasks have more shots than the evaluation (10 for 1-shot), as in the paper's appendix.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgefs.data.tasks import Tasks
+from edgefs.meta.base import Learner
+from edgefs.meta.functional import Crew, Functional
+from edgefs.meta.maml import labels_of
+
+BETA = 0.999
+EPS = 1e-8
+MINIBATCH_STREAM = 1 << 41  # keeps minibatch draws apart from the sampler's random numbers
+
+
+class Reptile(nn.Module):  # type: ignore[misc]  # torch is untyped here
+    """inner_lr, inner_steps, inner_batch: of Adam on one task in training; val_steps, val_batch: afterwards."""
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        n_way: int,
+        *,
+        inner_lr: float = 1e-3,
+        inner_steps: int = 5,
+        inner_batch: int = 10,
+        val_steps: int = 50,
+        val_batch: int = 5,
+        workers: int = 1,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.learner = Learner(backbone, n_way)
+        self.inner_lr, self.inner_steps, self.inner_batch = inner_lr, inner_steps, inner_batch
+        self.val_steps, self.val_batch, self.seed = val_steps, val_batch, seed
+        self.moments = nn.Module()
+        for i, weight in enumerate(self.learner.parameters()):
+            self.moments.register_buffer(str(i), torch.zeros_like(weight))
+        self.register_buffer("inner_count", torch.zeros((), dtype=torch.float64))  # Adam steps the moments have seen
+        self._crew = Crew(self.learner, workers)
+
+    @property
+    def backbone(self) -> nn.Module:
+        return self.learner.backbone
+
+    def adapted(
+        self, network: Functional, support: Tensor, episode: int, *, steps: int, batch: int
+    ) -> tuple[list[Tensor], list[Tensor], float, float]:
+        """Adam on minibatches of a support `[W, S, C, H, W']`: weights, second moments, last loss and accuracy."""
+        x, y = support.flatten(0, 1), labels_of(support)
+        weights = [weight.detach().clone() for weight in self.learner.parameters()]
+        moments = [moment.clone() for moment in self.moments.buffers()]
+        count, loss, right = float(self.inner_count), torch.zeros(()), torch.zeros(())
+        for rows in minibatches(
+            len(x), batch, steps, np.random.Generator(np.random.Philox(key=(self.seed + MINIBATCH_STREAM, episode)))
+        ):
+            picked = torch.from_numpy(rows).to(x.device)
+            for weight in weights:
+                weight.requires_grad_()
+            logits = network(weights, x[picked])
+            loss = F.cross_entropy(logits, y[picked])
+            gradients = torch.autograd.grad(loss, weights)
+            right = (logits.detach().argmax(dim=1) == y[picked]).double().mean()
+            count += 1
+            with torch.no_grad():
+                weights = [weight.detach() for weight in weights]
+                _adam(weights, gradients, moments, self.inner_lr, count)
+        return weights, moments, loss.item(), right.item()
+
+    def gradients(self, tasks: Tasks) -> tuple[float, NDArray[np.float64]]:
+        def work(network: Functional, i: int) -> tuple[list[Tensor], list[Tensor], float, float]:
+            episode = tasks.first + i * tasks.step
+            return self.adapted(network, tasks.images[i], episode, steps=self.inner_steps, batch=self.inner_batch)
+
+        results = self._crew.map(work, len(tasks))
+        with torch.no_grad():
+            for position, parameter in enumerate(self.learner.parameters()):
+                parameter.grad = parameter - torch.stack([result[0][position] for result in results]).mean(dim=0)
+            for position, moment in enumerate(self.moments.buffers()):
+                moment.copy_(torch.stack([result[1][position] for result in results]).mean(dim=0))
+            self.inner_count += self.inner_steps
+        return float(np.mean([result[2] for result in results])), np.array([result[3] for result in results])
+
+    def accuracies(self, tasks: Tasks) -> NDArray[np.float64]:
+        def work(network: Functional, i: int) -> float:
+            support, query = tasks.support[i], tasks.query[i]
+            weights, *_ = self.adapted(
+                network, support, tasks.first + i * tasks.step, steps=self.val_steps, batch=self.val_batch
+            )
+            with torch.no_grad():
+                logits = network(weights, query.flatten(0, 1))
+            return float((logits.argmax(dim=1) == labels_of(query)).double().mean())
+
+        return np.array(self._crew.map(work, len(tasks)))
+
+
+def minibatches(n: int, batch: int, steps: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """`steps` lists of row numbers: shuffled passes over n rows, cut into batches (all rows when there are fewer)."""
+    batch = min(batch, n)
+    passes = -(-steps * batch // n)
+    order = np.concatenate([rng.permutation(n) for _ in range(passes)])
+    return [order[i * batch : (i + 1) * batch] for i in range(steps)]
+
+
+def _adam(
+    weights: list[Tensor], gradients: tuple[Tensor, ...], moments: list[Tensor], rate: float, count: float
+) -> None:
+    """Adam with β₁ = 0, in place."""
+    correction = (1 - BETA**count) ** 0.5
+    torch._foreach_mul_(moments, BETA)
+    torch._foreach_addcmul_(moments, gradients, gradients, 1 - BETA)
+    roots = torch._foreach_sqrt(moments)
+    torch._foreach_div_(roots, correction)
+    torch._foreach_add_(roots, EPS)
+    torch._foreach_addcdiv_(weights, gradients, roots, -rate)

@@ -1,0 +1,1 @@
+"""One loop for every method, its checkpoints, and more than one process."""

@@ -1,0 +1,331 @@
+"""The training loop, the same for every method: step, validate, keep the best, save, stop early, resume bit by bit.
+
+Everything random is a function of (seed, step): the sampler and the augmentation are keyed with the episode's number,
+and torch's own generator (dropout) is part of the saved state. So an interrupted run that is resumed ends with the same
+bits as one that was not, on the same CPU with the same number of threads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from edgefs.data import DataSpec, ImageSet, find_duplicates, load, spec_of
+from edgefs.data.episodes import EpisodeSampler, EpisodeShape
+from edgefs.data.folder import channels_of
+from edgefs.data.tasks import TaskLoader
+from edgefs.errors import ConfigError, NotFinite
+from edgefs.evaluation import Accuracy, few_shot_accuracy
+from edgefs.training.allocator import keep_pages
+from edgefs.training.checkpoint import VERSION, load_state, load_weights, new_method, save_checkpoint, save_state
+from edgefs.training.config import TrainConfig
+from edgefs.training.distributed import Team, float_buffers, gradients_of, join_team
+from edgefs.training.embedder import base_mean_of, embed_images, estimate_statistics
+from edgefs.training.log import Log
+
+VAL_SEED = 1  # validation episodes are others than training's, and the same every time
+VAL_TASKS = 8  # validated at once, by methods that adapt
+# may change when a run is resumed
+FREE = ("root", "out", "threads", "checkpoint_minutes", "device", "download", "bad_files", "patience")
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """best: the checkpoint of the best validation.  seconds: of training and validation, over all resumptions.
+
+    stopped: "finished", "no improvement" or "interrupted".  notes: duplicates and skipped files.
+    """
+
+    best: Path
+    val: Accuracy | None
+    steps: int
+    seconds: float
+    stopped: str
+    notes: str
+    peak_memory_mb: int
+
+
+def train(config: TrainConfig, *, resume: bool = False, quiet: bool = False) -> TrainReport:
+    """Train as configured; write best.safetensors, last.safetensors, state.pt, log.csv and curves.png into config.out.
+
+    Raises ConfigError or DataError before anything is trained, NotFinite or WorkerLost during it.
+    """
+    run = Run(config, resume=resume, quiet=quiet)
+    try:
+        return run.go()
+    finally:
+        run.log.close()
+        run.team.close()
+
+
+def open_data(config: TrainConfig) -> tuple[ImageSet, ImageSet, DataSpec]:
+    """The train and validation images of a config and their spec."""
+    spec = spec_of(config.data, size=config.size, channels=config.channels)
+    if config.data == "folder" and config.channels is None:
+        spec = spec_of("folder", size=config.size, channels=channels_of(spec.find(Path(config.root), "train")))
+    options: dict[str, Any] = {"variant": config.variant} if config.data == "omniglot" else {}
+    train_set, val_set = (
+        load(
+            config.data, config.root, split,
+            preprocess=spec.preprocess, policy=config.bad_files, download=config.download, **options,
+        )
+        for split in ("train", "val")
+    )  # fmt: skip
+    return train_set, val_set, spec
+
+
+class Run:
+    """What the loop moves: data, method, optimiser, and where it is. Built whole: every error comes before training."""
+
+    def __init__(self, config: TrainConfig, *, resume: bool, quiet: bool) -> None:
+        self.config, self.out = config, Path(config.out)
+        self.device, threads = _machine(config)
+        self.train_set, self.val_set, self.spec = open_data(config)
+        self.rotations = self.spec.rotations if config.rotations is None else config.rotations
+        shape = EpisodeShape(config.n_way, config.n_shot, config.n_query)
+        val_shape = EpisodeShape(config.val_way, config.val_shot, config.val_query)
+        self.sampler = EpisodeSampler(self.train_set.labels, shape, seed=config.seed, rotations=self.rotations)
+        self.val_sampler = EpisodeSampler(self.val_set.labels, val_shape, seed=VAL_SEED, rotations=self.rotations)
+        self.loader = TaskLoader(
+            self.train_set, self.spec, augment=config.augment, seed=config.seed, device=self.device
+        )
+        self.val_loader = TaskLoader(self.val_set, self.spec, device=self.device)
+        torch.manual_seed(config.seed)
+        self.method = new_method(config, self.spec, workers=threads if self.device == "cpu" else 1).to(self.device)
+        self.optimiser = _optimiser(config, self.method)
+        self.team = self._team()
+        self.step, self.seconds, self.waited, self.best = 0, 0.0, 0, -1.0
+        self.data_digest = hashlib.sha256(self.train_set.hashes.tobytes() + self.val_set.hashes.tobytes()).hexdigest()
+        self._start(resume)
+        self.log = Log(self.out, config.steps, resumed=self.step, quiet=quiet or not self.team.leads)
+
+    def _team(self) -> Team:
+        team = join_team(self.device)
+        if self.config.tasks % team.world:
+            team.close()
+            raise ConfigError(
+                f"tasks must be a multiple of the {team.world} processes, but is {self.config.tasks}; "
+                f"say --tasks {team.world}"
+            )
+        team.share(list(self.method.state_dict().values()))
+        return team
+
+    def _start(self, resume: bool) -> None:
+        state_file = self.out / "state.pt"
+        if resume:
+            self._restore(load_state(state_file))
+        elif state_file.exists() and self.team.leads:
+            raise ConfigError(
+                f"{self.out} must be a new folder, but holds a run; go on with --resume, or choose another --out"
+            )
+        self.out.mkdir(parents=True, exist_ok=True)
+
+    def go(self) -> TrainReport:
+        config, notes = self.config, self._notes()
+        self.log.say(f"{config.method} {config.backbone} on {config.data}: {len(self.train_set)} images, {notes}")
+        saved, stopped = time.monotonic(), "finished"
+        if self.step == 0:
+            self._save_state()
+        with _interruptible(self.team) as interrupted:
+            while self.step < config.steps:
+                began = time.monotonic()
+                self._train_step()
+                if self.step % config.val_every == 0 or self.step == config.steps:
+                    self._validate()
+                self.seconds += time.monotonic() - began
+                ends = interrupted.is_set() or (config.patience and self.waited >= config.patience)
+                if ends or self.step == config.steps or time.monotonic() - saved > 60 * config.checkpoint_minutes:
+                    self._save_state()
+                    saved = time.monotonic()
+                if ends:
+                    stopped = "interrupted" if interrupted.is_set() else "no improvement"
+                    break
+        return TrainReport(
+            self.out / "best.safetensors",
+            self.log.val,
+            self.step,
+            round(self.seconds, 1),
+            stopped,
+            notes,
+            _peak_memory_mb(),
+        )
+
+    def _train_step(self) -> None:
+        config, team = self.config, self.team
+        rate = learning_rate(config, self.step)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        first = self.step * config.tasks
+        tasks = self.loader(self.sampler.batch(first + team.rank, config.tasks // team.world, step=team.world))
+        self.method.train()
+        self.optimiser.zero_grad(set_to_none=True)
+        loss, accuracies = self.method.gradients(tasks)
+        gradients = gradients_of(self.method)
+        figures = torch.tensor([loss, float(accuracies.mean())], dtype=torch.float32, device=self.device)
+        team.average([*gradients, *float_buffers(self.method), figures])
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if not torch.isfinite(norm) or not torch.isfinite(figures[0]):
+            raise NotFinite(
+                f"the loss and its gradient must stay finite, but are {figures[0]:.4g} and {norm:.4g} in step "
+                f"{self.step} (episodes {first} to {first + config.tasks - 1}, seed {config.seed}); the checkpoint in "
+                f"{self.out} is from before: resume it with a lower --lr or with --clip"
+            )
+        if config.clip and norm > config.clip:
+            torch._foreach_mul_(gradients, config.clip / norm)
+        self.optimiser.step()
+        self.step += 1
+        self.log.step(self.step, float(figures[0]), float(figures[1]))
+
+    def _validate(self) -> None:
+        self.method.eval()
+        accuracy = self._accuracy()
+        figures = torch.tensor([accuracy.mean, accuracy.interval], dtype=torch.float32, device=self.device)
+        self.team.share([figures])
+        self.waited = 0 if accuracy.mean > self.best else self.waited + 1
+        if accuracy.mean > self.best:
+            self.best = accuracy.mean
+            self._save("best", accuracy)
+        if self.step == self.config.steps:
+            self._save("last", accuracy)
+        if self.team.leads:
+            self.log.validated(self.step, self.seconds, accuracy, learning_rate(self.config, self.step - 1))
+
+    def _accuracy(self) -> Accuracy:
+        config = self.config
+        if config.method == "protonet":
+            features, labels = embed_images(
+                self.method.backbone,
+                self.val_set,
+                self.spec,
+                rotations=self.rotations,
+                bf16=config.bf16,
+                device=self.device,
+            )
+            return few_shot_accuracy(
+                features, labels, n_way=config.val_way, n_shot=config.val_shot, n_query=config.val_query,
+                n_episodes=config.val_episodes, metric=config.distance, seed=VAL_SEED,
+            )  # fmt: skip
+        return adapted_accuracy(self.method, self.val_sampler, self.val_loader, config.val_episodes)
+
+    def _save(self, name: str, accuracy: Accuracy) -> None:
+        if not self.team.leads:
+            return
+        backbone = self.method.backbone
+        if self.config.method != "protonet":
+            estimate_statistics(backbone, self.train_set, self.spec, self.device)
+        base_mean = base_mean_of(backbone, self.train_set, self.spec, self.device)
+        figures = {"val": asdict(accuracy), "step": self.step, "seconds": round(self.seconds, 1)}
+        save_checkpoint(
+            self.out / f"{name}.safetensors", self.method, self.config, self.spec, base_mean=base_mean, figures=figures
+        )
+
+    def _save_state(self) -> None:
+        if not self.team.leads:
+            return
+        state = {
+            "version": VERSION,
+            "config": self.config.to_json(),
+            "data": self.data_digest,
+            "method": self.method.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "rng": torch.get_rng_state(),
+            **{name: getattr(self, name) for name in ("step", "seconds", "waited", "best")},
+        }
+        save_state(self.out / "state.pt", state)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        mine = self.config.to_json()
+        changed = [name for name, value in state["config"].items() if name not in FREE and mine.get(name) != value]
+        if changed:
+            words = ", ".join(f"{name} {state['config'][name]!r} -> {mine.get(name)!r}" for name in changed)
+            raise ConfigError(f"a resumed run must keep its config, but {words}; use the same options or another --out")
+        if state["data"] != self.data_digest:
+            raise ConfigError(
+                f"a resumed run must see the same images, but those of {self.config.root} have changed; start a new run"
+            )
+        load_weights(self.method, state["method"], str(self.out / "state.pt"))
+        self.optimiser.load_state_dict(state["optimiser"])
+        torch.set_rng_state(state["rng"])
+        for name in ("step", "seconds", "waited", "best"):
+            setattr(self, name, state[name])
+
+    def _notes(self) -> str:
+        duplicates = find_duplicates({"train": self.train_set, "val": self.val_set})
+        skipped = len(self.train_set.skipped) + len(self.val_set.skipped)
+        return str(duplicates) + (f"; {skipped} unreadable files skipped" if skipped else "")
+
+
+def adapted_accuracy(method: Any, sampler: EpisodeSampler, loader: TaskLoader, n_episodes: int) -> Accuracy:
+    """The accuracy of a method that adapts to every episode, over n_episodes of them."""
+    batches = (sampler.batch(first, min(VAL_TASKS, n_episodes - first)) for first in range(0, n_episodes, VAL_TASKS))
+    percents = 100 * np.concatenate([method.accuracies(loader(batch)) for batch in batches])
+    shape = sampler.shape
+    interval = 1.96 * percents.std(ddof=1) / math.sqrt(n_episodes)
+    return Accuracy(float(percents.mean()), float(interval), shape.n_way, shape.n_shot, shape.n_query, n_episodes)
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """The rate of step number `step`, counted from 0."""
+    if step < config.warmup:
+        return config.lr * (step + 1) / config.warmup
+    done = (step - config.warmup) / max(config.steps - config.warmup, 1)
+    if config.schedule == "cosine":
+        return config.lr * (1 + math.cos(math.pi * done)) / 2
+    return config.lr * (1 - done) if config.schedule == "linear" else config.lr
+
+
+def _optimiser(config: TrainConfig, method: torch.nn.Module) -> torch.optim.Optimizer:
+    if config.optimiser == "sgd":
+        momentum = 0.0 if config.method == "reptile" else 0.9  # Reptile's definition is plain SGD
+        return torch.optim.SGD(
+            method.parameters(), config.lr, momentum=momentum, nesterov=momentum > 0, weight_decay=config.weight_decay
+        )
+    return torch.optim.AdamW(method.parameters(), config.lr, weight_decay=config.weight_decay, fused=True)
+
+
+def _machine(config: TrainConfig) -> tuple[str, int]:
+    """The device, and the threads this process takes; also tells torch and malloc."""
+    available = torch.cuda.is_available()
+    if config.device == "cuda" and not available:
+        raise ConfigError("device must be one this machine has, but torch finds no GPU here; say --device cpu")
+    threads = config.threads or max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    torch.set_num_threads(threads)
+    keep_pages()
+    if not available or config.device == "cpu":
+        return "cpu", threads
+    device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    torch.cuda.set_device(device)
+    return device, threads
+
+
+@contextmanager
+def _interruptible(team: Team) -> Iterator[threading.Event]:
+    """Ctrl-C and SIGTERM end the run after the step in hand, with its state saved. In a team they end it at once."""
+    stop = threading.Event()
+    if team.world > 1 or threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _peak_memory_mb() -> int:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

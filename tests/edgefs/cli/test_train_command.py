@@ -1,0 +1,81 @@
+"""`edgefs train` and `edgefs evaluate`, from the shell's point of view."""
+
+import argparse
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from edgefs.cli import evaluate as evaluate_command
+from edgefs.cli import train as train_command
+from edgefs.errors import ConfigError
+from edgefs.training.config import TrainConfig
+
+
+def parsed(module, *words):
+    parser = argparse.ArgumentParser()
+    module.configure(parser)
+    return parser.parse_args(list(words))
+
+
+@pytest.fixture
+def photos(tmp_path):
+    cv2 = pytest.importorskip("cv2")
+    for i in range(10):
+        folder = tmp_path / "photos" / f"class{i}"
+        folder.mkdir(parents=True)
+        for k in range(5):
+            cv2.imwrite(str(folder / f"{k}.png"), np.random.default_rng([i, k]).integers(0, 256, (16, 16), np.uint8))
+    return str(tmp_path / "photos")
+
+
+def test_every_field_of_the_config_is_an_option_and_every_option_a_field():
+    shown = [name for names in train_command.GROUPS.values() for name in names]
+    assert sorted([*shown, "method"]) == sorted(field.name for field in dataclasses.fields(TrainConfig))
+
+
+def test_options_given_override_the_recipe_and_those_left_out_do_not(tmp_path):
+    recipe = tmp_path / "r.toml"
+    recipe.write_text('[train]\nmethod = "protonet"\ndata = "omniglot"\nsteps = 9\nbf16 = true\n')
+    config = train_command._config(
+        parsed(train_command, "--recipe", str(recipe), "--steps", "5", "--augment", "shift", "warp", "--no-bf16")
+    )
+    assert (config.method, config.steps, config.bf16, config.augment, config.n_way) == (
+        "protonet",
+        5,
+        False,
+        ("shift", "warp"),
+        60,
+    )
+
+
+def test_a_method_or_data_left_out_is_said():
+    with pytest.raises(ConfigError, match="method and data is not given"):
+        train_command._config(parsed(train_command))
+
+
+def test_help_needs_no_torch():
+    code = (
+        "import sys, argparse; sys.modules['torch'] = None\n"
+        "from edgefs.cli import train, evaluate\n"
+        "for module in (train, evaluate): module.configure(argparse.ArgumentParser())"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.torch
+def test_a_run_trained_from_the_shell_can_be_evaluated(photos, tmp_path, capsys):
+    pytest.importorskip("torch")
+    words = f"protonet --data folder --root {photos} --out {tmp_path}/run --size 16 --n-way 3 --val-way 2"
+    words += " --n-query 2 --val-query 2"
+    args = parsed(
+        train_command, *words.split(), "--steps", "3", "--val-every", "3", "--val-episodes", "10", "--threads", "1"
+    )
+    report = train_command.run(args)
+    assert (report["steps"], report["config"]["n_way"]) == (3, 3)
+    words = f"{report['best']} --data folder --root {photos} --split all --ways 2 --shots 1 --n-query 2 --episodes 20"
+    found = evaluate_command.run(parsed(evaluate_command, *words.split()))
+    assert [entry["head"] for entry in found["accuracies"]] == ["trained", "UN", "L2N", "CL2N"]
+    assert "±" in capsys.readouterr().out
