@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-EPS = 1e-12
+from exporters.tail import EPS
 
 
 class EmbedderGraph(nn.Module):
@@ -42,13 +42,18 @@ class EmbedderGraph(nn.Module):
         self.register_buffer("base_mean", base_mean)
         self.register_buffer("reverse", torch.tensor([2, 1, 0]))
 
-    def forward(self, frames: Tensor) -> Tensor:
+    def features(self, frames: Tensor) -> Tensor:
+        """What the network says of the frames, before the metric's tail: `float32 [N, D]`."""
         pixels = frames.to(torch.float32).permute(0, 3, 1, 2)
         if self.flips:
             pixels = pixels.index_select(1, self.reverse)  # one plain Gather
-        features = self.network((pixels - self.mean) * self.scale).flatten(1).to(torch.float32)
+        return self.network((pixels - self.mean) * self.scale).flatten(1).to(torch.float32)  # type: ignore[no-any-return]
+
+    def forward(self, frames: Tensor) -> Tensor:
+        features = self.features(frames)
         if self.metric != "cosine":
             return features
         if self.base_mean is not None:
             features = features - self.base_mean
-        return features / torch.sqrt((features * features).sum(dim=1, keepdim=True) + EPS)
+        # at least EPS, not plus EPS: torch's ONNX optimiser takes + 1e-12 for + 0 and drops it
+        return features / torch.sqrt((features * features).sum(dim=1, keepdim=True).clamp_min(EPS))

@@ -1,13 +1,14 @@
 """torch module -> one self-contained ONNX file, as bytes, checked by the rules the device applies.
 
-The file computes in float32. Weights can be stored as float16 with a Cast behind each, which engines fold when they load:
-half the size, the same speed.
+The file computes in float32. Weights can be stored as float16 with a Cast behind each, which engines fold when they
+load: half the size, the same speed.
 """
 
 from __future__ import annotations
 
 import io
 import warnings
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,52 +16,45 @@ import torch
 from onnx import numpy_helper
 
 from exporters.errors import ExportError
+from exporters.finish import finish
 from exporters.graph import EmbedderGraph
-from runtime.errors import BundleError
-from runtime.onnx_guard import check_onnx
 from runtime.preprocess import Preprocess
 
 OPSET = 18
 SMALL = 256  # weights with fewer elements (biases, means) stay float32: no size to gain
+EXPORTERS = ("dynamo", "legacy")
 
 
-def to_onnx(graph: EmbedderGraph, preprocess: Preprocess, *, half_weights: bool = False) -> bytes:
-    """Export a graph with a dynamic batch. half_weights: also rounds the module's own weights, so that both agree.
+def to_onnx(
+    graph: EmbedderGraph,
+    preprocess: Preprocess,
+    *,
+    half_weights: bool = False,
+    exporter: str = "dynamo",
+    slim: bool = False,
+) -> bytes:
+    """Export a graph with a dynamic batch.
 
-    Raises ExportError naming what torch or the device's rules object to.
+    half_weights: also rounds the module's own weights, so that both agree.  exporter: "dynamo", or "legacy" (torch's
+    older tracer, a second try for what dynamo cannot follow).  slim: let onnxslim drop redundant nodes.
+    Raises ExportError naming what torch or the device's rules object to; ToolMissing without onnxslim.
     """
     if half_weights:
         round_to_half(graph)
     example = torch.zeros((2, *preprocess.shape), dtype=torch.uint8)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporter deprecates its own internals
-            program = torch.onnx.export(
-                graph.eval(),
-                (example,),
-                dynamo=True,
-                external_data=False,
-                opset_version=OPSET,
-                input_names=["frames"],
-                output_names=["embeddings"],
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
-                verbose=False,
-            )
+            warnings.simplefilter("ignore")  # both exporters deprecate parts of themselves
+            model = {"dynamo": _dynamo, "legacy": _legacy}[exporter](graph.eval(), example)
     except Exception as error:  # torch raises many kinds; all mean that this module cannot be traced
-        raise ExportError(f"torch cannot export {type(graph.network).__name__} to ONNX: {error}") from error
-    model = program.model_proto
+        other = next(name for name in EXPORTERS if name != exporter)
+        raise ExportError(
+            f"{type(graph.network).__name__} must be exportable to ONNX with any batch size, but torch's {exporter} "
+            f"exporter says: {str(error).strip()}; change that part, or try --exporter {other}"
+        ) from error
     if half_weights:
-        _store_half(model)
-    for node in model.graph.node:  # names of source files and lines of the exporting machine
-        del node.metadata_props[:]
-    buffer = io.BytesIO()
-    onnx.save(model, buffer)
-    data = buffer.getvalue()
-    try:
-        check_onnx(data)
-    except BundleError as error:
-        raise ExportError(f"{type(graph.network).__name__} exports to ONNX, but the device would refuse it: {error}") from error
-    return data
+        store_half(model)
+    return finish(model, preprocess, graph.metric, name=type(graph.network).__name__, slim=slim)
 
 
 def round_to_half(module: torch.nn.Module) -> None:
@@ -70,7 +64,8 @@ def round_to_half(module: torch.nn.Module) -> None:
             tensor.data = tensor.data.half().float()
 
 
-def _store_half(model: onnx.ModelProto) -> None:
+def store_half(model: onnx.ModelProto) -> None:
+    """Store every large float32 weight as float16 with a Cast to float32 behind it, in place."""
     casts = []
     for tensor in model.graph.initializer:
         if tensor.data_type == onnx.TensorProto.FLOAT and np.prod(tensor.dims) >= SMALL:
@@ -81,3 +76,33 @@ def _store_half(model: onnx.ModelProto) -> None:
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
+
+
+def _dynamo(graph: EmbedderGraph, example: torch.Tensor) -> onnx.ModelProto:
+    program: Any = torch.onnx.export(
+        graph,
+        (example,),
+        dynamo=True,
+        external_data=False,
+        opset_version=OPSET,
+        input_names=["frames"],
+        output_names=["embeddings"],
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
+        verbose=False,
+    )
+    return program.model_proto
+
+
+def _legacy(graph: EmbedderGraph, example: torch.Tensor) -> onnx.ModelProto:
+    buffer = io.BytesIO()
+    torch.onnx.export(
+        graph,
+        (example,),
+        buffer,
+        dynamo=False,
+        opset_version=OPSET,
+        input_names=["frames"],
+        output_names=["embeddings"],
+        dynamic_axes={"frames": {0: "batch"}, "embeddings": {0: "batch"}},
+    )
+    return onnx.load_from_string(buffer.getvalue())

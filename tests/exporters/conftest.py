@@ -1,0 +1,132 @@
+"""Small pictures and small networks: breadth costs nothing here, depth is in the slow tests."""
+
+import io
+
+import numpy as np
+import pytest
+
+from runtime.preprocess import Preprocess
+
+SIDE = 32
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """Class folders: 8 classes of 6 PNGs, each class a colour pattern with noise."""
+    import cv2
+
+    root = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for c in range(8):
+        pattern = cv2.resize(rng.integers(0, 256, (4, 4, 3), np.uint8), (48, 48), interpolation=cv2.INTER_NEAREST)
+        (root / f"class {c}").mkdir()
+        for i in range(6):
+            noisy = pattern.astype(int) + rng.integers(-60, 60, pattern.shape)
+            cv2.imwrite(str(root / f"class {c}" / f"{i}.png"), noisy.clip(0, 255).astype(np.uint8))
+    return root
+
+
+@pytest.fixture(scope="session")
+def preprocess():
+    return Preprocess((SIDE, SIDE))
+
+
+@pytest.fixture(scope="session")
+def pictures(photos, preprocess):
+    from exporters.pictures import representative
+
+    return representative(photos, preprocess)
+
+
+@pytest.fixture(scope="session")
+def tiny_source(preprocess):
+    """A torch embedder of two convolutions, 16 numbers out."""
+    torch = pytest.importorskip("torch")
+    from exporters.graph import EmbedderGraph
+    from exporters.source import TorchSource
+
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3, stride=2), torch.nn.BatchNorm2d(8), torch.nn.ReLU(),
+        torch.nn.Conv2d(8, 16, 3, stride=2), torch.nn.ReLU(),
+        torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(16, 16),
+    )  # fmt: skip
+    return TorchSource("tiny", EmbedderGraph(net, mean=[0.5] * 3, std=[0.25] * 3), preprocess)
+
+
+@pytest.fixture(scope="session")
+def tiny_onnx(tiny_source):
+    return tiny_source.to_onnx()
+
+
+@pytest.fixture
+def user_onnx(tmp_path):
+    """Write an ONNX file as users have them: `make(layout=…, dtype=…, …)` returns its path."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper, numpy_helper
+
+    def make(
+        *,
+        layout="NCHW",
+        dtype=TensorProto.FLOAT,
+        channels=3,
+        size=SIDE,
+        batch="n",
+        opset=18,
+        end="flat",
+        nodes=(),
+        external=False,
+    ):
+        rng = np.random.default_rng(0)
+        weights = {"w": rng.standard_normal((8, channels, 3, 3)), "b": rng.standard_normal(8), "one": np.ones(1)}
+        sides = [batch, channels, size, size] if layout == "NCHW" else [batch, size, size, channels]
+        steps, at = [], "x"
+        if dtype != TensorProto.FLOAT:
+            steps.append(helper.make_node("Cast", [at], ["float"], to=TensorProto.FLOAT))
+            at = "float"
+        if layout == "NHWC":
+            steps.append(helper.make_node("Transpose", [at], ["planar"], perm=[0, 3, 1, 2]))
+            at = "planar"
+        steps += [
+            helper.make_node("Conv", [at, "w", "b"], ["conv"], "stem", strides=[2, 2]),
+            helper.make_node("Tanh", ["conv"], ["act"]),
+        ]
+        steps.append(helper.make_node("GlobalAveragePool", ["act"], ["pooled"]))
+        ends = {
+            "pooled": [helper.make_node("Identity", ["pooled"], ["y"])],
+            "flat": [helper.make_node("Flatten", ["pooled"], ["y"])],
+            "softmax": [
+                helper.make_node("Flatten", ["pooled"], ["f"]),
+                helper.make_node("Softmax", ["f"], ["y"], axis=1),
+            ],
+            "constant": [helper.make_node("Flatten", ["pooled"], ["f"]), helper.make_node("Sub", ["f", "f"], ["y"])],
+            "fixed": [helper.make_node("Reshape", ["pooled", "shape"], ["y"])],
+            "topk": [
+                helper.make_node("Flatten", ["pooled"], ["f"]),
+                helper.make_node("TopK", ["f", "k"], ["y", "i"], "largest"),
+            ],
+        }
+        steps += ends[end]
+        tensors = [numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()]
+        tensors.append(numpy_helper.from_array(np.array([1, 8], np.int64), "shape"))
+        tensors.append(numpy_helper.from_array(np.array([8], np.int64), "k"))
+        outputs = [
+            helper.make_tensor_value_info(
+                "y", TensorProto.FLOAT, None if end == "fixed" else [batch, 8] + [1, 1] * (end == "pooled")
+            )
+        ]
+        outputs += [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in nodes]
+        graph = helper.make_graph(steps, "user", [helper.make_tensor_value_info("x", dtype, sides)], outputs, tensors)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+        path = tmp_path / "user.onnx"
+        onnx.save(model, path, save_as_external_data=external, size_threshold=0)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def onnx_of():
+    """bytes -> ModelProto."""
+    onnx = pytest.importorskip("onnx")
+    return lambda data: onnx.load(io.BytesIO(data))

@@ -1,0 +1,108 @@
+"""`edgefs export`: the three sources, the JSON, and the exit status, through the real command line."""
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.torch
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+from edgefs.cli import main  # noqa: E402
+from runtime.bundle import Bundle  # noqa: E402
+from runtime.engines import open_engine  # noqa: E402
+
+KEYS = {
+    "target",
+    "precision",
+    "file",
+    "bytes",
+    "min_cosine",
+    "neighbour_agreement",
+    "accuracy_difference",
+    "latency_ms",
+    "kept",
+    "reason",
+}
+
+
+def run(capsys, *argv):
+    status = main(["export", *map(str, argv), "--json", "-"])
+    out, err = capsys.readouterr()
+    return status, json.loads(out), err
+
+
+def test_a_users_onnx_becomes_a_bundle_that_engines_open(user_onnx, photos, tmp_path, capsys):
+    options = ("--mean", "0.5", "--std", "0.25", "--targets", "onnx,openvino", "--precisions", "fp32,fp16", "--allow")
+    where = ("--verify", photos, "--base", photos, "--out", tmp_path / "b.edgefs", "--ovms", tmp_path / "ovms")
+    status, report, err = run(capsys, "--onnx", user_onnx(), *options, *where, "--triton", tmp_path / "triton")
+    assert status == 0
+    assert report["passed"]
+    assert [(row["target"], row["precision"]) for row in report["artifacts"]] == [
+        (target, precision) for target in ("onnx", "openvino") for precision in ("fp32", "fp16")
+    ]
+    assert all(row.keys() >= KEYS for row in report["artifacts"])
+    assert "within tolerance" in err or "does not pay" in err
+    bundle = Bundle.load(tmp_path / "b.edgefs")
+    assert bundle.calibration["classes"] == 8
+    assert open_engine(bundle, "onnxruntime").info.golden_cosine > 0.9999
+    assert (tmp_path / "triton/user-onnx-fp32/config.pbtxt").is_file()
+    assert (tmp_path / "ovms/config.json").is_file()
+
+
+def test_a_checkpoint_keeps_its_own_metric_and_centring(tmp_path, photos, capsys):
+    checkpoint = pytest.importorskip("edgefs.training.checkpoint")
+    config = pytest.importorskip("edgefs.training.config")
+    data = pytest.importorskip("edgefs.data")
+    spec = data.spec_of("folder", size=32)
+    settings = config.TrainConfig(method="protonet", data="folder", size=32, backbone="conv4")
+    torch.manual_seed(0)
+    method = checkpoint.new_method(settings, spec)
+    path = checkpoint.save_checkpoint(tmp_path / "best.safetensors", method, settings, spec)
+    status, report, _ = run(capsys, path, "--targets", "onnx", "--calibrate", photos, "--out", tmp_path / "b.edgefs")
+    assert status == 0
+    bundle = Bundle.load(report["bundle"])
+    assert bundle.name == "best"
+    assert bundle.preprocess == spec.preprocess
+    assert bundle.manifest["provenance"]["source"]["config"]["method"] == "protonet"
+    assert bundle.metric == ("euclidean" if settings.distance == "euclidean" else "cosine")
+
+
+def test_a_backbone_with_random_weights_and_a_zip(tmp_path, photos, capsys):
+    options = ("--backbone", "conv4", "--weights", "none", "--size", "32", "--targets", "onnx", "--verify", photos)
+    status, report, _ = run(capsys, *options, "--name", "mine", "--out", tmp_path / "b.zip")
+    assert status == 0
+    assert report["name"] == "mine"
+    assert Bundle.load(tmp_path / "b.zip").preprocess.size == (32, 32)
+
+
+@pytest.mark.parametrize(("argv", "message"), [
+    (["--backbone", "conv4"], "--weights FILE"),
+    (["--backbone", "resnet9000", "--weights", "none"], "resnet18"),
+    (["--onnx", "gone.onnx", "--mean", "0", "--std", "1"], "gone.onnx"),
+    (["gone.safetensors"], "gone.safetensors"),
+    (["--backbone", "conv4", "--weights", "none", "--precisions", "int8"], "--calibrate"),
+    (["--backbone", "conv4", "--weights", "none", "--targets", "tflite"], "tensorrt-rtx"),
+])  # fmt: skip
+def test_what_cannot_be_is_one_line_and_status_1(tmp_path, capsys, argv, message):
+    status, report, err = run(capsys, *argv, "--out", tmp_path / "b.edgefs")
+    assert status == 1
+    assert message in report["error"]["message"]
+    assert "Traceback" not in err
+    assert not (tmp_path / "b.edgefs").exists()
+
+
+def test_an_existing_bundle_is_not_touched_without_being_asked(tmp_path, capsys):
+    (tmp_path / "b.edgefs").mkdir()
+    status, report, _ = run(capsys, "--backbone", "conv4", "--weights", "none", "--out", tmp_path / "b.edgefs")
+    assert status == 1
+    assert "--overwrite" in report["error"]["message"]
+
+
+def test_exactly_one_source_is_required(tmp_path, capsys):
+    for argv in ([], ["run.safetensors", "--backbone", "conv4"]):
+        with pytest.raises(SystemExit) as stopped:
+            main(["export", *argv, "--out", str(tmp_path / "b")])
+        assert stopped.value.code == 2
+    assert "checkpoint" in capsys.readouterr().err

@@ -1,0 +1,98 @@
+"""Model repositories: the layout servers expect, a new version for a new export, and never half of one."""
+
+import json
+import pathlib
+import re
+
+import pytest
+
+pytestmark = pytest.mark.torch
+
+pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+from exporters.errors import ExportError  # noqa: E402
+from exporters.openvino import to_openvino  # noqa: E402
+from exporters.serving import write_ovms, write_triton  # noqa: E402
+from exporters.trial import Trial  # noqa: E402
+from runtime.bundle import Artifact  # noqa: E402
+
+
+@pytest.fixture
+def bundle(tiny_source, tiny_onnx, pictures):
+    ir = to_openvino(tiny_onnx, "fp32")
+    trial = Trial(tiny_source, tiny_onnx, pictures, tiny_source.embed(pictures.frames))
+    plan = {"tensorrt/fp16/model.plan": b"plan", "tensorrt-rtx/fp16/model.plan": b"plan"}
+    artifacts = (
+        Artifact("openvino", "fp32", ir.file),
+        Artifact("tensorrt", "fp16", "tensorrt/fp16/model.plan"),
+        Artifact("tensorrt-rtx", "fp16", "tensorrt-rtx/fp16/model.plan"),
+    )
+    return trial.bundle({**ir.files, **plan}, artifacts)
+
+
+def files_of(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_triton_gets_a_model_for_every_artefact_it_can_run(bundle, tmp_path):
+    assert write_triton(bundle, tmp_path, max_batch=4) == ["tiny-onnx-fp32", "tiny-openvino-fp32", "tiny-tensorrt-fp16"]
+    assert files_of(tmp_path / "tiny-openvino-fp32") == ["1/edgefs.json", "1/model.bin", "1/model.xml", "config.pbtxt"]
+    assert (tmp_path / "tiny-onnx-fp32/1/model.onnx").read_bytes() == bundle.read("model.onnx")
+    config = (tmp_path / "tiny-onnx-fp32/config.pbtxt").read_text()
+    assert 'name: "tiny-onnx-fp32"' in config
+    assert "max_batch_size: 4" in config
+    assert "dims: [32, 32, 3]" in config
+    assert "dynamic_batching" in config
+    config = (tmp_path / "tiny-openvino-fp32/config.pbtxt").read_text()
+    assert "max_batch_size: 0" in config
+    assert "dims: [-1, 32, 32, 3]" in config
+
+
+def test_the_config_is_what_tritons_own_schema_reads(bundle, tmp_path):
+    schema = pytest.importorskip("tritonclient.grpc.model_config_pb2")
+    text_format = pytest.importorskip("google.protobuf.text_format")
+    for name in write_triton(bundle, tmp_path):
+        config = text_format.Parse((tmp_path / name / "config.pbtxt").read_text(), schema.ModelConfig())
+        assert (config.name, config.input[0].name, config.output[0].name) == (name, "frames", "embeddings")
+        assert config.version_policy.latest.num_versions == 1
+
+
+def test_ovms_gets_its_config_and_keeps_what_others_put_there(bundle, tmp_path):
+    other = {"config": {"name": "other", "base_path": "/models/other"}}
+    (tmp_path / "config.json").write_text(json.dumps({"model_config_list": [other]}))
+    assert write_ovms(bundle, tmp_path) == ["tiny-openvino-fp32"]
+    write_ovms(bundle, tmp_path)
+    entries = json.loads((tmp_path / "config.json").read_text())["model_config_list"]
+    assert [entry["config"]["name"] for entry in entries] == ["other", "tiny-openvino-fp32"]
+    assert (tmp_path / entries[1]["config"]["base_path"] / "2" / "model.xml").is_file()
+
+
+def test_openvino_loads_what_was_laid_out(bundle, tmp_path, pictures):
+    openvino = pytest.importorskip("openvino")
+    write_ovms(bundle, tmp_path)
+    model = openvino.Core().compile_model(str(tmp_path / "tiny-openvino-fp32/1/model.xml"), "CPU")
+    assert model({"frames": pictures.frames[:3]})["embeddings"].shape == (3, 16)
+
+
+def test_a_new_export_is_the_next_version(bundle, tmp_path):
+    for _ in range(11):
+        write_triton(bundle, tmp_path)
+    versions = {path.name for path in (tmp_path / "tiny-onnx-fp32").iterdir() if re.fullmatch(r"\d+", path.name)}
+    assert versions == {str(i) for i in range(1, 12)}
+
+
+def test_half_a_version_is_never_left(bundle, tmp_path, monkeypatch):
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pathlib.Path, "write_bytes", full)
+    with pytest.raises(ExportError, match="No space left"):
+        write_ovms(bundle, tmp_path)
+    assert files_of(tmp_path) == []
+
+
+def test_a_broken_config_is_not_overwritten(bundle, tmp_path):
+    (tmp_path / "config.json").write_text("[")
+    with pytest.raises(ExportError, match="move it away"):
+        write_ovms(bundle, tmp_path)
