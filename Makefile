@@ -37,7 +37,7 @@ $(VENV)/dev.stamp: $(VENV)/demo.stamp
 
 $(TORCH)/dev.stamp: pyproject.toml
 	$(PYTHON) -m venv $(TORCH)
-	$(TORCH)/bin/python -m pip install --quiet -e '.[dev,train,export]'
+	$(TORCH)/bin/python -m pip install --quiet -e '.[dev,train,export,tensorrt-rtx]'
 	touch $@
 
 clean:
