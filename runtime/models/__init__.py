@@ -8,5 +8,5 @@ from runtime.bundle import Bundle
 
 
 def default_bundle() -> Bundle:
-    """Load and check the bundle that ships inside the package; `recipes/default_embedder.py` made it."""
+    """Load and check the bundle that ships inside the package; `recipes/default_embedder` made it."""
     return Bundle.load(Path(__file__).parent / "default.edgefs")

@@ -171,7 +171,7 @@ def test_engines_agree_on_the_default_bundle():
     try:
         bundle = default_bundle()
     except FileNotFoundError:
-        pytest.skip("runtime/models/default.edgefs is not built yet: recipes/default_embedder.py")
+        pytest.skip("runtime/models/default.edgefs is not built yet: recipes/default_embedder")
     parity(bundle)
 
 

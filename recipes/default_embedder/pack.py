@@ -1,6 +1,6 @@
-"""Pack what `default_embedder.py` trained into the bundle that ships inside the package.
+"""Pack what `python recipes/default_embedder` trained into the bundle that ships inside the package.
 
-    python recipes/pack_default.py --data DATA --out OUT [--bundle runtime/models/default.edgefs]
+    python recipes/default_embedder/pack.py --data DATA --out OUT [--bundle runtime/models/default.edgefs]
 
 OUT holds student.safetensors, student.json, figures.json and calibration.npz. The golden frames are public-domain and
 CC0 photographs that scikit-image carries, so they may travel with the package.
@@ -13,9 +13,12 @@ import datetime
 import json
 from pathlib import Path
 
-import default_embedder as recipe
 import numpy as np
 import skimage.data
+from crops import DIM
+from distil import git_commit
+from photos import SIZE, photos_of, read_views, split_classes
+from student import MEAN, STD, Student, embed, load_student, unit
 
 from exporters.calibrate import calibration_table
 from exporters.graph import EmbedderGraph
@@ -34,7 +37,7 @@ A first one, meant to work out of the box on things it has never seen; a later r
   {size} x {size} pixels in, {dim} numbers out.
 - **Learned from** random weights, on {data}.
   Its targets are the embeddings of an ImageNet MobileNetV2 (the teacher, which is not shipped) on the same crops; no
-  label was used. Recipe: `recipes/default_embedder.py`, commit {commit}.
+  label was used. Recipe: `recipes/default_embedder`, commit {commit}.
 - **Never trained or selected on**: Grocery, COIL-100, Office webcam. On them, percent, with the 95 % interval over 600
   episodes:
 
@@ -55,32 +58,32 @@ def golden_frames(preprocess: Preprocess) -> np.ndarray:
     return preprocess.batch([np.ascontiguousarray(photo) for photo in photos])
 
 
-def background(student: recipe.Student, data: Path) -> np.ndarray:
+def background(student: Student, data: Path) -> np.ndarray:
     """Prototypes `float32 [B, D]` of the training classes: what the device takes for "things in general"."""
-    classes = [folder for folders in recipe.split_classes(data)[0].values() for folder in folders]
-    views, labels = recipe.read_views([recipe.photos_of(folder)[:BACKGROUND_PHOTOS] for folder in classes])
-    embeddings = recipe.unit(recipe.embed(student, views, student.base_mean))
+    classes = [folder for folders in split_classes(data)[0].values() for folder in folders]
+    views, labels = read_views([photos_of(folder)[:BACKGROUND_PHOTOS] for folder in classes])
+    embeddings = unit(embed(student, views, student.base_mean))
     return np.stack([class_mean(embeddings[labels == label], "cosine") for label in np.unique(labels)])
 
 
 def build(data_folder: Path, out: Path) -> Bundle:
-    student = recipe.load_student(out / "student.safetensors")
+    student = load_student(out / "student.safetensors")
     facts = json.loads((out / "student.json").read_text())
     figures = json.loads((out / "figures.json").read_text())
     material = np.load(out / "calibration.npz")
-    preprocess = Preprocess((recipe.SIZE, recipe.SIZE), channels=3, crop="square", resampler="linear")
+    preprocess = Preprocess((SIZE, SIZE), channels=3, crop="square", resampler="linear")
     graph = EmbedderGraph(
         student,
-        mean=[recipe.MEAN] * 3,
-        std=[recipe.STD] * 3,
+        mean=[MEAN] * 3,
+        std=[STD] * 3,
         colour="rgb",
         metric="cosine",
         base_mean=student.base_mean.clone(),
     )
     data = "tiny-imagenet (180 classes), Caltech-101 (92), CIFAR-FS train (64) and Office amazon (10)"
     provenance = {
-        "recipe": "recipes/default_embedder.py",
-        "commit": recipe.git_commit(),
+        "recipe": "recipes/default_embedder",
+        "commit": git_commit(),
         "date": datetime.date.today().isoformat(),
         "data": data,
         "teacher": "torchvision mobilenet_v2, ImageNet weights (not shipped)",
@@ -91,10 +94,10 @@ def build(data_folder: Path, out: Path) -> Bundle:
     card = CARD.format(
         architecture="a narrow ResNet of plain 3x3 convolutions",
         parameters=facts["parameters"],
-        size=recipe.SIZE,
-        dim=recipe.DIM,
+        size=SIZE,
+        dim=DIM,
         data=data,
-        commit=recipe.git_commit(),
+        commit=git_commit(),
         figures=json.dumps(figures, indent=1),
     )
     return pack(
@@ -113,9 +116,9 @@ def build(data_folder: Path, out: Path) -> Bundle:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="the same folder as for default_embedder.py")
+    parser.add_argument("--data", type=Path, required=True, help="the same folder as for training")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--bundle", type=Path, default=Path(__file__).parents[1] / "runtime/models/default.edgefs")
+    parser.add_argument("--bundle", type=Path, default=Path(__file__).parents[2] / "runtime/models/default.edgefs")
     args = parser.parse_args()
     bundle = build(args.data, args.out).save(args.bundle, overwrite=True)
     for info in bundle.verify():
