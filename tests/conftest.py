@@ -15,6 +15,14 @@ from runtime.bundle import Bundle
 
 ROOT = Path(__file__).parents[1]
 
+# Modules that are about torch are `make test-torch`; where there is none they are not looked at, instead of skipped.
+if importlib.util.find_spec("torch") is None:
+    collect_ignore = [
+        str(path.relative_to(ROOT / "tests"))
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if "pytestmark = pytest.mark.torch" in path.read_text() or "pytestmark = [pytest.mark.torch" in path.read_text()
+    ]
+
 
 @pytest.fixture(scope="session")
 def tiny() -> ModuleType:
