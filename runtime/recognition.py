@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Recognition:
     check: "accepted", or what failed: "empty gallery", "score", "margin", "background",
         "nearest shot", "not this".
     timings_ms: preprocess, embed, match, total.
+    embedding: `float32 [D]`, read-only: what `match` and `reject` take later. Kept out of repr and JSON.
     """
 
     label: str | None
@@ -60,3 +64,41 @@ class Recognition:
     check: str
     nearest: tuple[NearestShot, ...]
     timings_ms: dict[str, float]
+    embedding: NDArray[np.float32] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class ClassSummary:
+    """How well a class is known.
+
+    n_views: how many different photographs its shots are worth.  n_bursts: separate occasions it was shown.
+    head: what scores it.  promise: in words, what is promised about strangers.  views_needed: 0 when it is.
+    set_aside: shots that disagree with the class and are not averaged in.
+    """
+
+    label: str
+    n_shots: int
+    n_views: float
+    n_bursts: int
+    n_negatives: int
+    head: str
+    promise: str
+    views_needed: int
+    set_aside: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One recent answer that a "not this" would change.  index: into the answers looked at.  before, after: labels."""
+
+    index: int
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class RejectPreview:
+    """What a "not this" would do to recent answers.  of: how many were looked at."""
+
+    of: int
+    changes: tuple[Change, ...]

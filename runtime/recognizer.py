@@ -9,32 +9,44 @@ from __future__ import annotations
 
 import threading
 import time
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from runtime import explain
 from runtime.bundle import Bundle
 from runtime.engines import Engine, open_engine
+from runtime.enrolling import Observation, advice, choose, crop_of, new_shots
 from runtime.errors import EngineError, GalleryMismatch
-from runtime.gallery import ClassShots, Gallery, NewShot, clean_label, open_gallery
-from runtime.opencv import encode_jpeg, load_cv2
+from runtime.gallery import ClassShots, Gallery, clean_label, open_gallery
+from runtime.gallery.shots import checked_embedding
 from runtime.preprocess import Frames, as_frames, chunks
-from runtime.prototypes import Prototypes
-from runtime.quality import FrameQuality, blurred, measure, same_view
-from runtime.recognition import AcceptedFrame, Enrollment, NearestShot, Recognition, RejectedFrame
+from runtime.prototypes import Prototypes, similarity
+from runtime.quality import measure
+from runtime.recognition import (
+    AcceptedFrame,
+    Change,
+    ClassSummary,
+    Enrollment,
+    NearestShot,
+    Recognition,
+    RejectPreview,
+)
 from runtime.reembed import reembed_gallery
+from runtime.ring import Ring
 from runtime.unknowns import ACCEPTED, EMPTY, Match, Rejection, decide
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from runtime.explain import Explanation
+    from runtime.inbox import Inbox
+
 CHUNK = 16  # frames per engine call: more gains little on a CPU and costs memory
-CROP_SIDE = 320  # pixels, the shorter side of a stored crop: enough for a later bundle with a larger input
 
 
 class Recognizer:
@@ -90,10 +102,25 @@ class Recognizer:
         """The classes taught so far, in the order they were first shown."""
         return list(self.gallery.classes)
 
+    def classes(self) -> list[ClassSummary]:
+        """How well each class is known, in the order they were first shown."""
+        prototypes = self._prototypes
+        return [self._summary(shots, float(prototypes.spread[row])) for row, shots in enumerate(prototypes.classes)]
+
     def embed(self, frames: Frames) -> NDArray[np.float32]:
         """Embed frames (`uint8` BGR or grey; one, a 4-d array, any iterable): `float32 [N, D]`. Raises FrameError."""
         parts = [self._embed_inputs(self._preprocess.batch(some)) for some in chunks(frames, CHUNK)]
         return np.concatenate(parts) if parts else np.zeros((0, self.bundle.dim), np.float32)
+
+    def observe(self, frames: Frames) -> list[Observation]:
+        """Embedding, crop and quality of each frame; only these stay in memory, however many frames there are."""
+        inputs, seen = [], []
+        for frame in as_frames(frames):
+            inputs.append(self._preprocess(frame))
+            seen.append((crop_of(frame), measure(frame)))
+        parts = [self._embed_inputs(np.stack(inputs[i : i + CHUNK])) for i in range(0, len(inputs), CHUNK)]
+        embeddings = [embedding for part in parts for embedding in part]
+        return [Observation(z, crop, quality) for z, (crop, quality) in zip(embeddings, seen, strict=True)]
 
     def enroll(self, label: str, frames: Frames, *, source: str = "api") -> Enrollment:
         """Teach a class from frames of one burst, or add to it. All accepted shots are stored in one transaction.
@@ -102,31 +129,27 @@ class Recognizer:
         changes nothing; GalleryUnwritable when the disk refuses.
         """
         label = clean_label(label)
-        embeddings, crops, qualities = self._observe(frames)
-        sharpness = np.array([quality.sharpness for quality in qualities])
-        blur = blurred(sharpness)
-        best = float(np.quantile(sharpness, 0.75)) if len(sharpness) else 1.0
+        return self.enroll_observed(label, self.observe(frames), source=source)
+
+    def enroll_observed(self, label: str, observations: Sequence[Observation], *, source: str = "api") -> Enrollment:
+        """`enroll` for frames that were looked at already, as one burst."""
+        label = clean_label(label)
         known = self.gallery.classes.get(label)
         taken = known.embeddings if known else np.zeros((0, self.bundle.dim), np.float32)
-        burst, now = uuid.uuid4().hex, time.time()
-        shots: list[NewShot] = []
-        indices: list[int] = []
-        rejected = []
-        for i, embedding in enumerate(embeddings):
-            reason = qualities[i].exposure_fault() or ("blurred" if blur[i] else None)
-            if reason is None and same_view(embedding, taken):
-                reason = "same view"
-            if reason is not None:
-                rejected.append(RejectedFrame(i, reason))
-                continue
-            taken = np.vstack([taken, embedding])
-            quality = min(1.0, float(sharpness[i]) / max(best, 1e-6))
-            shots.append(NewShot(embedding, crops[i], burst, quality, source, now))
-            indices.append(i)
+        kept, rejected, qualities = choose(observations, taken)
+        shots = new_shots([observations[i] for i in kept], qualities, source=source, now_s=time.time())
         ids = self.gallery.add(label, shots) if shots else []
         self._refresh()
-        accepted = tuple(AcceptedFrame(i, shot_id) for i, shot_id in zip(indices, ids, strict=True))
-        return Enrollment(label, accepted, tuple(rejected), tuple(_advice(len(taken), accepted, rejected)))
+        accepted = tuple(AcceptedFrame(i, shot_id) for i, shot_id in zip(kept, ids, strict=True))
+        return Enrollment(
+            label, accepted, tuple(rejected), tuple(advice(len(taken) + len(accepted), accepted, rejected))
+        )
+
+    def name_stranger(self, inbox: Inbox, id_: int, label: str) -> Enrollment:
+        """Teach a class from the views an inbox kept of a stranger, who then leaves it. Raises UnknownLabel."""
+        enrollment = self.enroll_observed(label, inbox.views(id_), source="inbox")
+        inbox.dismiss(id_)
+        return enrollment
 
     def recognize(self, frame: NDArray[np.uint8]) -> Recognition:
         """Recognise one frame, `uint8 [H, W, 3]` BGR or grey `[H, W]`. Raises FrameError."""
@@ -154,13 +177,47 @@ class Recognizer:
                 answers.append(self._match(embedding, at - (prepared - start) * share, at, now))
         return answers
 
+    def match(self, embedding: ArrayLike) -> Recognition:
+        """Score a stored embedding, `float32 [D]`, as if its frame came now. Raises InvalidShot."""
+        now = time.perf_counter()
+        return self._match(checked_embedding(embedding, self.bundle.dim), now, now, now)
+
+    def match_many(self, embeddings: ArrayLike) -> list[Recognition]:
+        """Score stored embeddings, `float32 [N, D]`. Raises InvalidShot."""
+        return [self.match(embedding) for embedding in np.asarray(embeddings)]
+
+    def explain(self, recognition: Recognition) -> Explanation:
+        """Why an answer is what it is: the nearest shots with their crops, and sentences for people."""
+        return explain.explain(recognition, self.gallery)
+
     def reject(self, frame: NDArray[np.uint8], label: str) -> int:
         """ "Not this": keep the frame as a negative example of a class; returns its id. Raises UnknownLabel."""
-        embeddings, crops, _ = self._observe([frame])
-        shot = NewShot(embeddings[0], crops[0], uuid.uuid4().hex, 1.0, "reject", time.time())
-        (shot_id,) = self.gallery.add(label, [shot], negative=True)
+        return self.reject_observed(self.observe([frame])[0], label)
+
+    def reject_observed(self, seen: Observation, label: str) -> int:
+        """`reject` for a frame that was looked at already."""
+        (shot_id,) = self.gallery.add(
+            label, new_shots([seen], [1.0], source="reject", now_s=time.time()), negative=True
+        )
         self._refresh()
         return shot_id
+
+    def preview_reject(self, what: NDArray[Any], label: str, ring: Ring) -> RejectPreview:
+        """Which recent answers a `reject` would change, before it is done.
+
+        what: a frame, `uint8`, or the embedding `float32 [D]` of an answer.  Raises UnknownLabel, FrameError.
+        """
+        self.gallery.records(label)  # raises UnknownLabel
+        negative = self.embed(what)[0] if what.dtype == np.uint8 else checked_embedding(what, self.bundle.dim)
+        answers = ring.answers()
+        changes = []
+        for index, answer in enumerate(answers):
+            now = self.match(answer.recognition.embedding)
+            if now.label == clean_label(label):
+                score = similarity(negative[None], answer.recognition.embedding, self.bundle.metric)[0]
+                if score >= now.nearest[0].score:
+                    changes.append(Change(index, now.label, None))
+        return RejectPreview(len(answers), tuple(changes))
 
     def forget(self, label: str) -> int:
         """Forget a class; returns how many shots it had. Raises UnknownLabel."""
@@ -184,6 +241,11 @@ class Recognizer:
         what = self.gallery.undo()
         self._refresh()
         return what
+
+    def undo_preview(self) -> str | None:
+        """What `undo` would take back, in words; None when there is nothing."""
+        history = self.gallery.history()
+        return history[0].what if history else None
 
     def refresh(self) -> bool:
         """Take in what other processes changed in the gallery file; returns whether there was anything."""
@@ -216,17 +278,6 @@ class Recognizer:
             )
         return embeddings
 
-    def _observe(self, frames: Frames) -> tuple[NDArray[np.float32], list[bytes], list[FrameQuality]]:
-        """Embedding, JPEG crop and quality of each frame; only these stay in memory, however many frames there are."""
-        inputs, crops, qualities = [], [], []
-        for frame in as_frames(frames):
-            inputs.append(self._preprocess(frame))
-            crops.append(_crop(frame))
-            qualities.append(measure(frame))
-        parts = [self._embed_inputs(np.stack(inputs[i : i + CHUNK])) for i in range(0, len(inputs), CHUNK)]
-        embeddings = np.concatenate(parts) if parts else np.zeros((0, self.bundle.dim), np.float32)
-        return embeddings, crops, qualities
-
     def _match(self, embedding: NDArray[np.float32], start: float, prepared: float, embedded: float) -> Recognition:
         prototypes = self._prototypes
         match = decide(prototypes, embedding, self._rejection)
@@ -237,12 +288,32 @@ class Recognizer:
             "match": (done - embedded) * 1e3,
             "total": (done - start) * 1e3,
         }
-        return _recognition(match, prototypes.classes, timings)
+        return _recognition(match, prototypes.classes, timings, embedding)
+
+    def _summary(self, shots: ClassShots, spread: float) -> ClassSummary:
+        views = self._rejection.views(len(shots.ids), spread) if self._rejection else float(len(shots.ids))
+        return ClassSummary(
+            label=shots.label,
+            n_shots=len(shots.ids),
+            n_views=views,
+            n_bursts=len(set(shots.bursts)),
+            n_negatives=len(shots.negatives),
+            head="mean",
+            promise="nothing is promised yet",
+            views_needed=max(0, 5 - round(views)),
+            set_aside=(),
+        )
 
 
-def _recognition(match: Match, classes: Sequence[ClassShots], timings: dict[str, float]) -> Recognition:
+def _recognition(
+    match: Match, classes: Sequence[ClassShots], timings: dict[str, float], embedding: NDArray[np.float32]
+) -> Recognition:
+    embedding = embedding.view()
+    embedding.setflags(write=False)
     if match is EMPTY:
-        return Recognition(None, None, match.score, match.threshold, None, match.margin, match.check, (), timings)
+        return Recognition(
+            None, None, match.score, match.threshold, None, match.margin, match.check, (), timings, embedding
+        )
     shots = classes[match.row]
     return Recognition(
         label=shots.label if match.check == ACCEPTED else None,
@@ -254,30 +325,5 @@ def _recognition(match: Match, classes: Sequence[ClassShots], timings: dict[str,
         check=match.check,
         nearest=tuple(NearestShot(int(shots.ids[i]), score) for i, score in match.nearest),
         timings_ms=timings,
+        embedding=embedding,
     )
-
-
-def _crop(frame: NDArray[np.uint8]) -> bytes:
-    """The whole frame, its shorter side at most CROP_SIDE: any later bundle can crop and resize it its own way."""
-    scale = CROP_SIDE / min(frame.shape[:2])
-    if scale < 1:
-        cv2 = load_cv2()
-        frame = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return encode_jpeg(frame)
-
-
-def _advice(n_shots: int, accepted: Sequence[AcceptedFrame], rejected: Sequence[RejectedFrame]) -> Iterator[str]:
-    reasons = [frame.reason for frame in rejected]
-    what_to_do = {
-        "too dark": "add light",
-        "too bright": "turn the light down or shorten the exposure",
-        "blurred": "hold still for a moment",
-        "same view": "turn the object or move the camera",
-    }
-    for reason in sorted(set(reasons), key=reasons.count, reverse=True):
-        if not accepted or reasons.count(reason) > len(accepted) or reason != "same view":
-            yield f"{reasons.count(reason)} of {len(accepted) + len(rejected)} frames: {reason}; {what_to_do[reason]}"
-    if accepted and n_shots < 5:
-        yield f"{n_shots} view{'s' if n_shots > 1 else ''} so far; five different ones make it reliable"
-    if not accepted and not rejected:
-        yield "no frames came in"

@@ -130,7 +130,8 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):  # numpy, scalars too
         value = value.tolist()
     if hasattr(value, "__dataclass_fields__"):
-        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+        shown = [name for name, field in value.__dataclass_fields__.items() if field.repr]
+        return {name: _plain(getattr(value, name)) for name in shown}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

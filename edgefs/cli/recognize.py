@@ -43,7 +43,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
                     f"{source}  {frame.time_s:8.2f} s  {answer.label or 'unknown':20}  score {answer.score:.2f}"
                     f"  next {answer.runner_up or '-'}  {answer.timings_ms['total']:.1f} ms"
                 )
-                frames.append({"source": source, "index": frame.index, "time_s": frame.time_s, **vars(answer)})
+                about = {key: value for key, value in vars(answer).items() if key != "embedding"}
+                frames.append({"source": source, "index": frame.index, "time_s": frame.time_s, **about})
         engine = recognizer.engine.info
     counts = Counter(frame["label"] or "unknown" for frame in frames)
     print(", ".join(f"{label}: {n}" for label, n in counts.most_common()) or "no frames")
