@@ -41,6 +41,11 @@ def test_importing_loads_nothing_heavy(python, imports, ours):
     assert loaded(python, imports) == ours
 
 
+def test_the_help_loads_not_even_numpy(python):
+    code = "import sys, edgefs.cli; edgefs.cli.main([]); print('numpy' in sys.modules)"
+    assert python(code).stdout.splitlines()[-1] == "False"
+
+
 @pytest.mark.parametrize("name", ["cv2", "onnxruntime", "openvino"])
 def test_the_probe_would_notice(python, name):
     pytest.importorskip(name)

@@ -23,30 +23,33 @@ def test_all_is_sorted_complete_and_real(package):
     assert set(package.__all__) <= set(dir(package))
 
 
-def test_the_lazy_table_the_type_checkers_view_and_all_are_the_same():
-    tree = ast.parse(Path(edgefs.__file__).read_text())
+@pytest.mark.parametrize("package", [edgefs, runtime])
+def test_the_lazy_table_the_type_checkers_view_and_all_are_the_same(package):
+    tree = ast.parse(Path(package.__file__).read_text())
     block = next(
         node for node in tree.body if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
     )
     imports = {alias.asname or alias.name: node.module for node in block.body for alias in node.names}
-    assert imports == edgefs._HOMES
-    assert sorted(imports) == edgefs.__all__
+    assert imports == package._HOMES
+    assert sorted(imports) == package.__all__
 
 
-def test_lazy_names_are_the_originals():
-    for name, home in edgefs._HOMES.items():
+@pytest.mark.parametrize("package", [edgefs, runtime])
+def test_lazy_names_are_the_originals(package):
+    for name, home in package._HOMES.items():
         try:
             module = importlib.import_module(home)
         except ImportError:
             if importlib.util.find_spec("torch"):
                 raise
             continue  # training needs torch
-        assert getattr(edgefs, name) is getattr(module, name)
+        assert getattr(package, name) is getattr(module, name)
 
 
-def test_a_misspelt_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="'edgefs' has no attribute 'Recogniser'"):
-        edgefs.Recogniser  # noqa: B018
+@pytest.mark.parametrize("package", [edgefs, runtime])
+def test_a_misspelt_name_is_an_attribute_error(package):
+    with pytest.raises(AttributeError, match=f"'{package.__name__}' has no attribute 'Recogniser'"):
+        package.Recogniser  # noqa: B018
     assert not hasattr(edgefs, "runtime")
 
 
