@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from importlib.resources import files
 from pathlib import Path
 
 from edgefs.demo.story import UNKNOWN, Picture
@@ -15,8 +16,9 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def document(title: str, body: Iterable[str]) -> str:
-    """A whole page, with the stylesheet that all reports share."""
-    css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    """A whole page, with the stylesheet that all reports share with the live page."""
+    sheets = (files("runtime") / "app" / "static" / "style.css", Path(__file__).with_name("page.css"))
+    css = "".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
     head = (
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',

@@ -1,0 +1,99 @@
+// What was taught: a card a class, with what it was taught from, how sure it can be, and what can be done to it.
+
+import { call, query, shotCrop } from "./api.js";
+import { $, el, icon, keyed, picture, plural, vary, words } from "./dom.js";
+import { act } from "./notices.js";
+import { labels, on, store, writable } from "./store.js";
+
+export function startClasses() {
+  on("changed", render);
+  on("link", render);
+}
+
+function render() {
+  const classes = store.state?.classes ?? [];
+  words($("n-classes"), classes.length ? `(${classes.length})` : "");
+  $("no-classes").hidden = !store.state || classes.length > 0;
+  keyed($("classes"), classes, (each) => each.label, make, update);
+}
+
+function make({ label }) {
+  const more = el("div", { class: "more", hidden: true });
+  const open = el("button", { type: "button", class: "plain square", "aria-expanded": "false", "aria-label": `More about ${label}`, onclick: () => toggle(open, more, label) }, icon("more"));
+  return el("li", {},
+    el("div", { class: "row" },
+      el("div", { class: "blank" }),
+      el("div", {},
+        el("h3", {}, el("span", {}, label), el("span", { class: "soft" })),
+        el("div", { class: "bar", "aria-hidden": "true" }, el("i")),
+        el("small")),
+      open),
+    more);
+}
+
+function update(card, each) {
+  const { label, shots, views, views_needed, promise, crops, set_aside } = each;
+  const [image, text] = card.querySelector(".row").children;
+  if (String(crops[0] ?? "") !== (image.dataset.shot ?? "")) {
+    const fresh = crops.length ? picture(shotCrop(crops[0]), "") : el("div", { class: "blank" });
+    if (crops.length) fresh.dataset.shot = crops[0];
+    image.replaceWith(fresh);
+  }
+  const [title, bar, small] = text.children;
+  words(title.lastElementChild, String(shots));
+  title.lastElementChild.title = plural(shots, "shot");
+  vary(bar, { full: views / Math.max(views + views_needed, 1) });
+  words(small, [promise, set_aside ? `${set_aside} set aside` : ""].filter(Boolean).join(" · "));
+  small.title = `${plural(Math.round(views), "different view")} in ${plural(shots, "shot")}`;
+  const row = card.querySelector(".crops");
+  if (row) keyed(row, crops, (id) => id, (id) => el("li", {}, picture(shotCrop(id), `A view of ${label}`)), () => {});
+  for (const button of card.querySelectorAll(".acts button")) button.disabled = !writable();
+}
+
+function toggle(open, more, label) {
+  const show = more.hidden;
+  more.hidden = !show;
+  open.setAttribute("aria-expanded", String(show));
+  more.replaceChildren();
+  if (!show) return;
+  const acts = el("div", { class: "acts" });
+  more.append(el("ul", { class: "crops" }), acts);
+  offer(acts, label);
+  render();
+}
+
+const button = (text, onclick) => el("button", { type: "button", class: "plain", onclick }, text);
+
+function offer(acts, label) {
+  acts.className = "acts";
+  acts.replaceChildren(
+    button("Rename", () => ask(acts, label, rename(label))),
+    labels().length > 1 ? button("Merge", () => ask(acts, label, merge(label))) : null,
+    button("Forget", () => act(call("DELETE", `classes?${query({ label })}`), `Forgot ${label}`)),
+  );
+}
+
+/** Instead of the buttons, one field with what to do and the way back. */
+function ask(acts, label, { field, verb, send }) {
+  const back = () => {
+    offer(acts, label);
+    acts.querySelector("button").focus();
+  };
+  const form = el("form", { class: "inline", onsubmit: (event) => (event.preventDefault(), send(field.value.trim())), onkeydown: (event) => event.key === "Escape" && (event.stopPropagation(), back()) },
+    field, el("button", { class: "primary" }, verb), button("Cancel", back));
+  acts.className = "";
+  acts.replaceChildren(form);
+  field.focus();
+  field.select?.();
+}
+
+function rename(label) {
+  const field = el("input", { value: label, maxlength: 100, "aria-label": `New name of ${label}`, autocomplete: "off", required: true });
+  return { field, verb: "Rename", send: (to) => to && to !== label && act(call("PATCH", `classes?${query({ label })}`, { label: to }), `${label} is now ${to}`) };
+}
+
+function merge(label) {
+  const others = labels().filter((other) => other !== label);
+  const field = el("select", { "aria-label": `Merge ${label} into` }, ...others.map((other) => el("option", { value: other }, `into ${other}`)));
+  return { field, verb: "Merge", send: (into) => act(call("POST", "classes/merge", { label, into }), `${label} is now part of ${into}`) };
+}

@@ -1,0 +1,70 @@
+// The gallery as a whole: undo, upload, and what is wrong with it or with the line to the device.
+
+import { call } from "./api.js";
+import { $, el, keyed, plural, span, words } from "./dom.js";
+import { connect } from "./link.js";
+import { act, undo } from "./notices.js";
+import { on, store, writable } from "./store.js";
+
+let progress = null; // of embedding again: { done, of }
+
+export function startGallery() {
+  for (const name of ["changed", "link"]) on(name, render);
+  on("reembed", (event) => {
+    progress = event.done < event.of ? event : null;
+    render();
+  });
+  $("undo").addEventListener("click", undo);
+  $("upload").addEventListener("change", upload);
+}
+
+async function upload({ target }) {
+  const [file] = target.files;
+  if (!file) return;
+  await act(call("POST", "gallery", file, { timeout_s: 600 }), `Took in ${file.name}`);
+  target.value = "";
+}
+
+function render() {
+  const what = store.state?.undo;
+  $("undo").disabled = !what || !writable();
+  words($("undo-words"), what ? `Undo: ${what}` : "Nothing to undo");
+  $("upload").disabled = !writable();
+  keyed($("banners"), banners(), (banner) => banner.key, ({ key }) => el("div", { class: key }), fill);
+}
+
+function banners() {
+  const list = [];
+  if (store.link === "offline") {
+    list.push({ key: "offline", title: "The device does not answer", text: "Trying again. Nothing that was kept is lost.", verb: "Try now", run: connect });
+  }
+  const gallery = store.state?.gallery;
+  if (gallery?.mismatch) {
+    const { shots, seconds } = gallery.mismatch;
+    list.push({
+      key: "mismatch", title: "This gallery was filled by another model",
+      text: progress ? `Embedding again: ${progress.done} of ${progress.of}` : `Its ${plural(shots, "shot")} can be embedded again from their pictures: about ${span(seconds)}. Nothing is lost.`,
+      verb: progress ? null : "Embed again", progress,
+      run: async () => {
+        progress = { done: 0, of: shots };
+        render();
+        await act(call("POST", "gallery/reembed", {}, { timeout_s: 3600 }));
+        progress = null;
+        render();
+      },
+    });
+  } else if (gallery && !gallery.writable) {
+    list.push({ key: "readonly", title: "The gallery cannot be written", text: `${gallery.path ?? "Its folder"} is read-only or full. Recognition goes on; teaching is off.` });
+  }
+  return list;
+}
+
+function fill(node, { title, text, verb, run, progress: share }) {
+  const key = [title, text, verb].join("\n");
+  if (node.dataset.words === key) return;
+  node.dataset.words = key;
+  node.replaceChildren(
+    el("p", {}, el("strong", {}, title), text, share ? el("progress", { value: share.done, max: share.of, "aria-label": title }) : null),
+    verb ? el("button", { type: "button", class: "primary", onclick: run }, verb) : "",
+  );
+}

@@ -1,0 +1,24 @@
+// The page: every part listens to the store, and the link feeds it.
+
+import { startAbout } from "./about.js";
+import { startAnswer } from "./answer.js";
+import { startCards } from "./cards.js";
+import { startClasses } from "./classes.js";
+import { startGallery } from "./gallery.js";
+import { startInbox } from "./inbox.js";
+import { connect, watch } from "./link.js";
+import { loginFromLink, startLogin } from "./login.js";
+import { render as renderPreview, startPreview } from "./preview.js";
+import { startRegion } from "./region.js";
+import { startReject } from "./reject.js";
+import { startTeach } from "./teach.js";
+import { startWhy } from "./why.js";
+
+const parts = [startPreview, startRegion, startAnswer, startTeach, startClasses, startInbox, startGallery, startCards, startWhy, startReject, startAbout, startLogin];
+for (const start of parts) start();
+await loginFromLink();
+await connect();
+setInterval(() => {
+  renderPreview(); // the age of the last frame counts on
+  watch();
+}, 1000);

@@ -1,0 +1,92 @@
+// The picture of one camera, and what is to be said when there is none.
+
+import { BASE, call, camera as route } from "./api.js";
+import { $, el, span, vary, words } from "./dom.js";
+import { on, show, shown, store } from "./store.js";
+
+const WORDS = {
+  live: "live", connecting: "connecting", stalled: "stalled", reconnecting: "reconnecting",
+  ended: "ended", missing: "no camera", offline: "offline", locked: "locked",
+};
+let playing = null;
+
+export function startPreview() {
+  on("changed", render);
+  on("shown", render);
+  on("link", render);
+  $("preview").addEventListener("error", () => {
+    playing = null;
+    setTimeout(render, 1000);
+  });
+  document.addEventListener("visibilitychange", render);
+}
+
+/** The one word for what the camera does now. */
+export function condition() {
+  if (store.link === "locked" || store.link === "offline") return store.link;
+  const camera = shown();
+  if (!camera) return store.state ? "missing" : "connecting";
+  return store.link === "connecting" ? "connecting" : camera.state;
+}
+
+export function render() {
+  const camera = shown();
+  const now = condition();
+  $("dot").className = `dot ${now}`;
+  words($("camera-state"), WORDS[now] ?? now);
+  words($("fps"), now === "live" && camera.fps ? `${Math.round(camera.fps)} fps` : "");
+  renderSwitcher();
+  play(camera, now);
+  const note = explain(camera, now);
+  $("camera-note").hidden = !note;
+  $("stage").classList.toggle("stale", now !== "live" && now !== "ended");
+  if (note) {
+    words($("camera-note").querySelector("strong"), note[0]);
+    words($("camera-note").querySelector("p"), note[1]);
+  }
+}
+
+function explain(camera, now) {
+  const age = camera ? (camera.frame_age_s ?? 0) + (performance.now() - camera.since) / 1000 : 0;
+  const last = camera?.frame_age_s == null ? "" : `Last frame ${span(age)} ago`;
+  switch (now) {
+    case "live": return null;
+    case "stalled":
+    case "reconnecting": return [last ? `${last}, reconnecting` : "Reconnecting", camera?.message ?? ""];
+    case "missing": return ["No camera", camera?.message ?? "Start edgefs live with --source, or plug a camera in."];
+    case "ended": return ["The film is over", camera.message ?? ""];
+    case "offline": return ["Offline", "The device does not answer. What you see may be old."];
+    case "locked": return ["Locked", ""];
+    default: return ["Connecting", camera?.message ?? ""];
+  }
+}
+
+function play(camera, now) {
+  const img = $("preview");
+  const wanted = camera && !document.hidden && ["live", "stalled", "reconnecting", "ended"].includes(now) ? camera.id : null;
+  if (camera?.width) vary($("stage"), { width: camera.width, height: camera.height });
+  if (wanted === playing) return;
+  playing = wanted;
+  if (wanted === null) {
+    if (document.hidden || now === "missing" || !camera) img.removeAttribute("src"); // nothing is encoded for nobody
+  } else {
+    img.src = `${BASE}${route(wanted)}/preview?${Date.now()}`;
+  }
+  img.hidden = !img.hasAttribute("src");
+}
+
+function renderSwitcher() {
+  const cameras = store.state?.cameras ?? [];
+  const key = cameras.map(({ id, name, state }) => `${id} ${name} ${state}`).join("|") + store.camera;
+  if ($("cameras").dataset.key === key) return;
+  $("cameras").dataset.key = key;
+  const focused = $("cameras").contains(document.activeElement);
+  const one = cameras.length < 2;
+  $("cameras").replaceChildren(...cameras.map(({ id, name, state }) => one
+    ? el("span", { class: "only", title: name }, name)
+    : el("button", { type: "button", "aria-pressed": String(id === store.camera), title: `${name}: ${WORDS[state] ?? state}`, onclick: () => show(id) },
+      el("i", { class: `dot ${state}` }), name)));
+  if (focused) $("cameras").querySelector("[aria-pressed=true]")?.focus();
+}
+
+export const putRegion = (region) => call("PUT", `${route(store.camera)}/region`, { region });

@@ -1,0 +1,35 @@
+// "Not this": first what would change, then the change. Undo takes it back.
+
+import { answerCrop, call } from "./api.js";
+import { close, open } from "./cards.js";
+import { $, el, picture } from "./dom.js";
+import { act } from "./notices.js";
+import { answer, writable } from "./store.js";
+
+const SHOWN = 60;
+
+export function startReject() {
+  $("not-this").addEventListener("click", async () => {
+    const heard = answer();
+    const label = heard?.label ?? heard?.stable;
+    if (!label || !writable()) return;
+    const path = `answers/${encodeURIComponent(heard.id)}/reject`;
+    const preview = await act(call("POST", `${path}/preview`, { label }));
+    if (preview) open("reject", `Not ${label}`, ...body(path, label, preview));
+  });
+}
+
+function body(path, label, { of, changes }) {
+  const shown = changes.slice(0, SHOWN).map(({ answer: id, before, after }) =>
+    el("figure", {}, picture(answerCrop(id), ""), el("figcaption", {}, el("b", {}, after ?? "unknown"), `was ${before ?? "unknown"}`)));
+  const apply = el("button", { type: "button", class: "primary", onclick: async () => {
+    close("reject");
+    await act(call("POST", path, { label }), `This view is not ${label}`);
+  } }, "Apply");
+  return [
+    el("p", { class: "lead" }, `This changes ${changes.length.toLocaleString("en")} of the last ${of.toLocaleString("en")} answers.`),
+    shown.length ? el("div", { class: "changes", tabindex: "0", role: "group", "aria-label": "Answers that change" }, ...shown) : null,
+    changes.length > SHOWN ? el("p", { class: "soft" }, `The newest ${SHOWN} are shown.`) : null,
+    el("div", { class: "buttons" }, el("button", { type: "button", class: "plain", onclick: () => close("reject") }, "Cancel"), apply),
+  ];
+}

@@ -1,0 +1,30 @@
+// What the page knows, and who wants to hear of it. The device is the truth: nothing here is changed by a click.
+
+const listeners = new Map();
+
+export const store = {
+  link: "connecting", // connecting | online | offline | locked
+  state: null, // as GET state answers
+  answers: new Map(), // camera id -> the newest answer
+  camera: null, // id of the one that is shown
+};
+
+export function on(name, listener) {
+  if (!listeners.has(name)) listeners.set(name, []);
+  listeners.get(name).push(listener);
+}
+
+export function emit(name, value) {
+  for (const listener of listeners.get(name) ?? []) listener(value);
+}
+
+export const shown = () => store.state?.cameras.find((camera) => camera.id === store.camera) ?? null;
+export const answer = () => store.answers.get(store.camera) ?? null;
+export const labels = () => store.state?.classes.map((each) => each.label) ?? [];
+export const writable = () => Boolean(store.state?.gallery.writable) && !store.state.gallery.mismatch && store.link === "online";
+
+export function show(id) {
+  store.camera = id;
+  history.replaceState(null, "", id === store.state.cameras[0]?.id ? location.pathname : `#camera=${encodeURIComponent(id)}`);
+  emit("shown", id);
+}

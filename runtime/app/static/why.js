@@ -1,0 +1,61 @@
+// Why this answer: what was seen, the nearest pictures it was taught from, the figures that decided, and where the time went.
+
+import { answerCrop, call, shotCrop } from "./api.js";
+import { because } from "./answer.js";
+import { open } from "./cards.js";
+import { $, el, picture, vary } from "./dom.js";
+import { act } from "./notices.js";
+import { answer } from "./store.js";
+
+const STAGES = ["capture", "decode", "preprocess", "embed", "match", "publish"];
+
+export function startWhy() {
+  $("why").addEventListener("click", async () => {
+    const heard = answer();
+    if (!heard) return;
+    const told = await act(call("GET", `answers/${encodeURIComponent(heard.id)}/explain`));
+    if (told) open("why", title(heard), ...body({ ...heard, ...told }));
+  });
+}
+
+const title = ({ label }) => (label ? `Why ${label}` : "Why unknown");
+
+function* body(told) {
+  const [first, ...more] = told.sentences?.length ? told.sentences : [because(told)];
+  yield el("p", { class: "lead" }, first);
+  for (const sentence of more) yield el("p", { class: "soft" }, sentence);
+  yield el("div", { class: "shots" },
+    figure(answerCrop(told.id), "seen now", ""),
+    ...(told.nearest ?? []).slice(0, 3).map(({ shot_id, score, label }) => figure(shotCrop(shot_id), label ?? told.candidate ?? "", score.toFixed(2))));
+  yield el("h3", {}, "What decided");
+  yield facts({
+    "score": number(told.score),
+    "threshold": number(told.threshold),
+    "next": told.runner_up ? `${told.runner_up}, ${number(told.margin)} behind` : "nothing else taught",
+    "check": told.check,
+  });
+  if (told.timings_ms?.total) {
+    yield el("h3", {}, "Where the time went");
+    yield receipt(told.timings_ms, told.age_ms);
+  }
+}
+
+const number = (value) => (Number.isFinite(value) ? value.toFixed(3) : "none");
+
+function figure(src, title, caption) {
+  return el("figure", {}, picture(src, title), el("figcaption", {}, el("b", {}, title), caption));
+}
+
+export function facts(pairs) {
+  const rows = Object.entries(pairs).filter(([, value]) => value != null && value !== "");
+  return el("dl", {}, ...rows.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+}
+
+function receipt(timings, age_ms) {
+  const most = Math.max(...STAGES.map((stage) => timings[stage] ?? 0), 0.001);
+  const rows = STAGES.filter((stage) => timings[stage] != null).flatMap((stage) => [
+    el("span", {}, stage), vary(el("i"), { share: timings[stage] / most }), el("span", {}, `${timings[stage].toFixed(1)} ms`)]);
+  const age = age_ms == null ? [] : [el("span", {}, "frame age"), el("span"), el("span", {}, `${Math.round(age_ms)} ms`)];
+  return el("div", { class: "receipt" }, ...rows,
+    el("span", { class: "total" }, "total"), el("span"), el("span", { class: "total" }, `${timings.total.toFixed(1)} ms`), ...age);
+}

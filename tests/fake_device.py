@@ -1,0 +1,127 @@
+"""A device that does not exist, for the page: the API's answers as data, served by intercepting the browser's requests.
+
+No socket, no camera, no clock of its own: a test sets `state`, puts messages on the WebSocket with `send`, and looks at
+`calls` for what the page asked. Whatever a device can get into can be shown, a full disk included.
+"""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import cv2
+import numpy as np
+
+STATIC = Path(__file__).parents[1] / "runtime" / "app" / "static"
+ORIGIN = "http://edgefs.test"
+# as strict as the server's own
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def camera(id_: str = "0", **changes: Any) -> dict[str, Any]:
+    return {
+        "id": id_, "name": "shop-cam-1", "state": "live", "message": "", "fps": 30.0, "width": 1280, "height": 720,
+        "region": None, "frame_age_s": 0.02, "drops": 0, "teaching": False,
+    } | changes  # fmt: skip
+
+
+def taught(label: str, first_shot: int, **changes: Any) -> dict[str, Any]:
+    return {
+        "label": label, "shots": 14, "views": 12.3, "bursts": 2, "views_needed": 0, "promise": "≤ 5 % of strangers",
+        "crops": list(range(first_shot, first_shot + 6)), "set_aside": 0,
+    } | changes  # fmt: skip
+
+
+def answer(label: str | None = None, **changes: Any) -> dict[str, Any]:
+    return {
+        "type": "answer", "camera": "0", "id": 900, "label": label, "stable": label, "candidate": "mug", "score": 0.83,
+        "threshold": 0.61, "runner_up": "cap", "margin": 0.31, "age_ms": 21.0,
+        "check": "accepted" if label else "score",
+        "timings_ms": {"capture": 0.4, "decode": 4.1, "preprocess": 0.6, "embed": 2.1, "match": 0.2, "publish": 0.3,
+                       "total": 12.2},
+    } | changes  # fmt: skip
+
+
+class FakeDevice:
+    """state: what `GET state` answers.  answers: (method, path) -> (status, JSON), over the built-in ones.
+    pictures: name -> JPEG; "preview" is the camera, all others fall back to "crop".
+    calls: (method, path, query, body) of everything that was asked under api/v1."""
+
+    def __init__(self, **state: Any) -> None:
+        self.state: dict[str, Any] = {
+            "device": "bench-3", "bundle": {"name": "default", "fingerprint": "5f2c" * 16, "engine": "onnxruntime",
+                                            "metric": "cosine", "input": [128, 128, 3]},
+            "gallery": {"path": "shop.db", "writable": True, "classes": 0, "mismatch": None}, "cameras": [camera()],
+            "classes": [], "inbox": [], "undo": None, "stranger_rate": 0.05, "viewers": 1,
+        } | state  # fmt: skip
+        self.answers: dict[tuple[str, str], tuple[int, Any]] = {}
+        self.pictures: dict[str, bytes] = {}
+        self.calls: list[tuple[str, str, dict[str, str], Any]] = []
+        self.online = True
+        self.sockets: list[Any] = []
+
+    def attach(self, page: Any) -> None:
+        """Answer a Playwright page's requests to ORIGIN, and refuse every other."""
+        page.route("**/*", self._serve)
+        page.route_web_socket("**/api/v1/events", self._listen)
+
+    def send(self, **message: Any) -> None:
+        """Put one message on every open WebSocket."""
+        for socket in self.sockets:
+            socket.send(json.dumps(message))
+
+    def change(self, **state: Any) -> None:
+        """Change the state and tell the page."""
+        self.state |= state
+        self.send(type="state", **self.state)
+
+    def drop(self) -> None:
+        """Stop answering, as when the cable is pulled."""
+        self.online = False
+        for socket in self.sockets:
+            socket.close()
+        self.sockets.clear()
+
+    def _listen(self, socket: Any) -> None:
+        self.sockets.append(socket)
+        socket.send(json.dumps({"type": "hello", **self.state}))
+
+    def _serve(self, route: Any) -> None:
+        request = route.request
+        url = urlsplit(request.url)
+        if f"{url.scheme}://{url.netloc}" != ORIGIN or (not self.online and url.path.startswith("/api")):
+            route.abort()
+        elif url.path == "/" or url.path.startswith("/static/"):
+            self._file(route, STATIC / (url.path.removeprefix("/static/") if url.path != "/" else "index.html"))
+        elif request.method == "GET" and url.path.endswith(("/crop", "/preview")):
+            name = "preview" if url.path.endswith("/preview") else url.path.removeprefix("/api/v1/")
+            body = self.pictures.get(name) or self.pictures.get("crop") or grey()
+            route.fulfill(body=body, content_type="image/jpeg")
+        else:
+            self._api(route, request, url.path.removeprefix("/api/v1/"), url.query)
+
+    def _api(self, route: Any, request: Any, path: str, query: str) -> None:
+        body = request.post_data if request.method in ("POST", "PUT", "PATCH") else None
+        if body and "json" in request.headers.get("content-type", ""):
+            body = json.loads(body)
+        asked = {name: values[0] for name, values in parse_qs(query).items()}
+        if path != "state":
+            self.calls.append((request.method, path, asked, body))
+        status, said = self.answers.get((request.method, path), (200, self.state if path == "state" else {}))
+        route.fulfill(status=status, body=json.dumps(said), content_type="application/json")
+
+    def _file(self, route: Any, path: Path) -> None:
+        kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        headers = {"content-type": kind, "content-security-policy": POLICY}
+        route.fulfill(body=path.read_bytes(), headers=headers)
+
+
+def grey(width: int = 160, height: int = 120) -> bytes:
+    """A grey picture as JPEG."""
+    return cv2.imencode(".jpg", np.full((height, width, 3), 128, np.uint8))[1].tobytes()  # type: ignore[no-any-return]
