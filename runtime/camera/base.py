@@ -28,12 +28,14 @@ class Frame:
 
     image: `uint8 [H, W, 3]` BGR, a view of the region if the source has one.
     index: 0-based count of the source's frames; a live source counts what it captured, so a gap is a drop.
-    time_s: position in the file, or for a live source `time.monotonic()` at capture.
+    time_s: position in the file, or for a live source `time.monotonic()` at capture, before decoding.
+    decode_ms: how long a live source took to decode it; 0 for a file.
     """
 
     image: NDArray[np.uint8]
     index: int
     time_s: float
+    decode_ms: float = 0.0
 
 
 class FrameSource(Protocol):

@@ -66,7 +66,7 @@ class Child:
         image = np.frombuffer(self._memory, np.uint8).reshape(SLOTS, *self._shape)[message["slot"]].copy()
         with contextlib.suppress(BrokenPipeError):  # it has ended; its last words are next
             self._stdin.write(bytes([message["slot"]]))
-        return Grabbed(image, message["time_s"], message["lost"])
+        return Grabbed(image, message["time_s"], message["lost"], message["decode_ms"])
 
     def kill(self) -> None:
         """End the process, even if stopped or hung; a waiting `next` raises ChildLost."""

@@ -117,6 +117,7 @@ def serve(capture: Any, fps: float, memory_fd: int, free: queue.SimpleQueue[int]
         found, image = capture.retrieve()
         if not found:
             continue
+        decode_ms = (time.monotonic() - time_s) * 1e3
         if slots is None:
             os.ftruncate(memory_fd, SLOTS * image.nbytes)
             memory = mmap.mmap(memory_fd, SLOTS * image.nbytes)
@@ -126,7 +127,7 @@ def serve(capture: Any, fps: float, memory_fd: int, free: queue.SimpleQueue[int]
             raise OSError("its pictures changed size")
         slot = free.get()
         slots[slot] = image
-        send(slot=slot, time_s=time_s, lost=lost)
+        send(slot=slot, time_s=time_s, lost=lost, decode_ms=decode_ms)
         lost = 0
 
 

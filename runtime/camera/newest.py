@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from runtime.camera.base import Frame, FrameSource, Region, State, check_region, crop
@@ -26,6 +27,7 @@ class Grabbed(NamedTuple):
     image: NDArray[np.uint8]
     time_s: float
     lost: int = 0
+    decode_ms: float = 0.0
 
 
 class Grabber(Protocol):
@@ -104,7 +106,7 @@ class LiveSource(FrameSource):
                 return None
             else:
                 raise self._silence(timeout_s)
-        return Frame(crop(frame.image, self._region), frame.index, frame.time_s)
+        return replace(frame, image=crop(frame.image, self._region))
 
     def close(self) -> None:
         with self._changed:
@@ -135,7 +137,8 @@ class LiveSource(FrameSource):
         with self._changed:
             if self._ended:
                 return
-            self._newest = Frame(grabbed.image, self._captured + grabbed.lost, grabbed.time_s)
+            index = self._captured + grabbed.lost
+            self._newest = Frame(grabbed.image, index, grabbed.time_s, grabbed.decode_ms)
             self._captured += 1 + grabbed.lost
             self._seen_s = time.monotonic()
             self._changed.notify_all()

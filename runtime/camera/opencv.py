@@ -43,9 +43,12 @@ class Capture:
         for _ in range(ATTEMPTS):
             if self._stop:
                 return None
-            found, image = self._capture.read()
+            if not self._capture.grab():
+                continue
+            time_s = time.monotonic()
+            found, image = self._capture.retrieve()
             if found:
-                return Grabbed(_bgr(image, self.name), time.monotonic())
+                return Grabbed(_bgr(image, self.name), time_s, decode_ms=(time.monotonic() - time_s) * 1e3)
         raise CameraError(
             f"{self.name} must go on delivering frames, but {ATTEMPTS} reads in a row failed. "
             "Do: check its cable and power (`dmesg | tail`), then open it again"

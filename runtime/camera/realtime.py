@@ -25,14 +25,19 @@ class _Player:
         self._stop = threading.Event()
 
     def grab(self) -> Grabbed | None:
+        began_s = time.monotonic()
         frame = self._source.read()
+        decode_s = time.monotonic() - began_s
         if frame is None:
             return None
         if self._start_s is None:  # the clock starts with the first frame, not with the decoder's start-up
             self._start_s = time.monotonic() - frame.time_s
         due_s = self._start_s + frame.time_s
         stopped = self._stop.wait(max(0.0, due_s - time.monotonic()))
-        return None if stopped else Grabbed(frame.image, time.monotonic())
+        if stopped:
+            return None
+        # A camera's picture is there when it is taken and is decoded afterwards; here it was decoded before it was due.
+        return Grabbed(frame.image, time.monotonic() - decode_s, decode_ms=decode_s * 1e3)
 
     def interrupt(self) -> None:
         self._stop.set()

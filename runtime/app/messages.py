@@ -1,0 +1,258 @@
+"""What goes over the wire, once: these types check what comes in, write what goes out, and make the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Optional, Union
+
+from msgspec import Meta, Struct
+
+# Optional and Union instead of `|`: msgspec evaluates these on Python 3.10 too.
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+Label = Annotated[str, Meta(min_length=1, max_length=200)]
+CameraState = Literal["live", "connecting", "stalled", "reconnecting", "ended", "missing"]
+
+
+class Region(Struct, frozen=True, forbid_unknown_fields=True):
+    """The part of the picture that is looked at, in fractions of its width and height."""
+
+    x: Fraction
+    y: Fraction
+    w: Annotated[float, Meta(gt=0, le=1)]
+    h: Annotated[float, Meta(gt=0, le=1)]
+
+
+class Camera(Struct, frozen=True, tag="camera", tag_field="type"):
+    """A camera as it is now. message: what is wrong and what to do; empty while all is well."""
+
+    id: str
+    name: str
+    state: CameraState
+    message: str
+    fps: Optional[float]
+    width: int
+    height: int
+    region: Optional[Region]
+    frame_age_s: Optional[float]
+    drops: int
+    teaching: bool
+
+
+class Class(Struct, frozen=True):
+    """A taught class. crops: shot ids, newest first. views_needed: 0 when the promise is kept."""
+
+    label: str
+    shots: int
+    views: float
+    bursts: int
+    views_needed: int
+    promise: str
+    crops: list[int]
+    set_aside: int
+
+
+class Stranger(Struct, frozen=True):
+    """Something unknown, seen repeatedly. first_s, last_s: unix seconds."""
+
+    id: int
+    seen: int
+    first_s: float
+    last_s: float
+
+
+class BundleInfo(Struct, frozen=True):
+    name: str
+    fingerprint: str
+    engine: str
+    input: list[int]
+
+
+class Mismatch(Struct, frozen=True):
+    """The gallery was filled by another model; re-embedding takes about `seconds`. done: shots embedded so far."""
+
+    shots: int
+    seconds: float
+    done: Optional[int] = None
+
+
+class GalleryState(Struct, frozen=True):
+    path: Optional[str]
+    writable: bool
+    classes: int
+    mismatch: Optional[Mismatch]
+
+
+class State(Struct, frozen=True, tag="state", tag_field="type"):
+    """Everything but the answers. undo: what `POST undo` would take back."""
+
+    device: str
+    bundle: BundleInfo
+    gallery: GalleryState
+    cameras: list[Camera]
+    classes: list[Class]
+    inbox: list[Stranger]
+    undo: Optional[str]
+    stranger_rate: Optional[float]
+    viewers: int
+
+
+class Hello(State, frozen=True, tag="hello", tag_field="type"):
+    """The state, as the first message of a connection."""
+
+
+class Answer(Struct, frozen=True, tag="answer", tag_field="type"):
+    """What a frame shows. label: null for unknown; stable: the same, smoothed. check: what decided.
+
+    id: what to ask `answers/{id}` about, null if it was not remembered.  score: null in an empty gallery.
+    age_ms: from capture to this message.  timings_ms: capture (waiting), decode, preprocess, embed, match, publish, total.
+    """
+
+    camera: str
+    id: Optional[int]
+    label: Optional[str]
+    stable: Optional[str]
+    candidate: Optional[str]
+    score: Optional[float]
+    threshold: Optional[float]
+    runner_up: Optional[str]
+    margin: Optional[float]
+    check: str
+    age_ms: float
+    timings_ms: dict[str, float]
+
+
+class Teach(Struct, frozen=True, tag="teach", tag_field="type"):
+    """One frame looked at while teaching. line: what to do now. thumb: a data URL, only when it was kept."""
+
+    camera: str
+    kept: int
+    refused: int
+    accepted: bool
+    reason: Optional[str]
+    line: str
+    thumb: Optional[str]
+
+
+Event = Union[Hello, State, Answer, Teach, Camera]
+
+
+class Recognized(Struct, frozen=True):
+    """The answer to one uploaded picture; fields as in Answer."""
+
+    label: Optional[str]
+    candidate: Optional[str]
+    score: Optional[float]
+    threshold: Optional[float]
+    runner_up: Optional[str]
+    margin: Optional[float]
+    check: str
+    timings_ms: dict[str, float]
+
+
+class Accepted(Struct, frozen=True):
+    index: int
+    shot_id: int
+
+
+class Rejected(Struct, frozen=True):
+    index: int
+    reason: str
+
+
+class Enrolled(Struct, frozen=True):
+    """What became of the frames. advice: sentences, most useful first."""
+
+    label: str
+    accepted: list[Accepted]
+    rejected: list[Rejected]
+    advice: list[str]
+
+
+class NearShot(Struct, frozen=True):
+    """A stored shot the frame was compared with. crop: whether `shots/{id}/crop` has a picture."""
+
+    shot_id: int
+    score: float
+    source: str
+    time_s: float
+    crop: bool
+
+
+class Explained(Struct, frozen=True):
+    label: Optional[str]
+    candidate: Optional[str]
+    score: Optional[float]
+    threshold: Optional[float]
+    runner_up: Optional[str]
+    margin: Optional[float]
+    check: str
+    nearest: list[NearShot]
+    sentences: list[str]
+    timings_ms: dict[str, float]
+
+
+class ChangedAnswer(Struct, frozen=True):
+    answer: int
+    before: Optional[str]
+    after: Optional[str]
+
+
+class Preview(Struct, frozen=True):
+    """What a "not this" would change among the last `of` answers."""
+
+    of: int
+    changes: list[ChangedAnswer]
+
+
+class Operation(Struct, frozen=True):
+    id: int
+    time_s: float
+    what: str
+
+
+class Imported(Struct, frozen=True):
+    added: int
+    skipped_duplicates: int
+    per_class: dict[str, int]
+
+
+class Health(Struct, frozen=True):
+    status: Literal["ok"]
+
+
+class Done(Struct, frozen=True):
+    """what: what was done, in words."""
+
+    what: str
+
+
+class ErrorDetail(Struct, frozen=True):
+    type: str
+    message: str
+
+
+class Error(Struct, frozen=True):
+    error: ErrorDetail
+
+
+# What comes in.
+
+
+class SetRegion(Struct, frozen=True, forbid_unknown_fields=True):
+    region: Optional[Region]
+
+
+class StartTeach(Struct, frozen=True, forbid_unknown_fields=True):
+    label: Optional[Label] = None
+
+
+class Named(Struct, frozen=True, forbid_unknown_fields=True):
+    label: Label
+
+
+class MergeClasses(Struct, frozen=True, forbid_unknown_fields=True):
+    label: Label
+    into: Label
+
+
+class Login(Struct, frozen=True, forbid_unknown_fields=True):
+    token: Annotated[str, Meta(min_length=1, max_length=200)]

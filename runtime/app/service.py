@@ -1,0 +1,298 @@
+"""The live service: cameras, one recognizer, and everyone who watches, joined. Every face talks to this."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.app.cameras import CameraThread, OpenSource
+from runtime.app.hub import Hub
+from runtime.app.messages import Answer, BundleInfo, Camera, Class, GalleryState, Region, State, Stranger
+from runtime.app.preview import Preview, thumbnail
+from runtime.app.regions import Regions
+from runtime.app.session import Health, Stream
+from runtime.camera import Frame
+from runtime.coach import Coach
+from runtime.enrolling import crop_of
+from runtime.errors import OptionError
+from runtime.inbox import Inbox
+from runtime.recognition import Enrollment, Recognition
+from runtime.recognizer import Recognizer
+from runtime.ring import Ring
+
+REFRESH_S = 1.0  # how often the gallery file is looked at for what other processes changed
+COALESCE_S = 0.1  # between two messages of the whole state
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A camera to watch. name: for people, without credentials.  again: play a file in a loop."""
+
+    name: str
+    open: OpenSource
+    again: bool = False
+
+
+class UnknownCamera(OptionError, LookupError):
+    """No camera has this id."""
+
+
+class Eye:
+    """One camera of the service: the thread that reads it, what is known of it, and its preview."""
+
+    def __init__(self, stream: Stream, preview: Preview, thread: CameraThread) -> None:
+        self.stream, self.preview, self.thread = stream, preview, thread
+        self.lock = threading.Lock()  # around the stream
+
+
+class Service:
+    """Watches cameras on one recognizer. The recognizer stays open: who opened it closes it.
+
+    on_answer: called for every answer in the camera's thread, for metrics.
+    """
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        sources: Sequence[Source],
+        *,
+        device: str,
+        stranger_rate: float | None = 0.05,
+        on_answer: Callable[[Answer], None] = lambda _: None,
+    ) -> None:
+        self.recognizer, self.device, self.stranger_rate = recognizer, device, stranger_rate
+        self.hub, self.ring, self.inbox = Hub(), Ring(), Inbox(recognizer.bundle)
+        self._on_answer = on_answer
+        self._regions = Regions(recognizer.gallery.path)
+        self._stop, self._dirty = threading.Event(), threading.Event()
+        self.eyes = {str(i): self._eye(str(i), source) for i, source in enumerate(sources)}
+        self._keeper = threading.Thread(target=self._keep_house, name="housekeeping", daemon=True)
+
+    def start(self) -> None:
+        """Open every camera; returns at once."""
+        self._keeper.start()
+        for eye in self.eyes.values():
+            eye.thread.start()
+
+    def close(self) -> None:
+        """Stop every camera, thread and watcher."""
+        self._stop.set()
+        self._dirty.set()
+        for eye in self.eyes.values():
+            eye.thread.stop()
+        self.hub.close()
+        for eye in self.eyes.values():
+            eye.thread.join()
+            eye.preview.close()
+        self._keeper.join()
+
+    @property
+    def ended(self) -> bool:
+        """Whether every source came to its end."""
+        return all(eye.thread.ended for eye in self.eyes.values())
+
+    @property
+    def alive_s(self) -> float:
+        """The last moment (monotonic) at which every thread was seen to be at work."""
+        return min((eye.thread.alive_s for eye in self.eyes.values() if not eye.thread.ended), default=time.monotonic())
+
+    def eye(self, id_: str) -> Eye:
+        """The camera of this id. Raises UnknownCamera."""
+        if id_ not in self.eyes:
+            raise UnknownCamera(f"camera must be one of {', '.join(self.eyes) or 'none'}, but got {id_!r}")
+        return self.eyes[id_]
+
+    # what the faces show
+
+    def camera(self, id_: str) -> Camera:
+        eye = self.eye(id_)
+        return eye.stream.camera(time.monotonic())
+
+    def state(self) -> State:
+        """Everything but the answers, as it is now."""
+        recognizer = self.recognizer
+        return State(
+            device=self.device,
+            bundle=_bundle_info(recognizer),
+            gallery=self._gallery(),
+            cameras=[self.camera(id_) for id_ in self.eyes],
+            classes=self.classes(),
+            inbox=[Stranger(s.id, s.seen, s.first_s, s.last_s) for s in self.inbox.strangers()],
+            undo=recognizer.undo_preview(),
+            stranger_rate=self.stranger_rate,
+            viewers=self.hub.watchers,
+        )
+
+    def classes(self) -> list[Class]:
+        taught = self.recognizer.gallery.classes
+        return [
+            Class(
+                label=c.label,
+                shots=c.n_shots,
+                views=round(c.n_views, 1),
+                bursts=c.n_bursts,
+                views_needed=c.views_needed,
+                promise=c.promise,
+                crops=[int(id_) for id_ in taught[c.label].ids[:-7:-1]] if c.label in taught else [],
+                set_aside=len(c.set_aside),
+            )
+            for c in self.recognizer.classes()
+        ]
+
+    def changed(self) -> None:
+        """Let everyone know, soon, that the state is another."""
+        self._dirty.set()
+
+    # what the faces do
+
+    def set_region(self, id_: str, region: Region | None) -> Camera:
+        eye = self.eye(id_)
+        with eye.lock:
+            eye.stream.look_at(region)
+        self._regions.put(eye.stream.name, region)
+        self.hub.publish(camera := self.camera(id_))
+        return camera
+
+    def start_lesson(self, id_: str, label: str | None) -> Camera:
+        """Begin to teach what a camera shows. Raises InvalidLabel."""
+        eye = self.eye(id_)
+        coach = Coach(self.recognizer, label)
+        with eye.lock:
+            eye.stream.teach(coach)
+        self.hub.publish(camera := self.camera(id_))
+        return camera
+
+    def end_lesson(self, id_: str, label: str) -> Enrollment:
+        """Store what a lesson kept. If that fails the lesson is still there. Raises NotTeaching, GalleryError."""
+        eye = self.eye(id_)
+        with eye.lock:
+            lesson = eye.stream.end_lesson()
+        try:
+            enrollment = lesson.enroll(label, source=f"camera {eye.stream.name}")
+        except BaseException:
+            with eye.lock:
+                if eye.stream.lesson is None:
+                    eye.stream.teach(lesson)
+            raise
+        finally:
+            self.hub.publish(self.camera(id_))
+        self.changed()
+        return enrollment
+
+    def cancel_lesson(self, id_: str) -> Camera:
+        eye = self.eye(id_)
+        with eye.lock:
+            eye.stream.end_lesson()
+        self.hub.publish(camera := self.camera(id_))
+        return camera
+
+    # the way of a frame
+
+    def _eye(self, id_: str, source: Source) -> Eye:
+        stream = Stream(id_, source.name, self._regions.of(source.name))
+        thread = CameraThread(
+            source.name,
+            source.open,
+            again=source.again,
+            on_frame=lambda frame: self._frame(eye, frame),
+            on_health=lambda health: self._health(eye, health),
+        )
+        eye = Eye(stream, Preview(source.name), thread)
+        return eye
+
+    def _health(self, eye: Eye, health: Health) -> None:
+        with eye.lock:
+            eye.stream.see(health)
+        self.hub.publish(eye.stream.camera(time.monotonic()))
+
+    def _frame(self, eye: Eye, frame: Frame) -> None:
+        picked_s = time.monotonic()
+        eye.preview.offer(frame.image)
+        image = eye.stream.cut(frame.image)
+        recognition = self.recognizer.recognize(image)
+        matched_s = time.monotonic()
+        crop: bytes | None = None
+
+        def remember(recognition: Recognition) -> int:
+            nonlocal crop
+            crop = crop_of(image)
+            return self.ring.add(recognition, crop, time.time())
+
+        with eye.lock:
+            teach = eye.stream.lesson_look(image, thumbnail)
+            now_s = time.monotonic()
+            receipt = {
+                "capture": (picked_s - frame.time_s) * 1e3 - frame.decode_ms,
+                "decode": frame.decode_ms,
+                **recognition.timings_ms,
+                "publish": (now_s - matched_s) * 1e3,
+                "total": (now_s - frame.time_s) * 1e3,
+            }
+            receipt = {stage: round(max(0.0, ms), 2) for stage, ms in receipt.items()}
+            answer = eye.stream.answer(recognition, frame.time_s, receipt, remember)
+        if teach is not None:
+            self.hub.publish(teach)
+        elif crop is not None and recognition.candidate is not None:
+            self._stranger(recognition, crop)
+        self.hub.publish(answer)
+        self._on_answer(answer)
+
+    def _stranger(self, recognition: Recognition, crop: bytes) -> None:
+        """Put what nobody taught into the inbox; frames of a lesson are no strangers."""
+        if self.inbox.add(recognition, crop, time.time()) is not None:
+            self.changed()
+
+    # housekeeping
+
+    def _keep_house(self) -> None:
+        """Send the state when it changed, and see what other processes did to the gallery."""
+        refreshed_s = time.monotonic()
+        while not self._stop.is_set():
+            if self._dirty.wait(REFRESH_S):
+                self._dirty.clear()
+                self._guarded(lambda: self.hub.publish(self.state()))
+            if time.monotonic() - refreshed_s >= REFRESH_S:
+                refreshed_s = time.monotonic()
+                self._guarded(self._refresh)
+            self._stop.wait(COALESCE_S)
+
+    def _refresh(self) -> None:
+        if self.recognizer.refresh():
+            self.changed()
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Housekeeping must survive a disk that is full or a gallery that is replaced under it."""
+        try:
+            work()
+        except Exception:
+            log.exception("housekeeping failed; trying again")
+
+    def _gallery(self) -> GalleryState:
+        path = self.recognizer.gallery.path
+        return GalleryState(
+            path=None if path is None else str(path),
+            writable=path is None or _writable(path),
+            classes=len(self.recognizer.gallery.classes),
+            mismatch=None,
+        )
+
+
+def _writable(path: Path) -> bool:
+    """Whether SQLite could write: the file and, for its log, the folder."""
+    return os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
+
+
+def _bundle_info(recognizer: Recognizer) -> BundleInfo:
+    bundle = recognizer.bundle
+    size: NDArray[np.int64] = np.asarray(bundle.preprocess.shape)
+    return BundleInfo(bundle.name, bundle.fingerprint, recognizer.engine.info.name, [int(n) for n in size])

@@ -1,0 +1,176 @@
+"""What the live app knows and decides, without a camera, a clock or a socket: everything comes in, times included.
+
+One `Stream` a camera: its state, region, smoothing, and the teaching in progress. A recorded stream always gives the
+same messages.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.app.messages import Answer, Camera, CameraState, Region, Teach
+from runtime.coach import Advice
+from runtime.errors import OptionError
+from runtime.recognition import Enrollment, Recognition
+from runtime.smoothing import Smoother
+
+MAX_KEPT = 32  # views of one lesson: more add little, and their crops stay in memory until they are stored
+STALLED = "no picture is coming; check the camera's power and cable or network"
+REMEMBER_S = 0.25  # between two remembered answers that say the same
+LIVE_S = 0.5  # an older picture is not live, unless the camera is that slow
+
+
+class Teacher(Protocol):
+    """A lesson in progress: `runtime.coach.Coach`."""
+
+    label: str | None
+    refused: int
+
+    @property
+    def kept(self) -> list[object]: ...
+
+    def look(self, frame: NDArray[np.uint8]) -> Advice: ...
+
+    def enroll(self, label: str | None = None, *, source: str = ...) -> Enrollment: ...
+
+
+class NotTeaching(OptionError):
+    """Nothing is being taught, or nothing was kept."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """What a camera says of itself. frame_s: when its newest frame was captured, on the clock that `now_s` is on."""
+
+    state: CameraState
+    message: str = ""
+    fps: float | None = None
+    drops: int = 0
+    frame_s: float | None = None
+    width: int = 0
+    height: int = 0
+
+
+class Stream:
+    """One camera's part of the session. Not for several threads at once: the service holds a lock around it."""
+
+    def __init__(self, id_: str, name: str, region: Region | None = None) -> None:
+        self.id, self.name, self.region = id_, name, region
+        self.health = Health("connecting", "opening the camera")
+        self.lesson: Teacher | None = None
+        self._smoother = Smoother()
+        self._remembered: tuple[float, tuple[str | None, str | None], int | None] = (-math.inf, (None, None), None)
+
+    # the camera
+
+    def see(self, health: Health) -> None:
+        """Take in how the camera is."""
+        self.health = health
+
+    def camera(self, now_s: float) -> Camera:
+        """How the camera is at a moment. A "live" one has a picture no older than LIVE_S, or three of its frames."""
+        health = self.health
+        age = None if health.frame_s is None else round(max(0.0, now_s - health.frame_s), 3)
+        if health.state == "live" and age is not None and age > max(LIVE_S, 3 / (health.fps or math.inf)):
+            health = replace(health, state="stalled", message=STALLED)
+        return Camera(
+            id=self.id,
+            name=self.name,
+            state=health.state,
+            message=health.message,
+            fps=health.fps,
+            width=health.width,
+            height=health.height,
+            region=self.region,
+            frame_age_s=age,
+            drops=health.drops,
+            teaching=self.lesson is not None,
+        )
+
+    def look_at(self, region: Region | None) -> None:
+        """Look at a part of the picture only; what was stable was said of another part."""
+        self.region = region
+        self._smoother = Smoother()
+
+    def cut(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the region of `uint8 [H, W, 3]` as a view, at least one pixel of it."""
+        if self.region is None:
+            return image
+        height, width = image.shape[:2]
+        x, y = min(int(self.region.x * width), width - 1), min(int(self.region.y * height), height - 1)
+        right = max(x + 1, min(width, round((self.region.x + self.region.w) * width)))
+        bottom = max(y + 1, min(height, round((self.region.y + self.region.h) * height)))
+        return image[y:bottom, x:right]
+
+    # the answer
+
+    def answer(
+        self,
+        recognition: Recognition,
+        now_s: float,
+        timings_ms: dict[str, float],
+        remember: Callable[[Recognition], int],
+    ) -> Answer:
+        """Smooth one answer, and remember it if it says something new or the last one is a while ago.
+
+        now_s: capture of the frame.  timings_ms: the whole receipt.  remember: gives the id to ask about it later.
+        """
+        stable = self._smoother.update(recognition, now_s).label
+        at_s, said, id_ = self._remembered
+        says = (recognition.label, recognition.candidate)
+        if says != said or now_s - at_s >= REMEMBER_S:
+            id_ = remember(recognition)
+            self._remembered = (now_s, says, id_)
+        return Answer(
+            camera=self.id,
+            id=id_,
+            label=recognition.label,
+            stable=stable,
+            candidate=recognition.candidate,
+            score=finite(recognition.score),
+            threshold=finite(recognition.threshold),
+            runner_up=recognition.runner_up,
+            margin=finite(recognition.margin),
+            check=recognition.check,
+            age_ms=timings_ms["total"],
+            timings_ms=timings_ms,
+        )
+
+    # teaching
+
+    def teach(self, teacher: Teacher) -> None:
+        """Begin a lesson; one that was going on is given up."""
+        self.lesson = teacher
+
+    def lesson_look(self, frame: NDArray[np.uint8], thumbnail: Callable[[NDArray[np.uint8]], bytes]) -> Teach | None:
+        """Show a frame to the lesson in progress; None when there is none."""
+        lesson = self.lesson
+        if lesson is None:
+            return None
+        if len(lesson.kept) >= MAX_KEPT:
+            advice = Advice(False, "enough", f"{MAX_KEPT} views are enough for one lesson: let go to store them")
+            lesson.refused += 1
+        else:
+            advice = lesson.look(frame)
+        thumb = "data:image/jpeg;base64," + base64.b64encode(thumbnail(frame)).decode() if advice.accepted else None
+        kept, refused = len(lesson.kept), lesson.refused
+        return Teach(self.id, kept, refused, advice.accepted, advice.reason, advice.line, thumb)
+
+    def end_lesson(self) -> Teacher:
+        """Give back the lesson in progress. Raises NotTeaching."""
+        lesson, self.lesson = self.lesson, None
+        if lesson is None:
+            raise NotTeaching(f"camera {self.id} must be teaching, but is not; do: POST cameras/{self.id}/teach first")
+        return lesson
+
+
+def finite(value: float) -> float | None:
+    """A number fit for JSON: -inf, the score of an empty gallery, becomes null."""
+    return float(value) if math.isfinite(value) else None
