@@ -15,6 +15,9 @@ TrainError (RuntimeError)
 from runtime.errors import EdgefsError
 
 
+APP = ("starlette", "uvicorn", "websockets", "h11", "msgspec", "anyio", "prometheus_client", "paho", "python_multipart")
+
+
 class TrainError(EdgefsError, RuntimeError): ...
 
 
@@ -41,7 +44,8 @@ class PackageMissing(TrainError, ImportError): ...
 
 def package_missing(error: ModuleNotFoundError) -> PackageMissing:
     """The same news with the install line, for a library of an extra that is not here."""
-    return PackageMissing(f"this needs {error.name}, which is not installed. Do: pip install 'edgefs[train,export]'")
+    extra = "app" if (error.name or "").partition(".")[0] in APP else "train,export"
+    return PackageMissing(f"this needs {error.name}, which is not installed. Do: pip install 'edgefs[{extra}]'")
 
 
 class NotFinite(TrainError, ArithmeticError): ...

@@ -29,6 +29,7 @@ COMMANDS = {
     "train": "meta-train an embedding: protonet, maml, fomaml, anil, reptile",
     "evaluate": "N-way K-shot accuracy with interval, of a checkpoint or of a bundle on any engine",
     "export": "checkpoint, torchvision backbone or your own ONNX to a verified bundle",
+    "live": "the camera app: point a camera, press, name it, done",
     "gallery": "list, show, rename, merge, forget, undo, export, import, re-embed",
     "doctor": "what this machine has, and the install line for what is missing",
 }

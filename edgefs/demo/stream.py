@@ -58,12 +58,12 @@ def record(folder: Path, *, seed: int = 0, plan: Plan | None = None, progress: P
     Raises CameraMissing without scikit-image, CameraError when no video can be written.
     """
     plan = plan or Plan()
-    photos = _photos()
+    prints = photos()
     rng = np.random.default_rng(seed)
     rounds = [str(name) for _ in range(plan.tests) for name in rng.permutation([*TAUGHT, *STRANGERS])]
     n_teach, n_test = (max(1, round(seconds * FPS)) for seconds in (plan.teach_s, plan.test_s))
     clips = [*((name, n_teach) for name in TAUGHT), *((name, n_test) for name in rounds)]
-    frames = (frame for name, n in clips for frame in film(photos[name], n, rng))
+    frames = (frame for name, n in clips for frame in film(prints[name], n, rng))
     path = _write(folder / "stream", progress(frames, "filming", sum(n for _, n in clips)))
     return Recording(path, _spans(0, list(TAUGHT), n_teach), _spans(n_teach * len(TAUGHT), rounds, n_test))
 
@@ -77,7 +77,7 @@ def _spans(first: int, subjects: list[str], n: int) -> list[Span]:
     ]
 
 
-def _photos() -> dict[str, NDArray[np.uint8]]:
+def photos() -> dict[str, NDArray[np.uint8]]:
     """The photographs, `uint8 [H, W, 3]` BGR. scikit-image is not imported: that takes longer than reading."""
     package = importlib.util.find_spec("skimage")
     if package is None or package.origin is None:

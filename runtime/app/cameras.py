@@ -126,7 +126,6 @@ class CameraThread:
             message=redact(trouble) or MESSAGES[state],
             fps=self._fps(),
             drops=self._drops + source.dropped,
-            frame_s=self._times[-1] if self._times else None,
             width=width,
             height=height,
         )

@@ -1,7 +1,7 @@
 """From the threads that recognise to everyone who watches: each watcher has a mailbox that cannot grow.
 
-A mailbox keeps the newest message of each key, so somebody slow skips answers instead of receiving old ones; a change of
-the state, whose key stays until it is read, is never lost.
+A mailbox keeps the newest message of each key, so somebody slow skips answers instead of receiving old ones; the newest
+state waits until it is read.
 """
 
 from __future__ import annotations

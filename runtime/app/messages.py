@@ -1,12 +1,11 @@
-"""What goes over the wire, once: these types check what comes in, write what goes out, and make the OpenAPI document."""
+"""What goes over the wire, said once: these types check what comes in, write what goes out, and are the document."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Optional, Union
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-# Optional and Union instead of `|`: msgspec evaluates these on Python 3.10 too.
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Label = Annotated[str, Meta(min_length=1, max_length=200)]
 CameraState = Literal["live", "connecting", "stalled", "reconnecting", "ended", "missing"]
@@ -28,11 +27,11 @@ class Camera(Struct, frozen=True, tag="camera", tag_field="type"):
     name: str
     state: CameraState
     message: str
-    fps: Optional[float]
+    fps: float | None
     width: int
     height: int
-    region: Optional[Region]
-    frame_age_s: Optional[float]
+    region: Region | None
+    frame_age_s: float | None
     drops: int
     teaching: bool
 
@@ -71,14 +70,14 @@ class Mismatch(Struct, frozen=True):
 
     shots: int
     seconds: float
-    done: Optional[int] = None
+    done: int | None = None
 
 
 class GalleryState(Struct, frozen=True):
-    path: Optional[str]
+    path: str | None
     writable: bool
     classes: int
-    mismatch: Optional[Mismatch]
+    mismatch: Mismatch | None
 
 
 class State(Struct, frozen=True, tag="state", tag_field="type"):
@@ -90,8 +89,8 @@ class State(Struct, frozen=True, tag="state", tag_field="type"):
     cameras: list[Camera]
     classes: list[Class]
     inbox: list[Stranger]
-    undo: Optional[str]
-    stranger_rate: Optional[float]
+    undo: str | None
+    stranger_rate: float | None
     viewers: int
 
 
@@ -103,18 +102,18 @@ class Answer(Struct, frozen=True, tag="answer", tag_field="type"):
     """What a frame shows. label: null for unknown; stable: the same, smoothed. check: what decided.
 
     id: what to ask `answers/{id}` about, null if it was not remembered.  score: null in an empty gallery.
-    age_ms: from capture to this message.  timings_ms: capture (waiting), decode, preprocess, embed, match, publish, total.
+    age_ms: capture to this message.  timings_ms: capture (waiting), decode, preprocess, embed, match, publish, total.
     """
 
     camera: str
-    id: Optional[int]
-    label: Optional[str]
-    stable: Optional[str]
-    candidate: Optional[str]
-    score: Optional[float]
-    threshold: Optional[float]
-    runner_up: Optional[str]
-    margin: Optional[float]
+    id: int | None
+    label: str | None
+    stable: str | None
+    candidate: str | None
+    score: float | None
+    threshold: float | None
+    runner_up: str | None
+    margin: float | None
     check: str
     age_ms: float
     timings_ms: dict[str, float]
@@ -127,23 +126,23 @@ class Teach(Struct, frozen=True, tag="teach", tag_field="type"):
     kept: int
     refused: int
     accepted: bool
-    reason: Optional[str]
+    reason: str | None
     line: str
-    thumb: Optional[str]
+    thumb: str | None
 
 
-Event = Union[Hello, State, Answer, Teach, Camera]
+Event = Hello | State | Answer | Teach | Camera
 
 
 class Recognized(Struct, frozen=True):
     """The answer to one uploaded picture; fields as in Answer."""
 
-    label: Optional[str]
-    candidate: Optional[str]
-    score: Optional[float]
-    threshold: Optional[float]
-    runner_up: Optional[str]
-    margin: Optional[float]
+    label: str | None
+    candidate: str | None
+    score: float | None
+    threshold: float | None
+    runner_up: str | None
+    margin: float | None
     check: str
     timings_ms: dict[str, float]
 
@@ -178,12 +177,12 @@ class NearShot(Struct, frozen=True):
 
 
 class Explained(Struct, frozen=True):
-    label: Optional[str]
-    candidate: Optional[str]
-    score: Optional[float]
-    threshold: Optional[float]
-    runner_up: Optional[str]
-    margin: Optional[float]
+    label: str | None
+    candidate: str | None
+    score: float | None
+    threshold: float | None
+    runner_up: str | None
+    margin: float | None
     check: str
     nearest: list[NearShot]
     sentences: list[str]
@@ -192,8 +191,8 @@ class Explained(Struct, frozen=True):
 
 class ChangedAnswer(Struct, frozen=True):
     answer: int
-    before: Optional[str]
-    after: Optional[str]
+    before: str | None
+    after: str | None
 
 
 class Preview(Struct, frozen=True):
@@ -238,11 +237,11 @@ class Error(Struct, frozen=True):
 
 
 class SetRegion(Struct, frozen=True, forbid_unknown_fields=True):
-    region: Optional[Region]
+    region: Region | None
 
 
 class StartTeach(Struct, frozen=True, forbid_unknown_fields=True):
-    label: Optional[Label] = None
+    label: Label | None = None
 
 
 class Named(Struct, frozen=True, forbid_unknown_fields=True):

@@ -18,7 +18,7 @@ from runtime.app.hub import Hub
 from runtime.app.messages import Answer, BundleInfo, Camera, Class, GalleryState, Region, State, Stranger
 from runtime.app.preview import Preview, thumbnail
 from runtime.app.regions import Regions
-from runtime.app.session import Health, Stream
+from runtime.app.session import Health, NotNow, Stream
 from runtime.camera import Frame
 from runtime.coach import Coach
 from runtime.enrolling import crop_of
@@ -173,7 +173,7 @@ class Service:
         return camera
 
     def end_lesson(self, id_: str, label: str) -> Enrollment:
-        """Store what a lesson kept. If that fails the lesson is still there. Raises NotTeaching, GalleryError."""
+        """Store what a lesson kept. If that fails the lesson is still there. Raises NotNow, GalleryError."""
         eye = self.eye(id_)
         with eye.lock:
             lesson = eye.stream.end_lesson()
@@ -196,6 +196,10 @@ class Service:
         self.hub.publish(camera := self.camera(id_))
         return camera
 
+    def reembed(self) -> str:
+        """Embed the gallery of another model again, in the background. Raises NotNow."""
+        raise NotNow("the gallery must be of another model to be embedded again, but fits this one already")
+
     # the way of a frame
 
     def _eye(self, id_: str, source: Source) -> Eye:
@@ -217,6 +221,7 @@ class Service:
 
     def _frame(self, eye: Eye, frame: Frame) -> None:
         picked_s = time.monotonic()
+        eye.stream.saw(frame.time_s)
         eye.preview.offer(frame.image)
         image = eye.stream.cut(frame.image)
         recognition = self.recognizer.recognize(image)

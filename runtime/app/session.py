@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -34,26 +34,25 @@ class Teacher(Protocol):
     refused: int
 
     @property
-    def kept(self) -> list[object]: ...
+    def kept(self) -> Sequence[object]: ...
 
     def look(self, frame: NDArray[np.uint8]) -> Advice: ...
 
     def enroll(self, label: str | None = None, *, source: str = ...) -> Enrollment: ...
 
 
-class NotTeaching(OptionError):
-    """Nothing is being taught, or nothing was kept."""
+class NotNow(OptionError):
+    """What was asked for is not possible in this state."""
 
 
 @dataclass(frozen=True)
 class Health:
-    """What a camera says of itself. frame_s: when its newest frame was captured, on the clock that `now_s` is on."""
+    """What a camera says of itself. fps: as measured."""
 
     state: CameraState
     message: str = ""
     fps: float | None = None
     drops: int = 0
-    frame_s: float | None = None
     width: int = 0
     height: int = 0
 
@@ -65,6 +64,7 @@ class Stream:
         self.id, self.name, self.region = id_, name, region
         self.health = Health("connecting", "opening the camera")
         self.lesson: Teacher | None = None
+        self._frame_s: float | None = None  # capture of the newest frame
         self._smoother = Smoother()
         self._remembered: tuple[float, tuple[str | None, str | None], int | None] = (-math.inf, (None, None), None)
 
@@ -74,10 +74,14 @@ class Stream:
         """Take in how the camera is."""
         self.health = health
 
+    def saw(self, frame_s: float) -> None:
+        """Take in when the newest frame was captured, on the clock that `now_s` is on."""
+        self._frame_s = frame_s
+
     def camera(self, now_s: float) -> Camera:
         """How the camera is at a moment. A "live" one has a picture no older than LIVE_S, or three of its frames."""
         health = self.health
-        age = None if health.frame_s is None else round(max(0.0, now_s - health.frame_s), 3)
+        age = None if self._frame_s is None else round(max(0.0, now_s - self._frame_s), 3)
         if health.state == "live" and age is not None and age > max(LIVE_S, 3 / (health.fps or math.inf)):
             health = replace(health, state="stalled", message=STALLED)
         return Camera(
@@ -164,10 +168,10 @@ class Stream:
         return Teach(self.id, kept, refused, advice.accepted, advice.reason, advice.line, thumb)
 
     def end_lesson(self) -> Teacher:
-        """Give back the lesson in progress. Raises NotTeaching."""
+        """Give back the lesson in progress. Raises NotNow."""
         lesson, self.lesson = self.lesson, None
         if lesson is None:
-            raise NotTeaching(f"camera {self.id} must be teaching, but is not; do: POST cameras/{self.id}/teach first")
+            raise NotNow(f"camera {self.id} must be teaching, but is not; do: POST cameras/{self.id}/teach first")
         return lesson
 
 

@@ -46,8 +46,12 @@ class StubCv2(SimpleNamespace):
     def get(self, key: int) -> float:
         return self.values[key]
 
-    def read(self) -> Any:
-        return self.reads.pop(0) if self.reads else SILENT
+    def grab(self) -> bool:
+        self.grabbed = self.reads.pop(0) if self.reads else SILENT
+        return self.grabbed[0]
+
+    def retrieve(self) -> Any:
+        return self.grabbed
 
     def release(self) -> None:
         self.asked.append("released")

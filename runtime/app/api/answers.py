@@ -1,0 +1,78 @@
+"""Recent answers: why, and "not this"."""
+
+from __future__ import annotations
+
+from runtime.app.messages import ChangedAnswer, Done, Explained, NearShot, Preview
+from runtime.app.routes import BadRequest, Call, NotThere, Route
+from runtime.app.session import finite
+from runtime.enrolling import Observation
+from runtime.quality import FrameQuality
+from runtime.ring import RecentAnswer
+
+
+def _answer(call: Call) -> RecentAnswer:
+    answer = call.service.ring.get(call.id)
+    if answer is None:
+        raise NotThere(f"answer {call.id} is not remembered, or no longer")
+    return answer
+
+
+def _accused(answer: RecentAnswer) -> str:
+    label = answer.recognition.label
+    if label is None:
+        raise BadRequest(f"answer {answer.id} must name a class to be rejected, but was unknown", 409)
+    return label
+
+
+def explain(call: Call) -> Explained:
+    answer = _answer(call)
+    e = call.service.recognizer.explain(answer.recognition)
+    return Explained(
+        label=e.label,
+        candidate=e.candidate,
+        score=finite(e.score),
+        threshold=finite(e.threshold),
+        runner_up=e.runner_up,
+        margin=finite(e.margin),
+        check=e.check,
+        nearest=[NearShot(n.shot_id, float(n.score), n.source, n.time_s, n.crop is not None) for n in e.nearest],
+        sentences=list(e.sentences),
+        timings_ms={stage: round(ms, 2) for stage, ms in answer.recognition.timings_ms.items()},
+    )
+
+
+def crop(call: Call) -> bytes:
+    picture = _answer(call).crop
+    if picture is None:
+        raise NotThere(f"no picture was kept of answer {call.id}")
+    return picture
+
+
+def preview_reject(call: Call) -> Preview:
+    answer, ring = _answer(call), call.service.ring
+    remembered = ring.answers()
+    preview = call.service.recognizer.preview_reject(answer.recognition.embedding, _accused(answer), ring)
+    changes = [ChangedAnswer(remembered[c.index].id, c.before, c.after) for c in preview.changes]
+    return Preview(preview.of, changes)
+
+
+def reject(call: Call) -> Done:
+    answer = _answer(call)
+    label = _accused(answer)
+    seen = Observation(answer.recognition.embedding, answer.crop, FrameQuality(0, 255, 1.0))
+    call.service.recognizer.reject_observed(seen, label)
+    call.service.changed()
+    return Done(f"this is not {label}")
+
+
+BASE = "/api/v1/answers/{id:int}"
+ROUTES = (
+    Route("GET", f"{BASE}/explain", "Why the answer is what it is", explain, gives=Explained, refuses=(404,)),
+    Route("GET", f"{BASE}/crop", "What it was about", crop, gives="image/jpeg", refuses=(404,)),
+    Route(
+        *("POST", f"{BASE}/reject/preview", 'What a "not this" would change', preview_reject),
+        gives=Preview,
+        refuses=(404, 409),
+    ),
+    Route("POST", f"{BASE}/reject", '"Not this": learn from a mistake', reject, gives=Done, refuses=(404, 409, 507)),
+)
