@@ -14,7 +14,6 @@ TrainError (RuntimeError)
 
 from runtime.errors import EdgefsError
 
-
 APP = ("starlette", "uvicorn", "websockets", "h11", "msgspec", "anyio", "prometheus_client", "paho", "python_multipart")
 
 
