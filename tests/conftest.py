@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -22,6 +22,15 @@ if importlib.util.find_spec("torch") is None:
         for path in (ROOT / "tests").rglob("test_*.py")
         if "pytestmark = pytest.mark.torch" in path.read_text() or "pytestmark = [pytest.mark.torch" in path.read_text()
     ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests neither read nor leave anything in the cache of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("EDGEFS_MODEL_CACHE", raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")

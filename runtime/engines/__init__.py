@@ -6,7 +6,6 @@ A new engine is one file with `TARGETS`, `version()` and a class, and one line i
 from __future__ import annotations
 
 import importlib
-import os
 import time
 from dataclasses import replace
 from typing import Any
@@ -15,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.bundle import Artifact, Bundle
-from runtime.engines.base import Engine, EngineInfo
+from runtime.engines.base import Engine, EngineInfo, cpus
+from runtime.engines.choices import Choice, remember, remembered
 from runtime.errors import EngineError, EngineMissing, OptionError, PlanMismatch
 
 __all__ = ["ENGINES", "Engine", "EngineInfo", "agreement", "open_engine", "verify_engines"]
@@ -36,22 +36,24 @@ def open_engine(
 ) -> Engine:
     """Open an engine on a bundle and verify it on the golden frames.
 
-    engine: "auto" (the fastest that verifies here), a name of ENGINES, or an opened engine, which is returned as it is.
-    precision: of the artefact, default fp32.  threads: default the CPUs this process may use, at most two.
+    engine: "auto" (the fastest that verifies here, remembered from then on, see choices.py), a name of ENGINES, or an
+        opened engine, which is returned as it is.
+    precision: of the artefact, default fp32.
+    threads: of one call; default what `edgefs doctor --tune` measured, else the CPUs this process may use, at most two.
     Raises EngineMissing (not installed), EngineError (refused, or the golden frames do not come out) or OptionError.
     """
     if not isinstance(engine, str):
         if not hasattr(engine, "embed"):
             raise OptionError(f"engine must be a name or an opened engine, but got {type(engine).__name__}")
         return engine
-    threads = min(MAX_THREADS, _cpus()) if threads is None else threads
-    if threads < 1:
+    if threads is not None and threads < 1:
         raise OptionError(f"threads must be 1 or more, or None for at most {MAX_THREADS}, but got {threads}")
+    precision = precision or "fp32"
     if engine == "auto":
-        return _open_fastest(bundle, precision or "fp32", threads)
+        return _open_remembered(bundle, precision, threads) or _open_fastest(bundle, precision, threads)
     if engine not in ENGINES:
         raise OptionError(f"engine must be one of auto, {', '.join(ENGINES)}, but got {engine!r}")
-    opened = _open(bundle, engine, precision or "fp32", threads)
+    opened = _open(bundle, engine, precision, threads or _default_threads())
     opened.info = replace(opened.info, reason="asked for by name")
     return opened
 
@@ -124,7 +126,26 @@ def _open_artifact(bundle: Bundle, name: str, artifact: Artifact, threads: int) 
     return engine  # type: ignore[no-any-return]
 
 
-def _open_fastest(bundle: Bundle, precision: str, threads: int) -> Engine:
+def _default_threads() -> int:
+    return min(MAX_THREADS, cpus())
+
+
+def _open_remembered(bundle: Bundle, precision: str, threads: int | None) -> Engine | None:
+    choice = remembered(bundle, precision, threads)
+    if choice is None or choice.engine not in AUTO:
+        return None
+    try:
+        engine = _open(bundle, choice.engine, precision, threads or choice.threads or _default_threads())
+    except EngineError:  # uninstalled, or the bundle changed: find out again
+        return None
+    if engine.info.version != choice.version:
+        engine.close()
+        return None
+    engine.info = replace(engine.info, reason=f"remembered: {choice.reason}")
+    return engine
+
+
+def _open_fastest(bundle: Bundle, precision: str, threads: int | None) -> Engine:
     opened: list[tuple[float, Engine]] = []
     notes = []
     names = [name for name in AUTO if _fitting(bundle, name, precision)]
@@ -132,7 +153,7 @@ def _open_fastest(bundle: Bundle, precision: str, threads: int) -> Engine:
         raise _no_artifact(bundle, precision, "any engine")
     for name in names:
         try:
-            engine = _open(bundle, name, precision, threads)
+            engine = _open(bundle, name, precision, threads or _default_threads())
         except EngineError as error:
             notes.append(str(error))
             continue
@@ -146,6 +167,8 @@ def _open_fastest(bundle: Bundle, precision: str, threads: int) -> Engine:
     timed = ", ".join(f"{engine.info.name} {ms:.2f} ms" for ms, engine in opened)
     reason = f"fastest verified here: {timed}" if len(opened) > 1 else f"the only one that verified: {timed}"
     best.info = replace(best.info, reason="; ".join([reason, *notes]))
+    if len(opened) == len(names):  # one that is missing today may be installed tomorrow
+        remember(bundle, precision, Choice(best.info.name, best.info.version, None, reason), threads)
     return best
 
 
@@ -158,9 +181,3 @@ def _milliseconds(engine: Engine, bundle: Bundle) -> float:
         engine.embed(frame)
         times.append(time.perf_counter() - start)
     return min(times) * 1e3
-
-
-def _cpus() -> int:
-    """CPUs this process may use; only Linux can be asked about affinity."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

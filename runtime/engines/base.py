@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,3 +51,9 @@ def check_inputs(frames: NDArray[np.uint8], shape: tuple[int, int, int]) -> None
         raise EngineError(
             f"engine inputs must be uint8 [N, *{shape}], but got {got}; use bundle.preprocess.batch(frames)"
         )
+
+
+def cpus() -> int:
+    """CPUs this process may use; only Linux can be asked about affinity."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -2,22 +2,24 @@
 
 Precision is pinned to the artefact's own: on machines with AMX the default is a silent bf16. A batch of one, the live
 case, gets a model of its own with a static shape, which is measurably faster; the dynamic one is compiled when first
-used. Where EDGEFS_MODEL_CACHE names a folder, compiled models are kept there and open in a fifth of the time. Whoever
-can write to that folder can change what runs: it must be yours alone.
+used. The requests of the live case have their input bound once: copying a frame into it takes microseconds, wrapping
+it in a new tensor for every call 0.1 to 0.2 ms. Where EDGEFS_MODEL_CACHE names a folder, compiled models are kept
+there and open in a fifth of the time. Whoever can write to that folder can change what runs: it must be yours alone.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import queue
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.bundle import Artifact, Bundle
-from runtime.engines.base import EngineInfo, check_inputs
+from runtime.engines.base import EngineInfo, check_inputs, cpus
 from runtime.errors import BundleError, EngineError, EngineMissing
 
 TARGETS = ("openvino", "onnx")
@@ -30,8 +32,20 @@ def version() -> str:
     return str(_import().__version__).split("-")[0]
 
 
+class _Bound(NamedTuple):
+    """An infer request for one frame with its input and output in plain sight."""
+
+    request: Any
+    input: NDArray[np.uint8]
+    output: NDArray[np.float32]
+
+
 class OpenVinoEngine:
-    """Latency hint, one stream, threads and precision pinned."""
+    """Latency hint, threads of one call and precision pinned.
+
+    One caller gets one stream. As soon as two call at once there are as many streams as the CPUs bear: small networks
+    gain more from two frames side by side than from two threads on one frame.
+    """
 
     def __init__(self, bundle: Bundle, artifact: Artifact, threads: int) -> None:
         self._core = _import().Core()
@@ -40,11 +54,10 @@ class OpenVinoEngine:
                 f"OpenVINO runs {', '.join(PRECISIONS)}, but {artifact.file} is {artifact.precision}; export it again"
             )
         arithmetic = self._arithmetic(artifact.precision)
-        self._options = {
+        self._options: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": arithmetic,
             "INFERENCE_NUM_THREADS": threads,
             "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": 1,
         }
         if os.environ.get(CACHE):
             self._options["CACHE_DIR"] = os.environ[CACHE]
@@ -52,7 +65,7 @@ class OpenVinoEngine:
         self._dim = bundle.dim
         try:
             self._model: Any = self._read(bundle, artifact)
-            self._single: Any = self._compile(1)
+            self._idle: Any = self._requests(1)
         except BundleError:
             raise
         except Exception as error:  # RuntimeError mostly, but its frontends raise others
@@ -60,6 +73,7 @@ class OpenVinoEngine:
             raise EngineError(
                 f"OpenVINO {version()} refuses {artifact.file} of {bundle.where}: {why}; try another engine"
             ) from error
+        self._most_streams = max(1, cpus() // threads)
         self._many: Any = None
         self._lock = threading.Lock()  # an infer request serves one caller at a time
         self.info = EngineInfo("openvino", version(), artifact.file, artifact.precision, threads, arithmetic=arithmetic)
@@ -68,21 +82,38 @@ class OpenVinoEngine:
         check_inputs(frames, self._shape)
         if not len(frames):
             return np.zeros((0, self._dim), np.float32)
-        with self._lock:
-            try:
-                if len(frames) > 1 and self._many is None:
-                    self._many = self._compile(-1)
-                request = self._single if len(frames) == 1 else self._many
-                request.infer({0: np.ascontiguousarray(frames)}, share_inputs=True)
-                return request.get_output_tensor().data.copy()  # type: ignore[no-any-return]
-            except Exception as error:  # also AttributeError: closed
-                raise EngineError(
-                    f"OpenVINO cannot run {self.info.artifact}, or was closed: {error}; open it again"
-                ) from error
+        try:
+            return self._embed_one(frames) if len(frames) == 1 else self._embed_many(frames)
+        except Exception as error:  # also AttributeError: closed
+            raise EngineError(
+                f"OpenVINO cannot run {self.info.artifact}, or was closed: {error}; open it again"
+            ) from error
 
     def close(self) -> None:
         with self._lock:
-            self._single = self._many = self._model = self._core = None
+            self._idle = self._many = self._model = self._core = None
+
+    def _embed_one(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        idle = self._idle
+        try:
+            bound = idle.get_nowait()
+        except queue.Empty:
+            idle = self._widened()
+            bound = idle.get()
+        try:
+            np.copyto(bound.input, frames)
+            bound.request.start_async()
+            bound.request.wait()
+            return np.array(bound.output)
+        finally:
+            idle.put(bound)
+
+    def _embed_many(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with self._lock:
+            if self._many is None:
+                self._many = self._compile(-1).create_infer_request()
+            self._many.infer({0: np.ascontiguousarray(frames)}, share_inputs=True)
+            return self._many.get_output_tensor().data.copy()  # type: ignore[no-any-return]
 
     def _arithmetic(self, precision: str) -> str:
         """What to compute in. A CPU without float16 would take bfloat16 for it (cosine 0.990 to fp32), so it gets f32.
@@ -98,10 +129,30 @@ class OpenVinoEngine:
             return self._core.read_model(io.BytesIO(data))
         return self._core.read_model(data, bundle.read(artifact.file.removesuffix(".xml") + ".bin"))
 
-    def _compile(self, batch: int) -> Any:
+    def _compile(self, batch: int, streams: int = 1) -> Any:
         model = self._model.clone()
         model.reshape([batch, *self._shape])
-        return self._core.compile_model(model, "CPU", self._options).create_infer_request()
+        threads = self._options["INFERENCE_NUM_THREADS"] * streams
+        options = {**self._options, "NUM_STREAMS": streams, "INFERENCE_NUM_THREADS": threads}
+        return self._core.compile_model(model, "CPU", options)
+
+    def _requests(self, streams: int) -> queue.LifoQueue[_Bound]:
+        """Bound requests of a model compiled for so many callers; more than those wait for one to come back."""
+        compiled, idle = self._compile(1, streams), queue.LifoQueue[_Bound]()
+        for _ in range(streams):
+            idle.put(self._bind(compiled))
+        return idle
+
+    def _widened(self) -> Any:
+        with self._lock:
+            if self._most_streams > 1:
+                self._idle, self._most_streams = self._requests(self._most_streams), 1
+            return self._idle
+
+    def _bind(self, compiled: Any) -> _Bound:
+        request, frame = compiled.create_infer_request(), np.empty((1, *self._shape), np.uint8)
+        request.set_input_tensor(_import().Tensor(frame, shared_memory=True))
+        return _Bound(request, frame, request.get_output_tensor().data)
 
 
 def _import() -> Any:

@@ -27,6 +27,11 @@ INSTALLED = [name for name in ENGINES if is_installed(name)]
 CPU = [name for name in ("onnxruntime", "openvino") if name in INSTALLED]  # what runs model.onnx as it is
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_remembered(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 @pytest.fixture(params=["fake", *CPU])
 def engine(request, tiny_bundle):
     if request.param == "fake":
@@ -330,3 +335,17 @@ def test_verify_engines_closes_what_it_opened(tiny_bundle, monkeypatch):
     infos = verify_engines(tiny_bundle)
     assert closed == [info.name for info in infos]
     assert replace(infos[0], reason="") == infos[0]
+
+
+def test_callers_at_once_are_served_side_by_side_and_closing_still_holds(tiny_bundle, inputs):
+    """OpenVINO opens further streams when a second caller comes while the first is served."""
+    if "openvino" not in CPU:
+        pytest.skip("OpenVINO is not installed")
+    engine = open_engine(tiny_bundle, "openvino", threads=1)
+    expected = engine.embed(inputs[:1])
+    held = engine._idle.get_nowait()  # as a caller in the middle of a call
+    np.testing.assert_allclose(engine.embed(inputs[:1]), expected, atol=2e-5)
+    held.request.wait()
+    engine.close()
+    with pytest.raises(EngineError, match="closed"):
+        engine.embed(inputs[:1])
