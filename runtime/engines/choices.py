@@ -14,6 +14,7 @@ import platform
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from runtime.bundle import Bundle
 from runtime.engines.base import cpus
@@ -62,7 +63,7 @@ def remember(bundle: Bundle, precision: str, choice: Choice, threads: int | None
     return False
 
 
-def _all() -> dict[str, dict[str, object]]:
+def _all() -> dict[str, Any]:
     try:
         found = json.loads(file().read_text())
     except (OSError, ValueError, RecursionError, RuntimeError):  # RuntimeError: no home folder
