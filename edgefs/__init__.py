@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edgefs.evaluation import evaluate
     from edgefs.training.loop import train
+    from edgefs.transfer.finetune import finetune
     from exporters.export import export
     from runtime.bundle import Bundle
     from runtime.camera import open_camera
@@ -30,6 +31,7 @@ __all__ = [
     "default_bundle",
     "evaluate",
     "export",
+    "finetune",
     "open_camera",
     "read_image",
     "train",
@@ -44,6 +46,7 @@ _HOMES = {
     "default_bundle": "runtime.models",
     "evaluate": "edgefs.evaluation",
     "export": "exporters.export",
+    "finetune": "edgefs.transfer.finetune",
     "open_camera": "runtime.camera",
     "read_image": "runtime.opencv",
     "train": "edgefs.training.loop",

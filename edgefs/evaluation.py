@@ -207,7 +207,7 @@ class _Network:
         config, spec = self.checkpoint.config, self.checkpoint.spec
         if config.method == "protonet":
             return few_shot_accuracy(features, labels, metric=config.distance, **shape)
-        if shape["n_way"] != config.n_way:
+        if shape["n_way"] != getattr(config, "n_way", None):  # a fine-tuned classifier has no episodes
             return None
         sampler = EpisodeSampler(
             images.labels,

@@ -8,6 +8,7 @@ from functools import partial
 from torch import nn
 
 from edgefs.backbones.conv4 import Conv4
+from edgefs.backbones.lenet import LeNet
 from edgefs.backbones.resnet12 import ResNet12
 from edgefs.backbones.torchvision import TorchvisionBackbone
 from edgefs.errors import ConfigError
@@ -15,6 +16,7 @@ from edgefs.errors import ConfigError
 BACKBONES: dict[str, Callable[[int, int], nn.Module]] = {
     "conv4": Conv4,
     "conv4_32": partial(Conv4, filters=32),
+    "lenet": LeNet,
     "resnet12": ResNet12,
 }
 TORCHVISION = "torchvision:"

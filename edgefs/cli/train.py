@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import MISSING, Field, fields
 from typing import Any
 
+from edgefs.cli.fields import add_fields, given
 from edgefs.errors import ConfigError
 from edgefs.training.config import METHODS, TrainConfig, config_of, read_recipe
 
@@ -24,6 +24,7 @@ GROUPS = {
     "optimiser": ("optimiser", "lr", "schedule", "warmup", "weight_decay", "clip"),
     "method": (
         "backbone",
+        "init_from",
         "distance",
         "temperature",
         "bf16",
@@ -50,6 +51,7 @@ HELP = {
     "patience": "stop after so many validations without improvement (0: never)",
     "clip": "largest gradient norm (0: any)",
     "backbone": "conv4, conv4_32, resnet12 or torchvision:NAME",
+    "init_from": "checkpoint to start from; its input contract comes with it",
     "distance": "ProtoNet: euclidean or cosine",
     "temperature": "ProtoNet: divides squared distances",
     "bf16": "ProtoNet: backbone in bfloat16",
@@ -68,25 +70,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="go on with the run in --out, bit by bit as if never stopped"
     )
-    known = {field.name: field for field in fields(TrainConfig)}
-    for title, names in GROUPS.items():
-        group = parser.add_argument_group(title)
-        for name in names:
-            _add_option(group, known[name])
-
-
-def _add_option(group: Any, field: Field[Any]) -> None:
-    """One field of TrainConfig as an option; left out, the method's or the recipe's value holds."""
-    flag, words = "--" + field.name.replace("_", "-"), HELP.get(field.name, field.name.replace("_", " "))
-    kind = str(field.type)
-    if kind == "bool":
-        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=words)
-    elif kind.startswith("tuple"):
-        group.add_argument(flag, nargs="*", default=None, metavar="NAME", help=words)
-    else:
-        number = {"int": int, "int | None": int, "float": float}.get(kind, str)
-        shown = "" if field.default in (MISSING, None) or "default" in words else f" (default: {field.default})"
-        group.add_argument(flag, type=number, default=None, metavar=field.name.upper(), help=words + shown)
+    add_fields(parser, TrainConfig, GROUPS, HELP)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -107,9 +91,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _config(args: argparse.Namespace) -> TrainConfig:
-    options = {
-        field.name: getattr(args, field.name) for field in fields(TrainConfig) if getattr(args, field.name) is not None
-    }
+    options = given(args, TrainConfig)
     if args.recipe:
         return read_recipe(args.recipe, **options)
     missing = [name for name in ("method", "data") if name not in options]

@@ -29,11 +29,17 @@ from edgefs.data import DataSpec, spec_of
 from edgefs.errors import CheckpointError, CheckpointMissing, ConfigError
 from edgefs.meta import build_method
 from edgefs.training.config import TrainConfig
+from edgefs.transfer.config import ADAPT_METHODS, FINETUNE_METHODS, AdaptConfig, FinetuneConfig
+from edgefs.transfer.network import new_classifier
 from runtime.errors import BundleCorrupt
 from runtime.preprocess import Preprocess
 
 FORMAT, VERSION = "edgefs-checkpoint", 1
 BASE_MEAN = "base_mean"  # mean feature of the training classes, float32 [D]
+CONFIGS: dict[str, type[Any]] = {
+    **dict.fromkeys(FINETUNE_METHODS, FinetuneConfig),
+    **dict.fromkeys(ADAPT_METHODS, AdaptConfig),
+}
 
 
 @dataclass(frozen=True)
@@ -41,14 +47,16 @@ class Checkpoint:
     """A method with its weights, the config it was trained with, how images reach it, and the card as written."""
 
     method: Any
-    config: TrainConfig
+    config: Any  # TrainConfig, FinetuneConfig or AdaptConfig
     spec: DataSpec
     base_mean: Tensor | None
     card: Mapping[str, Any]
 
 
-def new_method(config: TrainConfig, spec: DataSpec, *, workers: int = 1) -> Any:
+def new_method(config: Any, spec: DataSpec, *, workers: int = 1) -> Any:
     """The network of a config, with fresh random weights."""
+    if not isinstance(config, TrainConfig):
+        return new_classifier(config, spec)
     backbone = build(config.backbone, channels=spec.preprocess.channels, size=min(spec.preprocess.size))
     return build_method(backbone, config, workers=workers)
 
@@ -56,7 +64,7 @@ def new_method(config: TrainConfig, spec: DataSpec, *, workers: int = 1) -> Any:
 def save_checkpoint(
     path: str | Path,
     method: torch.nn.Module,
-    config: TrainConfig,
+    config: Any,
     spec: DataSpec,
     *,
     base_mean: Tensor | None = None,
@@ -72,7 +80,7 @@ def save_checkpoint(
     card = {
         "format": FORMAT,
         "version": VERSION,
-        "config": {**config.to_json(), "root": "", "out": ""},  # no paths of the training machine
+        "config": config.public().to_json(),  # no paths of the training machine
         "input": {
             "preprocess": spec.preprocess.to_json(),
             "colour": "grey" if spec.preprocess.channels == 1 else "rgb",
@@ -94,10 +102,15 @@ def load_checkpoint(path: str | Path, *, workers: int = 1) -> Checkpoint:
     """
     tensors, card = _read(Path(path))
     try:
-        config = TrainConfig(**card["config"])
+        config = CONFIGS.get(card["config"]["method"], TrainConfig)(**card["config"])
         facts = card["input"]
         preprocess = Preprocess.from_json(facts["preprocess"])
-        spec = replace(spec_of(config.data), preprocess=preprocess, mean=tuple(facts["mean"]), std=tuple(facts["std"]))
+        spec = replace(
+            spec_of(getattr(config, "data", "folder")),
+            preprocess=preprocess,
+            mean=tuple(facts["mean"]),
+            std=tuple(facts["std"]),
+        )
     except (KeyError, TypeError, ConfigError, BundleCorrupt) as error:
         raise CheckpointError(
             f"{path} must have a sound card, but: {error}; it needs the edgefs that wrote it"

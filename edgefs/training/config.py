@@ -7,7 +7,7 @@ state what was measured here. This file imports no torch: `edgefs train --help` 
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ OPTIMISERS = ("adam", "sgd")
 @dataclass(frozen=True)
 class TrainConfig:
     """Data: data, root, variant (omniglot: "lake", "vinyals"), size, channels, bad_files ("fail", "skip"), download.
-    Network: backbone.
+    Network: backbone; init_from (a checkpoint whose backbone it starts from: its input contract comes with it).
     Episodes: n_way, n_shot, n_query of training; tasks per step; steps; augment; rotations (None: the data's own).
     Validation: the same with val_, every val_every steps; patience validations without gain end the run (0: never).
     Optimiser: lr, optimiser, schedule, warmup (steps), weight_decay, clip (gradient norm, 0: none).
@@ -40,6 +40,7 @@ class TrainConfig:
     bad_files: str = "fail"
     download: bool = False
     backbone: str = "conv4"
+    init_from: str = ""
     n_way: int = 5
     n_shot: int = 1
     n_query: int = 15
@@ -112,6 +113,10 @@ class TrainConfig:
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "augment": list(self.augment)}
+
+    def public(self) -> TrainConfig:
+        """The same without this machine's folders, as a checkpoint carries it."""
+        return replace(self, root="", out="", init_from=Path(self.init_from).name)
 
 
 METHOD_DEFAULTS: dict[str, dict[str, Any]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from edgefs.training.checkpoint import Checkpoint, load_checkpoint
 from exporters.graph import EmbedderGraph
 from runtime.preprocess import Preprocess
 
-BATCH = 256
+BATCH, PIXELS = 256, 256 * 84 * 84  # images at once: fewer when they are large
 BASE_IMAGES = 2048  # training images the base mean and the normalisation statistics are taken from
 
 
@@ -57,9 +58,10 @@ def embed_images(
     training = backbone.training
     backbone.eval()
     features, labels = [], []
+    at_once = min(BATCH, max(1, PIXELS // math.prod(images.images.shape[1:3])))
     for turn in range(rotations):
-        for start in range(0, len(images), BATCH):
-            pixels = np.array(images.images[start : start + BATCH])
+        for start in range(0, len(images), at_once):
+            pixels = np.array(images.images[start : start + at_once])
             batch = normalised(turned(pixels, np.full(len(pixels), turn)), spec, device)
             with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16):
                 features.append(backbone(batch).float().cpu().numpy())

@@ -6,15 +6,24 @@ import csv
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from edgefs.evaluation import Accuracy
 from edgefs.training.curves import draw_curves
 
 FIELDS = ("step", "seconds", "loss", "train_accuracy", "val_accuracy", "val_interval", "lr")
 LINE_EVERY_S = 30.0
+
+
+class Measured(Protocol):
+    """An accuracy over episodes, or over pictures: percent, ± interval, and words for people."""
+
+    @property
+    def mean(self) -> float: ...
+
+    @property
+    def interval(self) -> float: ...
 
 
 class Log:
@@ -26,7 +35,7 @@ class Log:
         self._first, self._started, self._spoke = resumed, time.monotonic(), 0.0
         self._losses: list[float] = []
         self._accuracies: list[float] = []
-        self.val: Accuracy | None = None
+        self.val: Measured | None = None
         self._bar = _bar(steps, resumed) if not quiet and sys.stderr.isatty() else None
 
     def step(self, step: int, loss: float, accuracy: float) -> None:
@@ -39,7 +48,7 @@ class Log:
         elif not self.quiet and time.monotonic() - self._spoke >= LINE_EVERY_S:
             self._line(step)
 
-    def validated(self, step: int, seconds: float, accuracy: Accuracy, lr: float) -> None:
+    def validated(self, step: int, seconds: float, accuracy: Measured, lr: float) -> None:
         """After every validation: a row, the curves, and a line."""
         self.val = accuracy
         values = (

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,20 @@ from edgefs.data.tasks import TaskLoader
 from edgefs.errors import ConfigError, NotFinite
 from edgefs.evaluation import Accuracy, few_shot_accuracy
 from edgefs.training.allocator import keep_pages
-from edgefs.training.checkpoint import VERSION, load_state, load_weights, new_method, save_checkpoint, save_state
+from edgefs.training.checkpoint import (
+    VERSION,
+    load_checkpoint,
+    load_state,
+    load_weights,
+    new_method,
+    save_checkpoint,
+    save_state,
+)
 from edgefs.training.config import TrainConfig
 from edgefs.training.distributed import Team, float_buffers, gradients_of, join_team
 from edgefs.training.embedder import base_mean_of, embed_images, estimate_statistics
-from edgefs.training.log import Log
+from edgefs.training.log import Log, Measured
+from edgefs.transfer.network import bare
 
 VAL_SEED = 1  # validation episodes are others than training's, and the same every time
 VAL_TASKS = 8  # validated at once, by methods that adapt
@@ -49,7 +58,7 @@ class TrainReport:
     """
 
     best: Path
-    val: Accuracy | None
+    val: Measured | None
     steps: int
     seconds: float
     stopped: str
@@ -70,10 +79,12 @@ def train(config: TrainConfig, *, resume: bool = False, quiet: bool = False) -> 
         run.team.close()
 
 
-def open_data(config: TrainConfig) -> tuple[ImageSet, ImageSet, DataSpec]:
-    """The train and validation images of a config and their spec."""
+def open_data(config: TrainConfig, contract: DataSpec | None = None) -> tuple[ImageSet, ImageSet, DataSpec]:
+    """The train and validation images of a config and their spec.  contract: of the network it starts from."""
     spec = spec_of(config.data, size=config.size, channels=config.channels)
-    if config.data == "folder" and config.channels is None:
+    if contract:
+        spec = replace(spec, preprocess=contract.preprocess, mean=contract.mean, std=contract.std)
+    elif config.data == "folder" and config.channels is None:
         spec = spec_of("folder", size=config.size, channels=channels_of(spec.find(Path(config.root), "train")))
     options: dict[str, Any] = {"variant": config.variant} if config.data == "omniglot" else {}
     train_set, val_set = (
@@ -91,8 +102,9 @@ class Run:
 
     def __init__(self, config: TrainConfig, *, resume: bool, quiet: bool) -> None:
         self.config, self.out = config, Path(config.out)
-        self.device, threads = _machine(config)
-        self.train_set, self.val_set, self.spec = open_data(config)
+        self.device, threads = machine_of(config)
+        origin = load_checkpoint(config.init_from) if config.init_from else None
+        self.train_set, self.val_set, self.spec = open_data(config, origin.spec if origin else None)
         self.rotations = self.spec.rotations if config.rotations is None else config.rotations
         shape = EpisodeShape(config.n_way, config.n_shot, config.n_query)
         val_shape = EpisodeShape(config.val_way, config.val_shot, config.val_query)
@@ -104,6 +116,10 @@ class Run:
         self.val_loader = TaskLoader(self.val_set, self.spec, device=self.device)
         torch.manual_seed(config.seed)
         self.method = new_method(config, self.spec, workers=threads if self.device == "cpu" else 1).to(self.device)
+        if origin:
+            load_weights(
+                self.method.backbone, bare(origin.method.backbone).state_dict(), f"{config.init_from} (init_from)"
+            )
         self.optimiser = _optimiser(config, self.method)
         self.team = self._team()
         self.step, self.seconds, self.waited, self.best = 0, 0.0, 0, -1.0
@@ -295,7 +311,7 @@ def _optimiser(config: TrainConfig, method: torch.nn.Module) -> torch.optim.Opti
     return torch.optim.AdamW(method.parameters(), config.lr, weight_decay=config.weight_decay, fused=True)
 
 
-def _machine(config: TrainConfig) -> tuple[str, int]:
+def machine_of(config: Any) -> tuple[str, int]:
     """The device, and the threads this process takes; also tells torch and malloc."""
     available = torch.cuda.is_available()
     if config.device == "cuda" and not available:

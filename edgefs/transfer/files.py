@@ -1,0 +1,149 @@
+"""Which picture belongs to which class and split: class folders, split folders, or a CSV list.
+
+Whatever has no splits is split once, every class in the same proportion, and the run writes the result as a list
+(`split.csv`), which another run takes as its data: `--data OUT/split.csv --root DIR`.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefs.data.images import pictures_below
+from edgefs.errors import DataError, DataMissing
+from edgefs.transfer.config import FinetuneConfig
+
+SPLITS = ("train", "val", "test")
+SHOWN = 5  # names in a message
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledFiles:
+    """files: N pictures.  labels: `int64 [N]`, 0..len(classes) - 1.  splits: `[N]` of SPLITS."""
+
+    root: Path
+    files: tuple[Path, ...]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    splits: NDArray[np.str_]
+
+    def rows(self, split: str) -> NDArray[np.int64]:
+        return np.flatnonzero(self.splits == split)
+
+    def by_class(self) -> dict[str, list[Path]]:
+        """As `open_images` takes it; the order of the files stays, because they are sorted by class."""
+        return {name: [self.files[i] for i in np.flatnonzero(self.labels == k)] for k, name in enumerate(self.classes)}
+
+    def without(self, gone: Sequence[str]) -> LabelledFiles:
+        """The same without some files. Raises DataError when a class then has nothing to be trained on."""
+        keep = ~np.isin([str(path) for path in self.files], list(gone))
+        files = tuple(path for path, kept in zip(self.files, keep, strict=True) if kept)
+        left = replace(self, files=files, labels=self.labels[keep], splits=self.splits[keep])
+        return _checked(left)
+
+    def save(self, path: Path) -> None:
+        """Write the list: path (relative to root), label, split."""
+        with path.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(("path", "label", "split"))
+            for picture, label, split in zip(self.files, self.labels, self.splits, strict=True):
+                place = picture.relative_to(self.root) if picture.is_relative_to(self.root) else picture
+                writer.writerow((place.as_posix(), self.classes[label], split))
+
+
+def find_files(config: FinetuneConfig) -> LabelledFiles:
+    """The pictures of a run. Raises DataMissing, or DataError: a class missing from a split, or too small to split."""
+    root = Path(config.root)
+    found = _folders(root) if config.data == "folder" else _list(Path(config.data), root)
+    splits = {split: classes for split, classes in found.items() if classes}
+    if "train" not in splits:
+        splits = {"train": splits.pop(""), **splits}
+    known = sorted({name for classes in splits.values() for name in classes})
+    rows = []
+    for label, name in enumerate(known):
+        given = {split: sorted(classes.get(name, ())) for split, classes in splits.items()}
+        rows += [(path, label, split) for split, paths in _divide(given, name, config, label).items() for path in paths]
+    files, labels, parts = zip(*rows, strict=True)
+    return _checked(LabelledFiles(root, files, np.array(labels, np.int64), tuple(known), np.array(parts)))
+
+
+def _folders(root: Path) -> dict[str, dict[str, list[Path]]]:
+    """Split -> class -> pictures; "" for what has no split."""
+    divided = {split: pictures_below(root / split) for split in SPLITS if (root / split).is_dir()}
+    if divided and "train" not in divided:
+        raise DataMissing(f"{root} must have a train folder beside {', '.join(divided)}, but has none; add it")
+    return divided or {"": pictures_below(root)}
+
+
+def _list(path: Path, root: Path) -> dict[str, dict[str, list[Path]]]:
+    try:
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataMissing(f"{path} must be a readable CSV list, but: {error}; check --data") from error
+    if not rows or not {"path", "label"} <= set(rows[0]):
+        have = ", ".join(rows[0]) if rows else "nothing"
+        raise DataError(f"{path} must have columns path and label (and perhaps split), but has {have}")
+    found: dict[str, dict[str, list[Path]]] = {}
+    for number, row in enumerate(rows, start=2):
+        split = row.get("split") or ""
+        if split not in ("", *SPLITS) or not row["path"] or not row["label"]:
+            raise DataError(
+                f"line {number} of {path} must have a path, a label and a split of {', '.join(SPLITS)} or none, but is "
+                f"{','.join(str(value) for value in row.values())}"
+            )
+        found.setdefault(split, {}).setdefault(row["label"], []).append(root / row["path"])
+    if "" in found and len(found) > 1:
+        raise DataError(f"{path} must give every row a split, or none, but some have none; fill the column")
+    if "" not in found and "train" not in found:
+        raise DataMissing(f"{path} must have rows of split train, but has only {', '.join(found)}")
+    return found
+
+
+def _divide(given: Mapping[str, list[Path]], name: str, config: FinetuneConfig, label: int) -> dict[str, list[Path]]:
+    """Take validation and test images out of a class's training images where they are not given."""
+    paths = given["train"]
+    order = np.random.default_rng((config.seed, label)).permutation(len(paths))
+    rest = [paths[i] for i in order]
+    parts = dict(given)
+    whole = set(given) == {"train"}
+    if whole and config.per_class:
+        rest, parts["test"] = rest[: config.per_class], rest[config.per_class :]
+    elif whole and config.test_share:
+        rest, parts["test"] = _share(rest, config.test_share)
+    if "val" not in given and config.val_share:
+        rest, parts["val"] = _share(rest, config.val_share)
+    if not rest and paths:
+        raise DataError(
+            f"class {name} must have enough pictures for every split, but has {len(paths)}; add some, or split less "
+            "with --val-share 0 --test-share 0"
+        )
+    parts["train"] = rest
+    return {split: sorted(parts[split]) for split in SPLITS if split in parts}
+
+
+def _share(paths: list[Path], share: float) -> tuple[list[Path], list[Path]]:
+    """Cut off the last share of a list, at least one."""
+    count = max(1, round(share * len(paths)))
+    return paths[:-count], paths[-count:]
+
+
+def _checked(files: LabelledFiles) -> LabelledFiles:
+    """Every split there is must hold every class."""
+    if len(files.classes) < 2:
+        raise DataError(f"{files.root} must have at least two classes to tell apart, but has {len(files.classes)}")
+    for split in SPLITS:
+        rows = files.rows(split)
+        here = set(files.labels[rows].tolist())
+        lacking = [name for label, name in enumerate(files.classes) if label not in here]
+        if (len(rows) or split == "train") and lacking:
+            raise DataError(
+                f"every split must have every class, but {split} lacks {', '.join(lacking[:SHOWN])}"
+                f"{' …' if len(lacking) > SHOWN else ''}; add pictures of it to {split}, or leave it out of the others"
+            )
+    return files

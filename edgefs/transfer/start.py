@@ -1,0 +1,102 @@
+"""Where a network starts (torchvision's weights, a file, a checkpoint, random), and its input contract with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from edgefs.backbones import BACKBONES, TORCHVISION, build
+from edgefs.data import DataSpec, spec_of
+from edgefs.data.folder import channels_of
+from edgefs.errors import ConfigError, DataError
+from edgefs.training.checkpoint import load_checkpoint
+from edgefs.transfer.config import AdaptConfig, FinetuneConfig
+from edgefs.transfer.network import bare
+
+SIZES = {"lenet": 28}  # pixels, where they are the network's habit
+GREY = ((0.0,), (1.0,))  # black is 0, so that what augmentation pads is background
+AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")  # extra heads of Inception and GoogLeNet, which only training used
+
+
+@dataclass(frozen=True)
+class Start:
+    """backbone: in evaluation mode.  name: as `backbones.build` takes it.  spec: how pictures reach it.
+
+    trained: whether its weights are more than random.  facts: where they come from.
+    """
+
+    backbone: nn.Module
+    name: str
+    spec: DataSpec
+    trained: bool
+    facts: Mapping[str, Any]
+
+
+def start(config: FinetuneConfig | AdaptConfig, pictures: dict[str, list[Path]]) -> Start:
+    """The network a run begins with.  pictures: class -> files; a network without trained weights is made for them.
+
+    Raises ConfigError, CheckpointError, or SourceError naming the first weight that does not fit.
+    """
+    if config.init_from:
+        return _from_checkpoint(config)
+    torch.manual_seed(config.seed if isinstance(config, FinetuneConfig) else config.first_seed)
+    name = config.backbone
+    if name not in BACKBONES:
+        return _from_torchvision(config, name.removeprefix(TORCHVISION))
+    if config.weights not in ("none", "DEFAULT"):
+        raise ConfigError(f"weights of {name} come as a checkpoint: say --init-from {config.weights}")
+    size = config.size or SIZES.get(name) or spec_of("folder").preprocess.size[0]
+    channels = _channels(pictures)
+    spec = spec_of("folder", size=size, channels=channels)
+    spec = _spec(config, replace(spec, mean=GREY[0], std=GREY[1]) if channels == 1 else spec)
+    return Start(build(name, channels=channels, size=size).eval(), name, spec, False, {"weights": "random"})
+
+
+def _channels(pictures: dict[str, list[Path]]) -> int:
+    try:
+        return channels_of(pictures)
+    except DataError:  # both grey and colour
+        return 3
+
+
+def _from_checkpoint(config: FinetuneConfig | AdaptConfig) -> Start:
+    checkpoint = load_checkpoint(config.init_from)
+    backbone = bare(checkpoint.method.backbone)
+    facts = {"init_from": checkpoint.card["sha256"]}
+    spec = _spec(config, checkpoint.spec)
+    if config.size not in (None, checkpoint.spec.preprocess.size[0]):
+        raise ConfigError(
+            f"size must be that of {config.init_from}, {checkpoint.spec.preprocess.size[0]}, but is {config.size}"
+        )
+    return Start(backbone.eval(), checkpoint.config.backbone, spec, True, facts)
+
+
+def _from_torchvision(config: FinetuneConfig | AdaptConfig, name: str) -> Start:
+    from exporters.torchvision_embedder import torchvision_source
+
+    mean, std = (values * 3 if len(values) == 1 else values for values in (config.mean, config.std))
+    source = torchvision_source(name, weights=config.weights, size=config.size, mean=mean or None, std=std or None)
+    graph, preprocess = source.graph, source.preprocess
+    backbone = build(TORCHVISION + name, channels=3, size=preprocess.size[0])
+    weights = {key: value for key, value in graph.network.state_dict().items() if not key.startswith(AUXILIARY)}
+    backbone.network.load_state_dict(weights)
+    mean, std = (tuple((values / 255).flatten().tolist()) for values in (graph.mean, 1 / graph.scale))
+    spec = replace(spec_of("folder"), preprocess=preprocess, mean=mean, std=std)
+    return Start(backbone.eval(), TORCHVISION + name, spec, config.weights != "none", source.facts)
+
+
+def _spec(config: FinetuneConfig | AdaptConfig, spec: DataSpec) -> DataSpec:
+    """A spec with the mean and std of the config, if it has any."""
+    channels = spec.preprocess.channels
+    mean, std = (
+        values * channels if len(values) == 1 else values or default
+        for values, default in ((config.mean, spec.mean), (config.std, spec.std))
+    )
+    if len(mean) != channels or len(std) != channels:
+        raise ConfigError(f"mean and std must have {channels} numbers, but have {len(mean)} and {len(std)}")
+    return replace(spec, mean=mean, std=std)
