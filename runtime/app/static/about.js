@@ -32,7 +32,7 @@ function body() {
     el("h3", {}, "Gallery"),
     facts({ "file": gallery.path ?? "in memory only", "classes": String(store.state.classes.length), "viewers": viewers == null ? null : String(viewers) }),
     el("h3", {}, "For programs"),
-    el("p", {}, link("openapi.json", "API"), " · ", link(`${BASE}history`, "history"), " · ", link(`${BASE}metrics`, "metrics"), " · ", link("healthz", "health")),
+    el("p", {}, link("api", "API"), " · ", link(`${BASE}history`, "history"), " · ", link(`${BASE}metrics`, "metrics"), " · ", link("healthz", "health")),
   ];
 }
 

@@ -44,7 +44,10 @@ function listen() {
 function receive(message) {
   if (message.type === "hello" || message.type === "state") take(message.state ?? message);
   else if (message.type === "camera") replaceCamera(message.camera?.id ? message.camera : message);
-  else if (message.type === "answer") store.answers.set(message.camera, message);
+  else if (message.type === "answer") {
+    store.answers.set(message.camera, message);
+    if (message.id != null && message.label === message.stable) store.settled.set(message.camera, message);
+  }
   emit(message.type, message);
 }
 

@@ -29,7 +29,9 @@ export async function act(promise, said = null) {
   }
 }
 
+const sentence = (words) => words[0].toUpperCase() + words.slice(1);
+
 export async function undo() {
   const answer = await act(call("POST", "undo"));
-  if (answer) notice(answer.undone ? `Undone: ${answer.undone}` : "Undone");
+  if (answer) notice(sentence(answer.what ?? "undone"));
 }

@@ -4,16 +4,15 @@ import { answerCrop, call } from "./api.js";
 import { close, open } from "./cards.js";
 import { $, el, picture } from "./dom.js";
 import { act } from "./notices.js";
-import { answer, writable } from "./store.js";
+import { settled, writable } from "./store.js";
 
 const SHOWN = 60;
 
 export function startReject() {
   $("not-this").addEventListener("click", async () => {
-    const heard = answer();
-    const label = heard?.label ?? heard?.stable;
+    const { id, label } = settled() ?? {};
     if (!label || !writable()) return;
-    const path = `answers/${encodeURIComponent(heard.id)}/reject`;
+    const path = `answers/${encodeURIComponent(id)}/reject`;
     const preview = await act(call("POST", `${path}/preview`, { label }));
     if (preview) open("reject", `Not ${label}`, ...body(path, label, preview));
   });

@@ -6,6 +6,7 @@ export const store = {
   link: "connecting", // connecting | online | offline | locked
   state: null, // as GET state answers
   answers: new Map(), // camera id -> the newest answer
+  settled: new Map(), // camera id -> the newest that agrees with what is shown, and that the device remembers
   camera: null, // id of the one that is shown
 };
 
@@ -20,6 +21,7 @@ export function emit(name, value) {
 
 export const shown = () => store.state?.cameras.find((camera) => camera.id === store.camera) ?? null;
 export const answer = () => store.answers.get(store.camera) ?? null;
+export const settled = () => store.settled.get(store.camera) ?? null;
 export const labels = () => store.state?.classes.map((each) => each.label) ?? [];
 export const writable = () => Boolean(store.state?.gallery.writable) && !store.state.gallery.mismatch && store.link === "online";
 

@@ -5,16 +5,16 @@ import { because } from "./answer.js";
 import { open } from "./cards.js";
 import { $, el, picture, vary } from "./dom.js";
 import { act } from "./notices.js";
-import { answer } from "./store.js";
+import { settled } from "./store.js";
 
 const STAGES = ["capture", "decode", "preprocess", "embed", "match", "publish"];
 
 export function startWhy() {
   $("why").addEventListener("click", async () => {
-    const heard = answer();
+    const heard = settled();
     if (!heard) return;
     const told = await act(call("GET", `answers/${encodeURIComponent(heard.id)}/explain`));
-    if (told) open("why", title(heard), ...body({ ...heard, ...told }));
+    if (told) open("why", title(heard), ...body({ ...told, ...heard }));
   });
 }
 

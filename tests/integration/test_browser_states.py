@@ -1,0 +1,356 @@
+"""The page in every state a device can get into, on a fake device: the words, the keyboard, and axe-core's opinion."""
+
+from __future__ import annotations
+
+import base64
+import time
+
+import pytest
+
+MISSING = "no camera at index 0; plug one in, or start edgefs live with another --source"
+UNAUTHORISED = (401, {"error": {"type": "Unauthorised", "message": "a token is needed"}})
+PICTURE = "data:image/jpeg;base64,"
+
+
+@pytest.fixture
+def shop(fake):
+    """A device with two classes, a stranger and something to undo."""
+    return fake.FakeDevice(
+        classes=[fake.taught("mug", 0), fake.taught("cap", 10, views_needed=6, promise="6 more views for 5 %")],
+        inbox=[{"id": 1, "seen": 7, "first_s": time.time() - 900, "last_s": time.time() - 60}],
+        undo="enrolled 5 shots of 'mug'",
+    )
+
+
+@pytest.fixture
+def open_device(open_page, fake):
+    """Open the page of a fake device and wait for its state."""
+
+    def open_(device, size="desk", **options):
+        page = open_page(size, **options)
+        device.attach(page)
+        page.goto(fake.ORIGIN)
+        page.locator("#dot:not(.connecting)").wait_for()
+        return page
+
+    return open_
+
+
+def live(device, page, fake):
+    device.send(**fake.answer("mug"))
+    page.get_by_text("next: cap").wait_for()
+
+
+def unknown(device, page, fake):
+    device.send(**fake.answer(None, score=0.44))
+    page.get_by_text("nearest is mug: 0.44, needs 0.61").wait_for()
+
+
+def empty(device, page, fake):
+    device.change(classes=[], inbox=[], undo=None)
+    page.get_by_text("From then on it is recognised.").wait_for()
+    page.get_by_text("Nothing to undo").wait_for()
+
+
+def no_camera(device, page, fake):
+    device.change(cameras=[fake.camera(state="missing", message=MISSING)])
+    page.get_by_text(MISSING).wait_for()
+    page.get_by_text("Teaching needs a live picture.").wait_for()
+
+
+def stalled(device, page, fake):
+    device.send(type="camera", **fake.camera(state="stalled", message="check its cable", frame_age_s=4))
+    page.get_by_text("Last frame 4 s ago, reconnecting").wait_for()
+    page.get_by_text("Last frame 6 s ago, reconnecting").wait_for()  # it counts on by itself
+
+
+def reconnecting(device, page, fake):
+    device.change(cameras=[fake.camera(state="reconnecting", message="", frame_age_s=61)])
+    page.get_by_text("Last frame 61 s ago, reconnecting").wait_for()
+
+
+def ended(device, page, fake):
+    device.change(cameras=[fake.camera(state="ended", message="start it again to see it again")])
+    page.get_by_text("The film is over").wait_for()
+
+
+def other_model(device, page, fake):
+    mismatch = {"shots": 214, "seconds": 3.0, "done": None}
+    device.change(gallery=device.state["gallery"] | {"mismatch": mismatch})
+    page.get_by_text("Its 214 shots can be embedded again from their pictures: about 3 s.").wait_for()
+    page.get_by_role("button", name="Embed again").wait_for()
+
+
+def read_only(device, page, fake):
+    device.change(gallery=device.state["gallery"] | {"writable": False})
+    page.get_by_text("Teaching is off: the gallery cannot be written.").wait_for()
+    assert page.locator("#hold").is_disabled()
+
+
+def offline(device, page, fake):
+    device.drop()
+    page.get_by_text("The device does not answer", exact=True).wait_for()
+
+
+def about(device, page, fake):
+    live(device, page, fake)
+    page.get_by_role("button", name="About this device").click()
+    page.get_by_text("1280 × 720, 30.0 a second").wait_for()
+
+
+def region(device, page, fake):
+    page.get_by_role("button", name="Region", exact=True).click()
+    page.get_by_role("button", name="Whole picture").wait_for()
+
+
+def card(device, page, fake):
+    page.get_by_role("button", name="More about mug").click()
+    page.get_by_role("button", name="Merge").click()
+    page.get_by_label("Merge mug into").wait_for()
+
+
+def why(device, page, fake):
+    nearest = [{"shot_id": i, "score": 0.9 - i / 100, "source": "0", "time_s": 0.0, "crop": True} for i in range(3)]
+    told = {"sentences": ["This is 'mug'."], "nearest": nearest, "timings_ms": {"total": 3.0}}
+    device.answers["GET", "answers/900/explain"] = (200, fake.answer("mug") | told)
+    live(device, page, fake)
+    page.get_by_role("button", name="Why?").click()
+    page.get_by_text("cap, 0.310 behind").wait_for()
+    assert page.locator("#why-body figure").count() == 4
+    assert page.locator(".receipt").inner_text().split("\n")[-4:] == ["total", "12.2 ms", "frame age", "21 ms"]
+
+
+def lesson(device, page, fake):
+    page.keyboard.down("Space")
+    thumb = PICTURE + base64.b64encode(fake.grey()).decode()
+    for kept, reason in ((1, None), (1, "too dark"), (1, "too dark"), (2, None)):
+        line = "5 more views for a 5 % promise"
+        device.send(type="teach", camera="0", kept=kept, refused=2, accepted=reason is None, reason=reason, line=line,
+                    thumb=thumb)  # fmt: skip
+    page.get_by_text("too dark ×2").wait_for()
+    page.get_by_text("5 more views for a 5 % promise").wait_for()
+    page.wait_for_timeout(2000)  # what flies and fades has come to rest
+
+
+STATES = (
+    live, unknown, empty, no_camera, stalled, reconnecting, ended, other_model, read_only, offline, about, region, card,
+    why, lesson,
+)  # fmt: skip
+SIZES = {"desk": {"width": 1360, "height": 850}, "phone": {"width": 390, "height": 844}}
+LOOKS = (("desk", "light"), ("phone", "dark"))
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
+def test_every_state_says_its_words_and_is_accessible(state, shop, fake, open_device, accessible):
+    expected = ("ERR_FAILED", "WebSocket") if state is offline else ()
+    page = open_device(shop, reduced_motion="reduce", expected=expected)
+    state(shop, page, fake)
+    for size, scheme in LOOKS:
+        page.set_viewport_size(SIZES[size])
+        page.emulate_media(color_scheme=scheme)
+        accessible(page)
+
+
+def test_a_locked_device_asks_for_its_token_and_opens_with_the_right_one(fake, open_device, accessible):
+    device = fake.FakeDevice()
+    device.answers["GET", "state"] = device.answers["POST", "login"] = UNAUTHORISED
+    page = open_device(device, expected=("401",))
+    page.get_by_label("Token", exact=True).fill("wrong")
+    page.keyboard.press("Enter")
+    page.get_by_text("That is not the token of this device.").wait_for()
+    accessible(page)
+    page.keyboard.press("Escape")
+    assert page.locator("#login-card").is_visible()
+    del device.answers["GET", "state"], device.answers["POST", "login"]
+    page.get_by_label("Token", exact=True).fill("right")
+    page.keyboard.press("Enter")
+    page.get_by_text("live", exact=True).wait_for()
+    assert page.locator("#login-card").is_hidden()
+    assert device.calls[-1] == ("POST", "login", {}, {"token": "right"})
+
+
+def test_the_printed_link_logs_in_and_the_token_leaves_the_address(fake, open_page):
+    device, page = fake.FakeDevice(), open_page()
+    device.attach(page)
+    page.goto(f"{fake.ORIGIN}/#token=secret")
+    page.get_by_text("live", exact=True).wait_for()
+    assert device.calls[0] == ("POST", "login", {}, {"token": "secret"})
+    assert page.url == f"{fake.ORIGIN}/"
+
+
+def test_the_page_comes_back_by_itself_when_the_device_does(shop, fake, open_device):
+    page = open_device(shop, expected=("ERR_FAILED", "WebSocket"))
+    offline(shop, page, fake)
+    shop.online = True
+    page.get_by_text("The device does not answer", exact=True).wait_for(state="hidden")
+    live(shop, page, fake)
+
+
+def test_a_name_never_becomes_html(fake, open_device):
+    evil = "<img src=x onerror=\"document.title='hacked'\">"
+    device = fake.FakeDevice(classes=[fake.taught(evil, 0)], undo=f"renamed {evil}")
+    page = open_device(device)
+    device.send(**fake.answer(evil, candidate=evil, runner_up=evil))
+    page.locator("#said", has_text="onerror").wait_for()
+    page.get_by_role("button", name="More about").click()
+    assert page.locator("img[src=x]").count() == 0
+    assert page.title() == "edgefs"
+
+
+def test_answers_are_spoken_politely_and_not_thirty_times_a_second(shop, fake, open_device):
+    page = open_device(shop)
+    page.evaluate(
+        """() => { window.said = []; const spoken = document.getElementById('spoken');
+        new MutationObserver(() => said.push(spoken.textContent)).observe(spoken, {childList: true}) }"""
+    )
+    for i in range(60):
+        shop.send(**fake.answer(("mug", "cap")[i % 2]))
+        page.wait_for_timeout(30)
+    assert 1 <= page.evaluate("said.length") <= 2
+    assert page.locator("#spoken").get_attribute("aria-live") == "polite"
+
+
+def test_a_flood_of_answers_shows_the_newest(shop, fake, open_device):
+    page = open_device(shop)
+    for i in range(300):
+        shop.send(**fake.answer(f"mug {i}"))
+    page.get_by_text("mug 299", exact=True).wait_for()
+
+
+@pytest.mark.parametrize("name_first", [True, False], ids=["named before", "named after"])
+def test_hold_to_teach_asks_for_the_name_only_if_none_was_typed(name_first, shop, open_device):
+    stop = ("POST", "cameras/0/teach/stop")
+    page = open_device(shop)
+    if name_first:
+        page.get_by_label("Name", exact=True).fill("pen")
+    shop.answers[stop] = (200, {"label": None, "kept": 3, "refused": 0})
+    page.locator("#hold").hover()
+    page.mouse.down()
+    page.get_by_text("Let go when done").wait_for()
+    for kept in (1, 2, 3):
+        shop.send(type="teach", camera="0", kept=kept, refused=0, accepted=True, reason=None, line="good", thumb=None)
+    page.locator("#kept", has_text="3").wait_for()
+    if name_first:
+        shop.answers[stop] = (200, {"label": "pen", "accepted": [{}, {}, {}], "rejected": [], "advice": []})
+    page.mouse.up()
+    if not name_first:
+        page.get_by_role("button", name="Keep 3 views").wait_for()
+        assert page.get_by_role("button", name="Keep 3 views").is_disabled()
+        shop.answers[stop] = (200, {"label": "pen", "accepted": [{}, {}, {}], "rejected": [], "advice": []})
+        page.keyboard.type("pen")
+        page.keyboard.press("Enter")
+    page.get_by_text("pen: 3 views kept").wait_for()
+    stops = [body for method, path, _, body in shop.calls if (method, path) == stop]
+    assert stops == ([{"label": "pen"}] if name_first else [{"label": None}, {"label": "pen"}])
+
+
+def test_what_was_kept_is_not_lost_when_storing_fails(shop, open_device):
+    page = open_device(shop, expected=("507",))
+    page.get_by_label("Name", exact=True).fill("pen")
+    full = (507, {"error": {"type": "GalleryUnwritable", "message": "the disk is full"}})
+    shop.answers["POST", "cameras/0/teach/stop"] = full
+    page.locator("body").press("Tab")
+    page.locator("#hold").focus()
+    page.keyboard.press("Enter")
+    shop.send(type="teach", camera="0", kept=2, refused=0, accepted=True, reason=None, line="good", thumb=None)
+    page.locator("#kept", has_text="2").wait_for()
+    page.keyboard.press("Enter")
+    page.get_by_text("the disk is full").wait_for()
+    page.get_by_role("button", name="Keep 2 views").wait_for()
+    assert page.get_by_label("Name", exact=True).input_value() == "pen"
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Hold to teach").wait_for()
+    assert shop.calls[-1][:2] == ("DELETE", "cameras/0/teach")
+
+
+def test_a_space_in_a_name_is_a_space(shop, open_device):
+    page = open_device(shop)
+    page.get_by_label("Name", exact=True).press_sequentially("red mug")
+    assert page.get_by_label("Name", exact=True).input_value() == "red mug"
+    assert shop.calls == []
+
+
+def test_not_this_says_what_it_changes_before_it_applies(shop, fake, open_device):
+    changes = [{"answer": i, "before": "mug", "after": None} for i in range(12)]
+    shop.answers["POST", "answers/900/reject/preview"] = (200, {"of": 900, "changes": changes})
+    page = open_device(shop)
+    live(shop, page, fake)
+    page.get_by_role("button", name="Not this").click()
+    page.get_by_text("This changes 12 of the last 900 answers.").wait_for()
+    assert page.locator("#reject-body figure").count() == 12
+    page.get_by_role("button", name="Cancel").click()
+    assert [path for _, path, _, _ in shop.calls] == ["answers/900/reject/preview"]
+    page.get_by_role("button", name="Not this").click()
+    page.get_by_role("button", name="Apply").click()
+    page.get_by_text("This view is not mug").wait_for()
+    assert shop.calls[-1][:2] == ("POST", "answers/900/reject")
+
+
+def test_the_region_is_drawn_by_pointer_and_moved_by_keys(shop, fake, open_device):
+    page = open_device(shop)
+    page.get_by_role("button", name="Region", exact=True).click()
+    box = page.locator("#stage").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.1, box["y"] + box["height"] * 0.1)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.6, steps=4)
+    page.mouse.up()
+    page.wait_for_timeout(400)
+    drawn = shop.calls[-1][3]["region"]
+    assert drawn == pytest.approx({"x": 0.1, "y": 0.1, "w": 0.4, "h": 0.5}, abs=0.01)
+    shop.change(cameras=[fake.camera(region=drawn)])
+    page.locator("#region").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowDown")
+    page.wait_for_timeout(400)
+    moved = shop.calls[-1][3]["region"]
+    assert moved == pytest.approx({"x": 0.12, "y": 0.1, "w": 0.4, "h": 0.52}, abs=0.01)
+    page.keyboard.press("Delete")
+    page.wait_for_timeout(400)
+    assert shop.calls[-1] == ("PUT", "cameras/0/region", {}, {"region": None})
+
+
+def test_each_of_several_cameras_has_its_own_answer(shop, fake, open_device):
+    page = open_device(shop)
+    shop.change(cameras=[fake.camera(), fake.camera("1", name="belt", state="stalled", frame_age_s=9)])
+    shop.send(**fake.answer("mug"))
+    shop.send(**fake.answer("cap", camera="1"))
+    page.locator("#said", has_text="mug").wait_for()
+    page.get_by_role("button", name="belt").click()
+    page.get_by_text("Last frame 9 s ago, reconnecting").wait_for()
+    shop.send(type="camera", **fake.camera("1", name="belt"))
+    page.locator("#said", has_text="cap").wait_for()
+    assert page.url.endswith("#camera=1")  # a reload stays with it
+
+
+def test_an_open_card_and_its_focus_survive_what_others_change(shop, fake, open_device):
+    page = open_device(shop)
+    page.get_by_role("button", name="More about mug").click()
+    page.get_by_role("button", name="Rename").click()
+    page.keyboard.type("cup")
+    shop.change(classes=[fake.taught("new", 30), *shop.state["classes"]])
+    page.get_by_role("button", name="More about new").wait_for()
+    assert page.get_by_label("New name of mug").input_value() == "cup"
+    page.keyboard.press("Enter")
+    page.get_by_text("mug is now cup").wait_for()
+    assert shop.calls[-1] == ("PATCH", "classes", {"label": "mug"}, {"label": "cup"})
+
+
+def test_fingers_find_everything_on_a_phone(shop, fake, open_device):
+    page = open_device(shop, "phone")
+    live(shop, page, fake)
+    page.get_by_role("button", name="More about mug").click()
+    small = page.evaluate(
+        """() => [...document.querySelectorAll('button, a, input, select, label.square')]
+        .filter((e) => e.checkVisibility() && e.type !== 'file').map((e) => [e.getBoundingClientRect(), e])
+        .filter(([box]) => box.width && Math.min(box.width, box.height) < 44).map(([, e]) => e.outerHTML)"""
+    )
+    assert small == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_nothing_moves_for_people_who_asked_for_less_motion(shop, fake, open_device):
+    page = open_device(shop, reduced_motion="reduce")
+    page.keyboard.down("Space")
+    shop.send(type="teach", camera="0", kept=1, refused=0, accepted=True, reason=None, line="good", thumb=None)
+    page.locator("#frames li").wait_for()
+    assert page.evaluate("document.getAnimations().length") == 0
