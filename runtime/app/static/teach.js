@@ -17,10 +17,11 @@ let camera = null; // the one being taught, even when another is shown meanwhile
 let started = null; // the answer of the device to the start
 let kept = 0;
 let refused = 0;
+let advice = IDLE; // what is said between lessons
 
 export function startTeach() {
   for (const name of ["changed", "shown", "link"]) on(name, render);
-  on("teach", (event) => event.camera === camera && phase === "held" && frame(event));
+  on("teach", (event) => event.camera === camera && ["held", "saving"].includes(phase) && frame(event));
   const hold = $("hold");
   hold.addEventListener("pointerdown", (event) => {
     if (event.button) return;
@@ -39,7 +40,7 @@ export function startTeach() {
     if (phase === "naming") save();
     else $("hold").focus();
   });
-  $("discard").addEventListener("click", discard);
+  $("discard").addEventListener("click", () => discard());
 }
 
 const name = () => $("name").value.trim();
@@ -78,8 +79,7 @@ async function end() {
   try {
     await started;
     if (name()) return void save();
-    const held = await call("POST", `${route(camera)}/teach/stop`, { label: null });
-    kept = held?.kept ?? kept;
+    await call("POST", `${route(camera)}/teach/pause`);
     if (kept === 0) return void discard(AGAIN);
     phase = "naming";
     coach("What is it?");
@@ -105,15 +105,15 @@ async function save() {
   const stored = count(enrollment.accepted);
   phase = "idle";
   $("name").value = "";
-  coach(stored ? (enrollment.advice?.[0] ?? IDLE) : (enrollment.advice?.[0] ?? AGAIN));
+  advice = enrollment.advice?.[0] ?? (stored ? IDLE : AGAIN);
   if (stored) notice(`${enrollment.label}: ${plural(stored, "view")} kept`);
   render();
   $("hold").focus();
 }
 
-async function discard(words = IDLE) {
+async function discard(said = IDLE) {
   phase = "idle";
-  coach(typeof words === "string" ? words : IDLE);
+  advice = said;
   render();
   await call("DELETE", `${route(camera)}/teach`).catch(() => {}); // nothing to throw away is as good
 }
@@ -169,8 +169,7 @@ function render() {
   words($("save"), `Keep ${plural(kept, "view")}`);
   $("strip").hidden = phase === "idle";
   if (phase !== "idle") renderKept();
-  if (phase === "idle") words($("coach"), can ? $("coach").textContent || IDLE : why());
-  else if ($("coach").textContent === why()) coach("");
+  if (phase === "idle") coach(can ? advice : why());
   const options = labels();
   if ($("names").dataset.key !== options.join("\n")) {
     $("names").dataset.key = options.join("\n");

@@ -1,0 +1,319 @@
+"""The whole story in a real browser on the real server: `edgefs live` as people start it, cameras that play clips.
+
+Each clip is a camera; what is "in view" is which camera is shown. One set is filmed by the virtual camera, the other is
+real clips (shared/data/videos), where they are.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edgefs.demo.virtual_camera import film
+from runtime.opencv import read_image
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_MS = 40_000  # CI shares its two cores
+FILMED = {"cat": "chelsea.png", "coffee": "coffee.png", "coins": "coins.png"}
+REAL = {"cups": "sam2/02_cups.mp4", "bag": "pysot/bag.avi", "bottle": "intel/bottle-detection.mp4"}
+
+
+class Live:
+    """`edgefs live` as a process of its own."""
+
+    def __init__(self, sources, gallery, *options):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        sources = [option for source in sources for option in ("--source", str(source))]
+        self.command = [sys.executable, "-m", "edgefs.cli", "live", *sources, "--gallery", str(gallery),
+                        "--port", str(self.port), *options]  # fmt: skip
+        self.said = Path(f"{gallery}.log")
+        self.start()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}/"
+
+    def start(self):
+        with self.said.open("w") as log:
+            environment = os.environ | {"PYTHONPATH": str(ROOT)}
+            self.process = subprocess.Popen(self.command, stderr=log, stdout=log, cwd=ROOT, env=environment)
+        limit = time.monotonic() + 60
+        while "edgefs live: http" not in self.said.read_text():
+            assert self.process.poll() is None, self.said.read_text()
+            assert time.monotonic() < limit, self.said.read_text()
+            time.sleep(0.1)
+
+    def stop(self):
+        self.process.terminate()
+        assert self.process.wait(20) == 0, self.said.read_text()
+
+
+@pytest.fixture(scope="module")
+def filmed(tmp_path_factory):
+    """Three clips of three seconds by the virtual camera."""
+    skimage = pytest.importorskip(
+        "skimage", reason="the photographs come from scikit-image: pip install 'edgefs[demo]'"
+    )
+    photos, folder = Path(skimage.__file__).parent / "data", tmp_path_factory.mktemp("clips")
+    for name, file in FILMED.items():
+        writer = cv2.VideoWriter(str(folder / f"{name}.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 15, (640, 360))
+        for frame in film(read_image(photos / file), 45, np.random.default_rng(1)):
+            writer.write(cv2.resize(frame, (640, 360), interpolation=cv2.INTER_AREA))
+        writer.release()
+    return {name: folder / f"{name}.avi" for name in FILMED}
+
+
+@pytest.fixture(params=["filmed", "real"])
+def clips(request):
+    """name -> clip; the last is the stranger."""
+    if request.param == "filmed":
+        return request.getfixturevalue("filmed")
+    videos = request.getfixturevalue("shared_data") / "videos"
+    return {name: videos / file for name, file in REAL.items()}
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start a server; all are stopped at the end."""
+    servers = []
+
+    def start_(sources, *options, gallery="shop.db"):
+        servers.append(Live(sources, tmp_path / gallery, *options))
+        return servers[-1]
+
+    yield start_
+    for server in servers:
+        if server.process.poll() is None:
+            server.stop()
+
+
+@pytest.fixture
+def visit(open_page):
+    """Open the page of a server."""
+
+    def visit_(server, size="desk", **options):
+        page = open_page(size, **options)
+        page.set_default_timeout(PATIENCE_MS)
+        page.goto(server.url)
+        return page
+
+    return visit_
+
+
+def look_at(page, clip):
+    """Show the camera that plays a clip."""
+    page.locator("#cameras").get_by_role("button", name=clip.name).click()
+    page.locator("#dot.live").wait_for()
+
+
+def says(page, words):
+    """The answer settles on these words."""
+    page.locator("#said").filter(has_text=re.compile(f"^{re.escape(words)}$")).wait_for()
+
+
+def shot_count(page, label):
+    return int(page.locator(f'#classes > [data-key="{label}"] h3 .soft').inner_text())
+
+
+def teach_by_button(page, name):
+    page.locator("#hold").hover()
+    page.mouse.down()
+    page.locator("#frames li.kept-frame").nth(4).wait_for()
+    page.mouse.up()
+    page.get_by_role("button", name="Keep").wait_for()
+    page.keyboard.type(name)
+    page.keyboard.press("Enter")
+    page.get_by_text(re.compile(f"{name}: .* views? kept")).wait_for()
+
+
+def teach_by_space_bar(page, name):
+    page.get_by_label("Name", exact=True).fill(name)
+    page.locator("#hold").focus()
+    page.keyboard.down("Space")
+    page.locator("#frames li.kept-frame").nth(4).wait_for()
+    page.keyboard.up("Space")
+    page.get_by_text(re.compile(f"{name}: .* views? kept")).wait_for()
+
+
+def change(page, label, what):
+    page.get_by_role("button", name=f"More about {label}").click()
+    page.locator(f'#classes > [data-key="{label}"]').get_by_role("button", name=what).click()
+
+
+def test_the_whole_story(clips, start, visit, accessible):
+    (first, first_clip), (second, second_clip), (_, stranger_clip) = clips.items()
+    server = start(clips.values())
+    page = visit(server, expected=("ERR_CONNECTION_REFUSED", "ERR_EMPTY", "ERR_CONNECTION_RESET", "WebSocket"))
+    page.get_by_text("From then on it is recognised.").wait_for()
+
+    # teach two things, see them recognised
+    look_at(page, first_clip)
+    teach_by_button(page, first)
+    says(page, first)
+    look_at(page, second_clip)
+    says(page, "Unknown")
+    teach_by_space_bar(page, second)
+    says(page, second)
+    look_at(page, first_clip)
+    says(page, first)
+
+    # a stranger is unknown, and waits in the inbox
+    look_at(page, stranger_clip)
+    says(page, "Unknown")
+    page.locator("#strangers img").first.wait_for()
+    accessible(page)
+
+    # why, with pictures
+    look_at(page, first_clip)
+    says(page, first)
+    page.get_by_role("button", name="Why?").click()
+    page.locator("#why-body figure").nth(3).wait_for()
+    page.wait_for_function("() => [...document.querySelectorAll('#why-body img')].every((i) => i.naturalWidth > 0)")
+    assert page.locator("#why-body figure img").count() == 4
+    assert {"decode", "embed", "match", "publish", "total"} <= set(page.locator(".receipt").inner_text().split())
+    page.keyboard.press("Escape")
+
+    # not this, seen before it applies; undo
+    page.get_by_role("button", name="Not this").click()
+    changed, of = map(int, re.findall(r"\d+", page.get_by_text("This changes").inner_text()))
+    assert 0 < changed <= of
+    page.get_by_role("button", name="Apply").click()
+    page.get_by_text(f"This view is not {first}").wait_for()
+    page.locator("#undo:enabled").filter(has_text=first).click()
+    page.get_by_text("Undone").wait_for()
+    says(page, first)
+
+    # a second browser sees the changes live
+    other = visit(server, expected=("ERR_CONNECTION_REFUSED", "ERR_EMPTY", "ERR_CONNECTION_RESET", "WebSocket"))
+    other.get_by_role("button", name=f"More about {first}").wait_for()
+    change(page, first, "Rename")
+    page.keyboard.type("renamed")
+    page.keyboard.press("Enter")
+    other.get_by_role("button", name="More about renamed").wait_for()
+    says(other, "renamed")
+    says(page, "renamed")
+
+    # merge and undo
+    before = shot_count(page, "renamed"), shot_count(page, second)
+    change(page, second, "Merge")
+    page.keyboard.press("Enter")
+    other.get_by_role("button", name=f"More about {second}").wait_for(state="detached")
+    assert shot_count(other, "renamed") == sum(before)
+    other.locator("#undo").click()
+    page.get_by_role("button", name=f"More about {second}").wait_for()
+    assert (shot_count(page, "renamed"), shot_count(page, second)) == before
+
+    # forget, and undo from the message that says so
+    change(page, second, "Forget")
+    other.get_by_role("button", name=f"More about {second}").wait_for(state="detached")
+    look_at(other, second_clip)
+    says(other, "Unknown")
+    page.locator("#notices").get_by_role("button", name="Undo").last.click()
+    says(other, second)
+
+    # reload, and even restart: everything is still there
+    page.reload()
+    page.get_by_role("button", name=f"More about {second}").wait_for()
+    assert (shot_count(page, "renamed"), shot_count(page, second)) == before
+    server.stop()
+    page.get_by_text("The device does not answer", exact=True).wait_for()
+    server.start()
+    page.get_by_text("The device does not answer", exact=True).wait_for(state="hidden")
+    look_at(page, first_clip)
+    says(page, "renamed")
+
+
+def test_the_keyboard_is_enough(filmed, start, visit):
+    page = visit(start([filmed["cat"]]))
+    page.locator("#dot.live").wait_for()
+
+    def tab_to(selector):
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
+                return
+        raise AssertionError(f"Tab never comes to {selector}")
+
+    tab_to("#hold")
+    page.keyboard.press("Enter")  # for people who cannot hold
+    page.locator("#frames li.kept-frame").nth(4).wait_for()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Keep").wait_for()
+    page.keyboard.type("tom cat")
+    page.keyboard.press("Enter")
+    says(page, "tom cat")
+    tab_to("#classes button")
+    page.keyboard.press("Enter")
+    tab_to("#classes .acts button")
+    page.keyboard.press("Enter")
+    page.keyboard.type("tom")
+    page.keyboard.press("Enter")
+    says(page, "tom")
+    tab_to("#undo")
+    page.keyboard.press("Enter")
+    says(page, "tom cat")
+    tab_to("#region-edit")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Shift+ArrowLeft")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(500)
+    page.reload()
+    page.locator("#region").wait_for()
+
+
+def test_a_name_from_the_inbox_is_enough_to_be_recognised(filmed, start, visit):
+    page = visit(start([filmed["cat"], filmed["coins"]]))
+    look_at(page, filmed["cat"])
+    teach_by_space_bar(page, "cat")
+    look_at(page, filmed["coins"])
+    says(page, "Unknown")
+    page.get_by_label("Name of this stranger").first.fill("coins")
+    page.keyboard.press("Enter")
+    page.get_by_text("coins is known now").wait_for()
+    says(page, "coins")
+
+
+def test_a_gallery_goes_from_one_device_to_another(filmed, start, visit, tmp_path):
+    page = visit(start([filmed["cat"]]))
+    page.locator("#dot.live").wait_for()
+    teach_by_space_bar(page, "cat")
+    with page.expect_download() as download:
+        page.get_by_label("Download the gallery").click()
+    download.value.save_as(tmp_path / "shop.zip")
+    other = visit(start([filmed["cat"]], gallery="other.db"))
+    other.get_by_text("Nothing taught yet.").wait_for()
+    other.get_by_label("Upload a gallery").set_input_files(tmp_path / "shop.zip")
+    other.get_by_text("Took in shop.zip").wait_for()
+    says(other, "cat")
+
+
+def test_a_phone_elsewhere_logs_in_with_the_printed_token(filmed, start, visit, tmp_path):
+    server = start([filmed["cat"]], "--host", "0.0.0.0", "--token-file", str(tmp_path / "token"))
+    token = re.search(r"token[^:]*: (\S+)", server.said.read_text()).group(1)
+    page = visit(server, "phone", expected=("401",))
+    page.get_by_label("Token", exact=True).fill(token[::-1])
+    page.keyboard.press("Enter")
+    page.get_by_text("That is not the token of this device.").wait_for()
+    page.get_by_label("Token", exact=True).fill(token)
+    page.keyboard.press("Enter")
+    page.locator("#dot.live").wait_for()
+    page.wait_for_function("() => document.getElementById('preview').naturalWidth === 640")
+
+
+def test_without_a_camera_the_page_says_what_to_do(start, visit):
+    page = visit(start(["97"]))
+    page.get_by_text("No camera", exact=True).wait_for()
+    assert "97" in page.locator("#camera-note").inner_text()
+    assert page.locator("#hold").is_disabled()
