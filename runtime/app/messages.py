@@ -120,7 +120,7 @@ class Answer(Struct, frozen=True, tag="answer", tag_field="type"):
 
 
 class Teach(Struct, frozen=True, tag="teach", tag_field="type"):
-    """One frame looked at while teaching. line: what to do now. thumb: a data URL, only when it was kept."""
+    """One frame looked at while teaching. line: what to do now. thumb: a data URL, unless refused as before."""
 
     camera: str
     kept: int

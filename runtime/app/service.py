@@ -172,8 +172,15 @@ class Service:
         self.hub.publish(camera := self.camera(id_))
         return camera
 
+    def pause_lesson(self, id_: str) -> Camera:
+        """Look at no more frames until the lesson gets its name. Raises NotNow."""
+        eye = self.eye(id_)
+        with eye.lock:
+            eye.stream.pause_lesson()
+        return self.camera(id_)
+
     def end_lesson(self, id_: str, label: str) -> Enrollment:
-        """Store what a lesson kept. If that fails the lesson is still there. Raises NotNow, GalleryError."""
+        """Store what a lesson kept. If that fails the lesson is still there, paused. Raises NotNow, GalleryError."""
         eye = self.eye(id_)
         with eye.lock:
             lesson = eye.stream.end_lesson()
@@ -181,8 +188,7 @@ class Service:
             enrollment = lesson.enroll(label, source=f"camera {eye.stream.name}")
         except BaseException:
             with eye.lock:
-                if eye.stream.lesson is None:
-                    eye.stream.teach(lesson)
+                eye.stream.put_back(lesson)
             raise
         finally:
             self.hub.publish(self.camera(id_))

@@ -64,6 +64,8 @@ class Stream:
         self.id, self.name, self.region = id_, name, region
         self.health = Health("connecting", "opening the camera")
         self.lesson: Teacher | None = None
+        self._paused = False
+        self._refusal: str | None = None
         self._frame_s: float | None = None  # capture of the newest frame
         self._smoother = Smoother()
         self._remembered: tuple[float, tuple[str | None, str | None], int | None] = (-math.inf, (None, None), None)
@@ -151,28 +153,44 @@ class Stream:
 
     def teach(self, teacher: Teacher) -> None:
         """Begin a lesson; one that was going on is given up."""
-        self.lesson = teacher
+        self.lesson, self._paused, self._refusal = teacher, False, None
+
+    def pause_lesson(self) -> None:
+        """Look at no more frames, but keep what was kept until it has a name. Raises NotNow."""
+        self._teacher()
+        self._paused = True
+
+    def put_back(self, lesson: Teacher) -> None:
+        """Put back a lesson that could not be stored, unless another has begun."""
+        if self.lesson is None:
+            self.lesson, self._paused = lesson, True
 
     def lesson_look(self, frame: NDArray[np.uint8], thumbnail: Callable[[NDArray[np.uint8]], bytes]) -> Teach | None:
-        """Show a frame to the lesson in progress; None when there is none."""
+        """Show a frame to the lesson in progress; None when there is none, or it is paused."""
         lesson = self.lesson
-        if lesson is None:
+        if lesson is None or self._paused:
             return None
         if len(lesson.kept) >= MAX_KEPT:
             advice = Advice(False, "enough", f"{MAX_KEPT} views are enough for one lesson: let go to store them")
             lesson.refused += 1
         else:
             advice = lesson.look(frame)
-        thumb = "data:image/jpeg;base64," + base64.b64encode(thumbnail(frame)).decode() if advice.accepted else None
+        news = advice.accepted or advice.reason != self._refusal  # the same refusal again needs no other picture
+        self._refusal = advice.reason
+        thumb = "data:image/jpeg;base64," + base64.b64encode(thumbnail(frame)).decode() if news else None
         kept, refused = len(lesson.kept), lesson.refused
         return Teach(self.id, kept, refused, advice.accepted, advice.reason, advice.line, thumb)
 
     def end_lesson(self) -> Teacher:
         """Give back the lesson in progress. Raises NotNow."""
-        lesson, self.lesson = self.lesson, None
-        if lesson is None:
-            raise NotNow(f"camera {self.id} must be teaching, but is not; do: POST cameras/{self.id}/teach first")
+        lesson = self._teacher()
+        self.lesson = None
         return lesson
+
+    def _teacher(self) -> Teacher:
+        if self.lesson is None:
+            raise NotNow(f"camera {self.id} must be teaching, but is not; do: POST cameras/{self.id}/teach first")
+        return self.lesson
 
 
 def finite(value: float) -> float | None:

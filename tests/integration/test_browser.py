@@ -207,6 +207,8 @@ def test_the_whole_story(clips, start, visit, accessible):
     # merge and undo
     before = shot_count(page, "renamed"), shot_count(page, second)
     change(page, second, "Merge")
+    page.get_by_label(f"Merge {second} into").wait_for()
+    page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     other.get_by_role("button", name=f"More about {second}").wait_for(state="detached")
     assert shot_count(other, "renamed") == sum(before)

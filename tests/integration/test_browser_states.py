@@ -223,25 +223,26 @@ def test_hold_to_teach_asks_for_the_name_only_if_none_was_typed(name_first, shop
     page = open_device(shop)
     if name_first:
         page.get_by_label("Name", exact=True).fill("pen")
-    shop.answers[stop] = (200, {"label": None, "kept": 3, "refused": 0})
     page.locator("#hold").hover()
     page.mouse.down()
     page.get_by_text("Let go when done").wait_for()
     for kept in (1, 2, 3):
         shop.send(type="teach", camera="0", kept=kept, refused=0, accepted=True, reason=None, line="good", thumb=None)
     page.locator("#kept", has_text="3").wait_for()
-    if name_first:
-        shop.answers[stop] = (200, {"label": "pen", "accepted": [{}, {}, {}], "rejected": [], "advice": []})
+    shop.answers[stop] = (200, {"label": "pen", "accepted": [{}, {}, {}], "rejected": [], "advice": []})
     page.mouse.up()
     if not name_first:
         page.get_by_role("button", name="Keep 3 views").wait_for()
         assert page.get_by_role("button", name="Keep 3 views").is_disabled()
-        shop.answers[stop] = (200, {"label": "pen", "accepted": [{}, {}, {}], "rejected": [], "advice": []})
         page.keyboard.type("pen")
         page.keyboard.press("Enter")
     page.get_by_text("pen: 3 views kept").wait_for()
-    stops = [body for method, path, _, body in shop.calls if (method, path) == stop]
-    assert stops == ([{"label": "pen"}] if name_first else [{"label": None}, {"label": "pen"}])
+    begin, end = (
+        ("cameras/0/teach", {"label": "pen" if name_first else None}),
+        ("cameras/0/teach/stop", {"label": "pen"}),
+    )
+    told = [(path, body) for _, path, _, body in shop.calls]
+    assert told == ([begin, end] if name_first else [begin, ("cameras/0/teach/pause", None), end])
 
 
 def test_what_was_kept_is_not_lost_when_storing_fails(shop, open_device):

@@ -60,6 +60,10 @@ def teach(call: Call) -> Camera:
     return call.service.start_lesson(call.camera, call.body.label)
 
 
+def pause_teaching(call: Call) -> Camera:
+    return call.service.pause_lesson(call.camera)
+
+
 def stop_teaching(call: Call) -> Enrolled:
     return enrolled(call.service.end_lesson(call.camera, call.body.label))
 
@@ -92,6 +96,11 @@ ROUTES = (
         takes=StartTeach,
         gives=Camera,
         refuses=(404,),
+    ),
+    Route(
+        *("POST", f"{BASE}/{{camera}}/teach/pause", "Look at no more frames, until it has a name", pause_teaching),
+        gives=Camera,
+        refuses=(404, 409),
     ),
     Route(
         *("POST", f"{BASE}/{{camera}}/teach/stop", "Store what was kept under a name", stop_teaching),

@@ -83,10 +83,13 @@ function renderSwitcher() {
   const focused = $("cameras").contains(document.activeElement);
   const one = cameras.length < 2;
   $("cameras").replaceChildren(...cameras.map(({ id, name, state }) => one
-    ? el("span", { class: "only", title: name }, name)
+    ? el("span", { class: "only", title: name }, short(name))
     : el("button", { type: "button", "aria-pressed": String(id === store.camera), title: `${name}: ${WORDS[state] ?? state}`, onclick: () => show(id) },
-      el("i", { class: `dot ${state}` }), name)));
+      el("i", { class: `dot ${state}` }), short(name))));
   if (focused) $("cameras").querySelector("[aria-pressed=true]")?.focus();
 }
+
+/** A file by its own name; an address as it is. */
+const short = (name) => (name.includes("://") ? name : name.split("/").pop() || name);
 
 export const putRegion = (region) => call("PUT", `${route(store.camera)}/region`, { region });

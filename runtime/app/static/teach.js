@@ -14,14 +14,14 @@ const AGAIN = "Nothing was kept. Hold for about a second while you turn the thin
 
 let phase = "idle"; // idle | held | naming | saving
 let camera = null; // the one being taught, even when another is shown meanwhile
-let started = null; // the answer of the device to the start
+let sent = null; // what the device was told last: the next thing waits for its answer
 let kept = 0;
 let refused = 0;
 let advice = IDLE; // what is said between lessons
 
 export function startTeach() {
   for (const name of ["changed", "shown", "link"]) on(name, render);
-  on("teach", (event) => event.camera === camera && ["held", "saving"].includes(phase) && frame(event));
+  on("teach", (event) => event.camera === camera && phase !== "idle" && frame(event));
   const hold = $("hold");
   hold.addEventListener("pointerdown", (event) => {
     if (event.button) return;
@@ -64,32 +64,26 @@ function begin() {
   $("frames").replaceChildren();
   coach("");
   render();
-  started = call("POST", `${route(camera)}/teach`, { label: name() || null });
-  started.catch((error) => {
-    phase = "idle";
-    notice(error.message);
-    render();
-  });
+  sent = call("POST", `${route(camera)}/teach`, { label: name() || null });
+  sent.catch(giveUp);
 }
 
-async function end() {
-  if (phase !== "held") return;
-  phase = "saving";
+function giveUp(error) {
+  if (phase === "idle") return;
+  phase = "idle";
+  notice(error.message);
   render();
-  try {
-    await started;
-    if (name()) return void save();
-    await call("POST", `${route(camera)}/teach/pause`);
-    if (kept === 0) return void discard(AGAIN);
-    phase = "naming";
-    coach("What is it?");
-    render();
-    $("name").focus();
-  } catch (error) {
-    phase = "idle";
-    notice(error.message);
-    render();
-  }
+}
+
+function end() {
+  if (phase !== "held") return;
+  if (name()) return void save();
+  sent = sent.then(() => call("POST", `${route(camera)}/teach/pause`));
+  sent.then(() => (kept ? null : discard(AGAIN)), giveUp);
+  phase = "naming";
+  coach("What is it?");
+  render();
+  $("name").focus();
 }
 
 async function save() {
@@ -97,7 +91,7 @@ async function save() {
   if (!label) return void $("name").focus();
   phase = "saving";
   render();
-  const enrollment = await act(call("POST", `${route(camera)}/teach/stop`, { label }));
+  const enrollment = await act(sent.then(() => call("POST", `${route(camera)}/teach/stop`, { label })));
   if (!enrollment) {
     phase = "naming"; // nothing is lost: another name, or another try
     return void render();
@@ -115,7 +109,7 @@ async function discard(said = IDLE) {
   phase = "idle";
   advice = said;
   render();
-  await call("DELETE", `${route(camera)}/teach`).catch(() => {}); // nothing to throw away is as good
+  await sent.then(() => call("DELETE", `${route(camera)}/teach`)).catch(() => {}); // nothing to throw away is as good
 }
 
 const count = (frames) => (Array.isArray(frames) ? frames.length : (frames ?? 0));
@@ -159,7 +153,7 @@ function renderKept() {
 
 function render() {
   const can = ready();
-  const naming = phase === "naming" || (phase === "saving" && kept > 0);
+  const naming = phase === "naming" || (phase === "saving" && $("teach").classList.contains("naming"));
   $("teach").classList.toggle("naming", naming);
   $("hold").disabled = !can && phase === "idle";
   $("hold").classList.toggle("held", phase === "held");
