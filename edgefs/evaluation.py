@@ -202,11 +202,11 @@ class _Network:
         """The method's own head: for one that adapts, only in the number of ways it was trained for."""
         from edgefs.data.episodes import EpisodeSampler, EpisodeShape
         from edgefs.data.tasks import TaskLoader
-        from edgefs.training.loop import adapted_accuracy
+        from edgefs.training.validation import adapted_accuracy
 
-        config, spec = self.checkpoint.config, self.checkpoint.spec
-        if config.method == "protonet":
-            return few_shot_accuracy(features, labels, metric=config.distance, **shape)
+        method, config, spec = self.checkpoint.method, self.checkpoint.config, self.checkpoint.spec
+        if method.metric is not None:
+            return few_shot_accuracy(features, labels, metric=method.metric, **shape)
         if shape["n_way"] != getattr(config, "n_way", None):  # a fine-tuned classifier has no episodes
             return None
         sampler = EpisodeSampler(
@@ -215,7 +215,7 @@ class _Network:
             seed=shape["seed"],
             rotations=rotations,
         )
-        return adapted_accuracy(self.checkpoint.method, sampler, TaskLoader(images, spec), shape["n_episodes"])
+        return adapted_accuracy(method, sampler, TaskLoader(images, spec), shape["n_episodes"])
 
 
 class _Engine:

@@ -27,7 +27,7 @@ def given(args: argparse.Namespace, kind: type[Any]) -> dict[str, Any]:
 
 def _add(group: Any, field: Field[Any], words: str) -> None:
     flag, kind = "--" + field.name.replace("_", "-"), str(field.type)
-    if kind == "bool":
+    if kind.startswith("bool"):
         group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=words)
     elif kind.startswith("tuple"):
         of, metavar = (float, "X") if "float" in kind else (str, "NAME")

@@ -46,6 +46,7 @@ class EpisodeBatch:
 
     classes: `int64 [T, W]`, the data set's labels.  turns: `int64 [T, W]`, quarter turns of the class (0 if none).
     first: number of the first episode.  step: distance to the next (the number of processes).
+    rotations: turns of a class that are classes of their own.
     """
 
     support: Rows
@@ -54,6 +55,12 @@ class EpisodeBatch:
     turns: Rows
     first: int
     step: int
+    rotations: int = 1
+
+    @property
+    def kinds(self) -> Rows:
+        """`int64 [T, W]`: what is a class of its own, counting turns: rotations · class + turn."""
+        return self.classes * self.rotations + self.turns
 
     @property
     def rows(self) -> Rows:
@@ -118,7 +125,9 @@ class EpisodeSampler:
         rows, classes, turns = zip(*(self.draw(first + i * step) for i in range(n_tasks)), strict=True)
         every = np.stack(rows)
         s = self.shape.n_shot
-        return EpisodeBatch(every[..., :s], every[..., s:], np.stack(classes), np.stack(turns), first, step)
+        return EpisodeBatch(
+            every[..., :s], every[..., s:], np.stack(classes), np.stack(turns), first, step, self.rotations
+        )
 
     def batches(self, n_tasks: int, *, start: int = 0, rank: int = 0, world: int = 1) -> Iterator[EpisodeBatch]:
         """Endless batches from episode `start` on; of `world` processes, this one (`rank`) takes its share of each."""

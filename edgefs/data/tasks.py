@@ -27,12 +27,14 @@ class Tasks:
     """images: `float32 [T, W, K, C, H, W']`, normalised.  The first n_shot of K are the support.
 
     first, step: number of the first episode, and from one to the next.
+    kinds: `int64 [T, W]`, which of all classes of the set (turns counted) each class of a task is.
     """
 
     images: Tensor
     n_shot: int
     first: int
-    step: int = 1
+    step: int
+    kinds: Tensor
 
     @property
     def support(self) -> Tensor:
@@ -71,7 +73,13 @@ class TaskLoader:
             rng = np.random.Generator(np.random.Philox(key=(self.seed + AUGMENT_STREAM, episodes.first)))
             for change in self.augment:
                 images = change(images, shape, rng)
-        return Tasks(images.unflatten(0, shape), episodes.support.shape[2], episodes.first, episodes.step)
+        return Tasks(
+            images.unflatten(0, shape),
+            episodes.support.shape[2],
+            episodes.first,
+            episodes.step,
+            torch.from_numpy(episodes.kinds).to(self.device),
+        )
 
 
 def turned(pixels: NDArray[np.uint8], turns: NDArray[np.int64]) -> NDArray[np.uint8]:

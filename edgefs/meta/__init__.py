@@ -9,15 +9,20 @@ from typing import Any
 from torch import nn
 
 from edgefs.meta.base import Method
+from edgefs.meta.classifier import Classifier
 from edgefs.meta.maml import MAML
 from edgefs.meta.protonet import ProtoNet
 from edgefs.meta.reptile import Reptile
 
-__all__ = ["MAML", "METHODS", "Method", "ProtoNet", "Reptile", "build_method"]
+__all__ = ["MAML", "METHODS", "Classifier", "Method", "ProtoNet", "Reptile", "build_method"]
 
 
 def _protonet(backbone: nn.Module, options: Any, _workers: int) -> nn.Module:
-    return ProtoNet(backbone, distance=options.distance, temperature=options.temperature, bf16=options.bf16)
+    return ProtoNet(backbone, distance=options.distance, temperature=options.temperature, bf16=bool(options.bf16))
+
+
+def _classifier(backbone: nn.Module, options: Any, _workers: int) -> nn.Module:
+    return Classifier(backbone, options.n_classes, bf16=bool(options.bf16))
 
 
 def _maml(
@@ -52,6 +57,7 @@ def _reptile(backbone: nn.Module, options: Any, workers: int) -> nn.Module:
 
 METHODS: dict[str, Callable[[nn.Module, Any, int], nn.Module]] = {
     "protonet": _protonet,
+    "classifier": _classifier,
     "maml": _maml,
     "fomaml": partial(_maml, first_order=True),
     "anil": partial(_maml, only_head=True),

@@ -18,6 +18,7 @@ class Method(Protocol):
     """
 
     backbone: nn.Module
+    metric: str | None  # of nearest class means on its embedding, after training; None: it adapts to every episode
 
     def gradients(self, tasks: Tasks) -> tuple[float, NDArray[np.float64]]:
         """Leave the mean gradient over tasks in every parameter's `.grad`; return the loss and accuracies `[T]`."""
@@ -29,12 +30,21 @@ class Method(Protocol):
 
 
 class Learner(nn.Module):  # type: ignore[misc]  # torch is untyped here
-    """A backbone and a linear head for n_way classes: what gradient-based methods adapt. `[B, C, H, W]` to `[B, W]`."""
+    """A backbone and a linear head for n_way classes: what gradient-based methods adapt. `[B, C, H, W]` to `[B, W]`.
+
+    The head starts at zero. An episode's classes come in random order, so whatever else it started from would speak for
+    one order (Kao et al. 2022, arXiv:2106.15367; Ye and Chao 2022, arXiv:2106.16245); from zero, the first step of
+    adaptation makes it the prototypes.
+    """
+
+    metric = None  # its head answers, not class means
 
     def __init__(self, backbone: nn.Module, n_way: int) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = nn.Linear(backbone.dim, n_way)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.backbone(x))  # type: ignore[no-any-return]

@@ -45,7 +45,7 @@ class MAML(nn.Module):  # type: ignore[misc]  # torch is untyped here
         workers: int = 1,
     ) -> None:
         super().__init__()
-        self.learner = Learner(backbone, n_way)
+        self.learner, self.metric = Learner(backbone, n_way), None
         self.inner_lr, self.inner_steps, self.val_steps = inner_lr, inner_steps, val_steps
         self.first_order, self.only_head = first_order, only_head
         count = HEAD if only_head else len(list(self.learner.parameters()))

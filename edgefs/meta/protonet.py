@@ -33,7 +33,7 @@ class ProtoNet(nn.Module):  # type: ignore[misc]  # torch is untyped here
         super().__init__()
         if distance not in DISTANCES:
             raise ConfigError(f"distance must be one of {DISTANCES}, but is {distance!r}")
-        self.backbone, self.distance, self.temperature, self.bf16 = backbone, distance, temperature, bf16
+        self.backbone, self.metric, self.temperature, self.bf16 = backbone, distance, temperature, bf16
         self.scale = nn.Parameter(torch.tensor(FIRST_SCALE)) if distance == "cosine" else None
 
     def logits(self, tasks: Tasks) -> Tensor:

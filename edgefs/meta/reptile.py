@@ -43,7 +43,7 @@ class Reptile(nn.Module):  # type: ignore[misc]  # torch is untyped here
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.learner = Learner(backbone, n_way)
+        self.learner, self.metric = Learner(backbone, n_way), None
         self.inner_lr, self.inner_steps, self.inner_batch = inner_lr, inner_steps, inner_batch
         self.val_steps, self.val_batch, self.seed = val_steps, val_batch, seed
         self.moments = nn.Module()

@@ -13,7 +13,8 @@ from typing import Any
 
 from edgefs.errors import ConfigError, PackageMissing
 
-METHODS = ("protonet", "maml", "fomaml", "anil", "reptile")
+METHODS = ("protonet", "classifier", "maml", "fomaml", "anil", "reptile")
+ADAPTING = ("maml", "fomaml", "anil", "reptile")  # these learn a head for every episode
 SCHEDULES = ("cosine", "linear", "constant")
 OPTIMISERS = ("adam", "sgd")
 
@@ -25,7 +26,8 @@ class TrainConfig:
     Episodes: n_way, n_shot, n_query of training; tasks per step; steps; augment; rotations (None: the data's own).
     Validation: the same with val_, every val_every steps; patience validations without gain end the run (0: never).
     Optimiser: lr, optimiser, schedule, warmup (steps), weight_decay, clip (gradient norm, 0: none).
-    ProtoNet: distance, temperature, bf16.  MAML, Reptile: inner_lr, inner_steps, val_inner_steps, inner_batch,
+    ProtoNet: distance, temperature.  Classifier: n_classes (0: those of the training data).  Both: bf16 (None: where
+    the machine computes it).  MAML, Reptile: inner_lr, inner_steps, val_inner_steps, inner_batch,
     val_inner_batch; MAML: learn_rates.
     Run: out (folder), seed, threads (0: all), checkpoint_minutes, device ("auto", "cpu", "cuda").
     """
@@ -60,9 +62,10 @@ class TrainConfig:
     warmup: int = 0
     weight_decay: float = 0.0
     clip: float = 0.0
+    n_classes: int = 0
     distance: str = "euclidean"
     temperature: float = 1.0
-    bf16: bool = False
+    bf16: bool | None = False
     inner_lr: float = 0.4
     inner_steps: int = 5
     val_inner_steps: int = 10
@@ -101,12 +104,12 @@ class TrainConfig:
             raise ConfigError(
                 f"temperature must be above 0 and lr not below, but they are {self.temperature} and {self.lr}"
             )
-        if self.method != "protonet" and self.n_way != self.val_way:
+        if self.method in ADAPTING and self.n_way != self.val_way:
             raise ConfigError(
                 f"{self.method} adapts a head of n_way classes, so val_way must equal n_way, but they are "
                 f"{self.val_way} and {self.n_way}"
             )
-        if self.bf16 and self.method != "protonet":
+        if self.bf16 and self.method in ADAPTING:
             raise ConfigError(
                 f"bf16 must stay off for {self.method}: it spoils the meta-gradient (cosine 0.70 to float32 for MAML)"
             )
@@ -120,7 +123,8 @@ class TrainConfig:
 
 
 METHOD_DEFAULTS: dict[str, dict[str, Any]] = {
-    "protonet": {"n_way": 60, "n_shot": 1, "n_query": 5, "bf16": True},
+    "protonet": {"n_way": 60, "n_shot": 1, "n_query": 5, "bf16": None},
+    "classifier": {"n_way": 64, "n_query": 1, "bf16": None, "optimiser": "sgd", "lr": 0.1, "weight_decay": 5e-4},
     "maml": {"tasks": 4, "clip": 10.0, "val_every": 250, "val_episodes": 200},
     "fomaml": {"tasks": 4, "clip": 10.0, "val_every": 250, "val_episodes": 200},
     "anil": {"tasks": 4, "clip": 10.0, "val_every": 250, "val_episodes": 200},

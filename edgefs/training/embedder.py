@@ -23,23 +23,21 @@ BASE_IMAGES = 2048  # training images the base mean and the normalisation statis
 def embedder_of(checkpoint: Checkpoint | str | Path) -> tuple[EmbedderGraph, Preprocess]:
     """The trained network as `exporters.pack.pack` takes it: the graph from bytes to embedding, and its contract.
 
-    A Euclidean ProtoNet keeps its metric, and the raw feature is the embedding. Every other method gives the centred
-    cosine (base mean of the training classes, SimpleShot), because its own head knew only the classes of an episode.
+    ProtoNet and Classifier keep their metric; with the Euclidean one the raw feature is the embedding. A method that
+    adapts gives the centred cosine (base mean of the training classes, SimpleShot): its head knew only one episode.
 
     Omniglot: 28×28 grey, black ink on white paper as a camera sees it; mean 1 and std -1 make ink 1 and paper 0 in it.
     """
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = load_checkpoint(checkpoint)
-    config, spec = checkpoint.config, checkpoint.spec
-    euclidean = config.method == "protonet" and config.distance == "euclidean"
-    centred = config.method != "protonet"  # a cosine ProtoNet was trained without centring
+    method, spec = checkpoint.method, checkpoint.spec
     graph = EmbedderGraph(
-        checkpoint.method.backbone,
+        method.backbone,
         mean=spec.mean,
         std=spec.std,
         colour="grey" if spec.preprocess.channels == 1 else "rgb",
-        metric="euclidean" if euclidean else "cosine",
-        base_mean=checkpoint.base_mean if centred else None,
+        metric=method.metric or "cosine",
+        base_mean=checkpoint.base_mean if method.metric is None else None,
     )
     return graph.eval(), spec.preprocess
 

@@ -8,18 +8,11 @@ bits as one that was not, on the same CPU with the same number of threads.
 from __future__ import annotations
 
 import hashlib
-import math
-import os
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from edgefs.data import DataSpec, ImageSet, find_duplicates, load, spec_of
@@ -27,8 +20,7 @@ from edgefs.data.episodes import EpisodeSampler, EpisodeShape
 from edgefs.data.folder import channels_of
 from edgefs.data.tasks import TaskLoader
 from edgefs.errors import ConfigError, NotFinite
-from edgefs.evaluation import Accuracy, few_shot_accuracy
-from edgefs.training.allocator import keep_pages
+from edgefs.evaluation import Accuracy
 from edgefs.training.checkpoint import (
     VERSION,
     load_checkpoint,
@@ -40,12 +32,13 @@ from edgefs.training.checkpoint import (
 )
 from edgefs.training.config import TrainConfig
 from edgefs.training.distributed import Team, float_buffers, gradients_of, join_team
-from edgefs.training.embedder import base_mean_of, embed_images, estimate_statistics
+from edgefs.training.embedder import base_mean_of, estimate_statistics
 from edgefs.training.log import Log, Measured
+from edgefs.training.machine import computes_bf16, interruptible, machine_of, peak_memory_mb
+from edgefs.training.optimiser import learning_rate, optimiser_of
+from edgefs.training.validation import VAL_SEED, validation_accuracy
 from edgefs.transfer.network import bare
 
-VAL_SEED = 1  # validation episodes are others than training's, and the same every time
-VAL_TASKS = 8  # validated at once, by methods that adapt
 # may change when a run is resumed
 FREE = ("root", "out", "threads", "checkpoint_minutes", "device", "download", "bad_files", "patience")
 
@@ -101,15 +94,20 @@ class Run:
     """What the loop moves: data, method, optimiser, and where it is. Built whole: every error comes before training."""
 
     def __init__(self, config: TrainConfig, *, resume: bool, quiet: bool) -> None:
-        self.config, self.out = config, Path(config.out)
+        self.out = Path(config.out)
         self.device, threads = machine_of(config)
         origin = load_checkpoint(config.init_from) if config.init_from else None
         self.train_set, self.val_set, self.spec = open_data(config, origin.spec if origin else None)
-        self.rotations = self.spec.rotations if config.rotations is None else config.rotations
+        rotations = self.spec.rotations if config.rotations is None else config.rotations
+        self.config = config = replace(
+            config,
+            n_classes=config.n_classes or len(self.train_set.classes) * rotations,
+            bf16=computes_bf16(self.device) if config.bf16 is None else config.bf16,
+        )
         shape = EpisodeShape(config.n_way, config.n_shot, config.n_query)
         val_shape = EpisodeShape(config.val_way, config.val_shot, config.val_query)
-        self.sampler = EpisodeSampler(self.train_set.labels, shape, seed=config.seed, rotations=self.rotations)
-        self.val_sampler = EpisodeSampler(self.val_set.labels, val_shape, seed=VAL_SEED, rotations=self.rotations)
+        self.sampler = EpisodeSampler(self.train_set.labels, shape, seed=config.seed, rotations=rotations)
+        self.val_sampler = EpisodeSampler(self.val_set.labels, val_shape, seed=VAL_SEED, rotations=rotations)
         self.loader = TaskLoader(
             self.train_set, self.spec, augment=config.augment, seed=config.seed, device=self.device
         )
@@ -120,7 +118,7 @@ class Run:
             load_weights(
                 self.method.backbone, bare(origin.method.backbone).state_dict(), f"{config.init_from} (init_from)"
             )
-        self.optimiser = _optimiser(config, self.method)
+        self.optimiser = optimiser_of(config, self.method)
         self.team = self._team()
         self.step, self.seconds, self.waited, self.best = 0, 0.0, 0, -1.0
         self.data_digest = hashlib.sha256(self.train_set.hashes.tobytes() + self.val_set.hashes.tobytes()).hexdigest()
@@ -154,7 +152,7 @@ class Run:
         saved, stopped = time.monotonic(), "finished"
         if self.step == 0:
             self._save_state()
-        with _interruptible(self.team) as interrupted:
+        with interruptible(self.team) as interrupted:
             while self.step < config.steps:
                 began = time.monotonic()
                 self._train_step()
@@ -175,7 +173,7 @@ class Run:
             round(self.seconds, 1),
             stopped,
             notes,
-            _peak_memory_mb(),
+            peak_memory_mb(),
         )
 
     def _train_step(self) -> None:
@@ -206,7 +204,7 @@ class Run:
 
     def _validate(self) -> None:
         self.method.eval()
-        accuracy = self._accuracy()
+        accuracy = validation_accuracy(self.method, self.config, self.val_sampler, self.val_loader, self.device)
         figures = torch.tensor([accuracy.mean, accuracy.interval], dtype=torch.float32, device=self.device)
         self.team.share([figures])
         self.waited = 0 if accuracy.mean > self.best else self.waited + 1
@@ -218,28 +216,11 @@ class Run:
         if self.team.leads:
             self.log.validated(self.step, self.seconds, accuracy, learning_rate(self.config, self.step - 1))
 
-    def _accuracy(self) -> Accuracy:
-        config = self.config
-        if config.method == "protonet":
-            features, labels = embed_images(
-                self.method.backbone,
-                self.val_set,
-                self.spec,
-                rotations=self.rotations,
-                bf16=config.bf16,
-                device=self.device,
-            )
-            return few_shot_accuracy(
-                features, labels, n_way=config.val_way, n_shot=config.val_shot, n_query=config.val_query,
-                n_episodes=config.val_episodes, metric=config.distance, seed=VAL_SEED,
-            )  # fmt: skip
-        return adapted_accuracy(self.method, self.val_sampler, self.val_loader, config.val_episodes)
-
     def _save(self, name: str, accuracy: Accuracy) -> None:
         if not self.team.leads:
             return
         backbone = self.method.backbone
-        if self.config.method != "protonet":
+        if self.method.metric is None:  # batch statistics only, so far
             estimate_statistics(backbone, self.train_set, self.spec, self.device)
         base_mean = base_mean_of(backbone, self.train_set, self.spec, self.device)
         figures = {"val": asdict(accuracy), "step": self.step, "seconds": round(self.seconds, 1)}
@@ -281,67 +262,3 @@ class Run:
         duplicates = find_duplicates({"train": self.train_set, "val": self.val_set})
         skipped = len(self.train_set.skipped) + len(self.val_set.skipped)
         return str(duplicates) + (f"; {skipped} unreadable files skipped" if skipped else "")
-
-
-def adapted_accuracy(method: Any, sampler: EpisodeSampler, loader: TaskLoader, n_episodes: int) -> Accuracy:
-    """The accuracy of a method that adapts to every episode, over n_episodes of them."""
-    batches = (sampler.batch(first, min(VAL_TASKS, n_episodes - first)) for first in range(0, n_episodes, VAL_TASKS))
-    percents = 100 * np.concatenate([method.accuracies(loader(batch)) for batch in batches])
-    shape = sampler.shape
-    interval = 1.96 * percents.std(ddof=1) / math.sqrt(n_episodes)
-    return Accuracy(float(percents.mean()), float(interval), shape.n_way, shape.n_shot, shape.n_query, n_episodes)
-
-
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """The rate of step number `step`, counted from 0."""
-    if step < config.warmup:
-        return config.lr * (step + 1) / config.warmup
-    done = (step - config.warmup) / max(config.steps - config.warmup, 1)
-    if config.schedule == "cosine":
-        return config.lr * (1 + math.cos(math.pi * done)) / 2
-    return config.lr * (1 - done) if config.schedule == "linear" else config.lr
-
-
-def _optimiser(config: TrainConfig, method: torch.nn.Module) -> torch.optim.Optimizer:
-    if config.optimiser == "sgd":
-        momentum = 0.0 if config.method == "reptile" else 0.9  # Reptile's definition is plain SGD
-        return torch.optim.SGD(
-            method.parameters(), config.lr, momentum=momentum, nesterov=momentum > 0, weight_decay=config.weight_decay
-        )
-    return torch.optim.AdamW(method.parameters(), config.lr, weight_decay=config.weight_decay, fused=True)
-
-
-def machine_of(config: Any) -> tuple[str, int]:
-    """The device, and the threads this process takes; also tells torch and malloc."""
-    available = torch.cuda.is_available()
-    if config.device == "cuda" and not available:
-        raise ConfigError("device must be one this machine has, but torch finds no GPU here; say --device cpu")
-    threads = config.threads or max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-    torch.set_num_threads(threads)
-    keep_pages()
-    if not available or config.device == "cpu":
-        return "cpu", threads
-    device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
-    torch.cuda.set_device(device)
-    return device, threads
-
-
-@contextmanager
-def _interruptible(team: Team) -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM end the run after the step in hand, with its state saved. In a team they end it at once."""
-    stop = threading.Event()
-    if team.world > 1 or threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _peak_memory_mb() -> int:
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

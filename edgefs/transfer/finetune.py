@@ -25,7 +25,7 @@ from edgefs.evaluation import head_features
 from edgefs.training.checkpoint import save_checkpoint
 from edgefs.training.embedder import embed_images
 from edgefs.training.log import Log
-from edgefs.training.loop import machine_of
+from edgefs.training.machine import machine_of
 from edgefs.transfer.config import FinetuneConfig
 from edgefs.transfer.epochs import Epochs
 from edgefs.transfer.features import frozen_features

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+NO_KINDS = torch.empty(0, dtype=torch.int64)
 pytestmark = pytest.mark.torch
 
 import torch.nn.functional as F  # noqa: E402
@@ -17,7 +18,7 @@ from edgefs.meta.maml import labels_of  # noqa: E402
 
 def tasks(n_tasks=2, n_way=3, n_shot=1, n_query=2, size=16, dtype=torch.float32):
     torch.manual_seed(1)
-    return Tasks(torch.randn(n_tasks, n_way, n_shot + n_query, 1, size, size, dtype=dtype), n_shot, first=0)
+    return Tasks(torch.randn(n_tasks, n_way, n_shot + n_query, 1, size, size, dtype=dtype), n_shot, 0, 1, NO_KINDS)
 
 
 def maml(dtype=torch.float32, **options):
@@ -101,6 +102,6 @@ def test_adaptation_learns_a_task_and_leaves_the_weights_alone():
     method = maml(inner_lr=0.5, val_steps=20)
     before = [p.detach().clone() for p in method.parameters()]
     batch = tasks(n_query=1)
-    same = Tasks(torch.cat([batch.support, batch.support], dim=2), 1, 0)  # the query is the support
+    same = Tasks(torch.cat([batch.support, batch.support], dim=2), 1, 0, 1, NO_KINDS)  # the query is the support
     assert (method.accuracies(same) == 1).all()
     assert all(torch.equal(a, b) for a, b in zip(before, method.parameters(), strict=False))

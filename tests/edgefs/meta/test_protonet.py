@@ -3,6 +3,7 @@
 import pytest
 
 torch = pytest.importorskip("torch")
+NO_KINDS = torch.empty(0, dtype=torch.int64)
 pytestmark = pytest.mark.torch
 
 from torch import nn  # noqa: E402
@@ -15,7 +16,7 @@ from edgefs.meta import ProtoNet  # noqa: E402
 
 def tasks(n_tasks=2, n_way=4, n_shot=2, n_query=3, channels=1, size=16):
     torch.manual_seed(1)
-    return Tasks(torch.randn(n_tasks, n_way, n_shot + n_query, channels, size, size), n_shot, first=0)
+    return Tasks(torch.randn(n_tasks, n_way, n_shot + n_query, channels, size, size), n_shot, 0, 1, NO_KINDS)
 
 
 def loss_by_hand(backbone, batch, distance):
@@ -61,7 +62,7 @@ def test_a_network_that_answers_with_the_class_is_always_right():
     images = torch.zeros_like(batch.images)
     for way in range(4):
         images[:, way, :, 0, 0, way] = 1
-    assert (ProtoNet(Sign()).accuracies(Tasks(images, 2, 0)) == 1).all()
+    assert (ProtoNet(Sign()).accuracies(Tasks(images, 2, 0, 1, NO_KINDS)) == 1).all()
 
 
 def test_bf16_gives_a_loss_close_to_float32():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+NO_KINDS = torch.empty(0, dtype=torch.int64)
 pytestmark = pytest.mark.torch
 
 import torch.nn.functional as F  # noqa: E402
@@ -18,7 +19,7 @@ from edgefs.meta.reptile import MINIBATCH_STREAM, minibatches  # noqa: E402
 
 def tasks(n_tasks=2, n_way=3, n_images=5):
     torch.manual_seed(1)
-    return Tasks(torch.randn(n_tasks, n_way, n_images, 1, 16, 16), n_images - 1, first=6)
+    return Tasks(torch.randn(n_tasks, n_way, n_images, 1, 16, 16), n_images - 1, 6, 1, NO_KINDS)
 
 
 def reptile(**options):
@@ -67,7 +68,7 @@ def test_minibatches_pass_over_all_rows_before_repeating_one():
 
 def test_adaptation_learns_a_task_and_leaves_the_state_alone():
     method, batch = reptile(val_steps=30, val_batch=5), tasks(n_images=2)
-    same = Tasks(batch.images[:, :, :1].expand(-1, -1, 2, -1, -1, -1), 1, 0)
+    same = Tasks(batch.images[:, :, :1].expand(-1, -1, 2, -1, -1, -1), 1, 0, 1, NO_KINDS)
     before = {name: value.clone() for name, value in method.state_dict().items()}
     assert (method.accuracies(same) == 1).all()
     assert all(torch.equal(before[name], value) for name, value in method.state_dict().items())

@@ -160,7 +160,7 @@ def _written(path, text):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"method": "snail"}, "protonet, maml"),
+        ({"method": "snail"}, "protonet, classifier, maml"),
         ({"method": "maml", "bf16": True}, "spoils the meta-gradient"),
         ({"method": "maml", "val_way": 20}, "val_way must equal n_way"),
         ({"method": "protonet", "steps": 0}, "steps must be at least 1"),

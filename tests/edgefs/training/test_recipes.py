@@ -9,7 +9,7 @@ from edgefs.training.config import read_recipe
 RECIPES = Path(__file__).parents[3] / "recipes"
 TOMLS = sorted(RECIPES.glob("*.toml"))
 CHECKPOINTS = sorted((RECIPES / "checkpoints").glob("*.safetensors"))
-FREE = {"root", "out", "threads", "checkpoint_minutes", "device"}
+FREE = {"root", "out", "threads", "checkpoint_minutes", "device", "bf16", "n_classes", "init_from"}
 
 
 def tables(path):
@@ -43,4 +43,5 @@ def test_a_committed_checkpoint_loads_and_was_trained_as_its_recipe_says(path):
 
     trained = load_checkpoint(path).config.to_json()
     stated = read_recipe(RECIPES / f"{path.stem}.toml").to_json()
+    assert trained["init_from"] == Path(stated["init_from"]).name
     assert {k: v for k, v in trained.items() if k not in FREE} == {k: v for k, v in stated.items() if k not in FREE}
