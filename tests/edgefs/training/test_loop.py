@@ -15,7 +15,9 @@ from edgefs.errors import CheckpointMissing, ConfigError, DataError, NotFinite  
 from edgefs.meta import ProtoNet  # noqa: E402
 from edgefs.training.checkpoint import load_checkpoint, load_state  # noqa: E402
 from edgefs.training.config import METHODS, TrainConfig, config_of, read_recipe  # noqa: E402
-from edgefs.training.loop import Run, learning_rate, train  # noqa: E402
+from edgefs.training.loop import Run, train  # noqa: E402
+from edgefs.training.optimiser import learning_rate  # noqa: E402
+from edgefs.training.validation import validation_accuracy  # noqa: E402
 
 
 def weights(out):
@@ -175,4 +177,5 @@ def test_configs_that_cannot_work_are_refused(options, text):
 def test_a_random_network_is_at_chance_on_noise(small_config):
     run = Run(small_config(), resume=False, quiet=True)
     run.val_set.images[:] = np.random.default_rng(0).integers(0, 256, run.val_set.images.shape)
-    assert run._accuracy().mean == pytest.approx(100 / 3, abs=8)
+    found = validation_accuracy(run.method, run.config, run.val_sampler, run.val_loader, "cpu")
+    assert found.mean == pytest.approx(100 / 3, abs=8)
