@@ -62,6 +62,7 @@ class BundleInfo(Struct, frozen=True):
     name: str
     fingerprint: str
     engine: str
+    metric: str
     input: list[int]
 
 

@@ -306,4 +306,6 @@ def _writable(path: Path) -> bool:
 def _bundle_info(recognizer: Recognizer) -> BundleInfo:
     bundle = recognizer.bundle
     size: NDArray[np.int64] = np.asarray(bundle.preprocess.shape)
-    return BundleInfo(bundle.name, bundle.fingerprint, recognizer.engine.info.name, [int(n) for n in size])
+    return BundleInfo(
+        bundle.name, bundle.fingerprint, recognizer.engine.info.name, bundle.metric, [int(n) for n in size]
+    )

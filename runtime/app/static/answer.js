@@ -37,6 +37,7 @@ function render() {
   const label = heard?.stable ?? null;
   const said = heard ? (label ?? "Unknown") : "–";
   words($("said"), said);
+  $("said").title = label ?? "";
   $("said").className = `name${label ? "" : " none"}${said.length > 16 ? " long" : ""}`;
   $("not-this").hidden = !label;
   $("why").hidden = !heard;

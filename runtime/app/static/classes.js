@@ -5,16 +5,22 @@ import { $, el, icon, keyed, picture, plural, vary, words } from "./dom.js";
 import { act } from "./notices.js";
 import { labels, on, store, writable } from "./store.js";
 
+const MANY = 12; // more than fit a screen are searched
+
 export function startClasses() {
   on("changed", render);
   on("link", render);
+  $("find").addEventListener("input", render);
 }
 
 function render() {
   const classes = store.state?.classes ?? [];
   words($("n-classes"), classes.length ? `(${classes.length})` : "");
   $("no-classes").hidden = !store.state || classes.length > 0;
-  keyed($("classes"), classes, (each) => each.label, make, update);
+  $("find").hidden = classes.length <= MANY;
+  const wanted = $("find").hidden ? "" : $("find").value.trim().toLowerCase();
+  const found = wanted ? classes.filter(({ label }) => label.toLowerCase().includes(wanted)) : classes;
+  keyed($("classes"), found, (each) => each.label, make, update);
 }
 
 function make({ label }) {

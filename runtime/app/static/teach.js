@@ -4,12 +4,13 @@ import { call, camera as route } from "./api.js";
 import { $, el, icon, plural, words } from "./dom.js";
 import { act, notice } from "./notices.js";
 import { condition } from "./preview.js";
-import { labels, on, store, writable } from "./store.js";
+import { labels, on, shown, store, writable } from "./store.js";
 
 const STRIP = 12;
 const IDLE = matchMedia("(hover: none)").matches
   ? "Hold the button while you turn the thing."
   : "Hold the button or the space bar while you turn the thing.";
+const OTHERS = "Another browser is teaching now; holding the button starts anew.";
 const AGAIN = "Nothing was kept. Hold for about a second while you turn the thing.";
 
 let phase = "idle"; // idle | held | naming | saving
@@ -163,7 +164,7 @@ function render() {
   words($("save"), `Keep ${plural(kept, "view")}`);
   $("strip").hidden = phase === "idle";
   if (phase !== "idle") renderKept();
-  if (phase === "idle") coach(can ? advice : why());
+  if (phase === "idle") coach(!can ? why() : shown().teaching ? OTHERS : advice);
   const options = labels();
   if ($("names").dataset.key !== options.join("\n")) {
     $("names").dataset.key = options.join("\n");
