@@ -46,13 +46,14 @@ class CameraThread:
         on_frame: Callable[[Frame], None],
         on_health: Callable[[Health], None],
     ) -> None:
-        self._open, self._again = open_source, again
+        self._name, self._open, self._again = name, open_source, again
         self._on_frame, self._on_health = on_frame, on_health
         self._stop = threading.Event()
         self._source: FrameSource | None = None
         self._times: deque[float] = deque(maxlen=31)  # captures of the last second or so
         self._size = (0, 0)
         self._reported_s = 0.0
+        self._failing = False
         self._drops = 0  # of sources that are closed
         self.alive_s = time.monotonic()  # proof that this thread is not stuck, for the watchdog
         self.ended = False
@@ -108,8 +109,18 @@ class CameraThread:
                     self._report(self._health(source))
                 return self._again
             self._note(frame, source)
-            self._on_frame(frame)
+            self._answer(frame)
         return False
+
+    def _answer(self, frame: Frame) -> None:
+        """Hand a frame on; what goes wrong with one must not end the camera."""
+        try:
+            self._on_frame(frame)
+            self._failing = False
+        except Exception:
+            if not self._failing:  # once, not thirty times a second
+                log.exception("a frame of %s could not be answered", self._name)
+            self._failing = True
 
     def _note(self, frame: Frame, source: FrameSource) -> None:
         self._times.append(frame.time_s)

@@ -7,25 +7,39 @@ import platform
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runtime.app.lines import Lines
+from runtime.app.logs import set_up
+from runtime.app.metrics import Metrics
+from runtime.app.mqtt import Mqtt, parse_broker
+from runtime.app.other_model import OtherModel
+from runtime.app.server import Server, build, is_loopback, listen, policy_for
 from runtime.app.service import Service, Source
+from runtime.app.systemd import Systemd
+from runtime.app.token import default_token_file, load_token
+from runtime.app.window import Window
 from runtime.bundle import Bundle
+from runtime.errors import GalleryMismatch
 from runtime.recognizer import Recognizer
+
+TICK_S = 0.2
+STUCK_S = 45.0  # a camera may take 10 s to open and 5 to close; nothing takes three times that
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Options:
-    """What `edgefs live` was asked for."""
+    """What `edgefs live` was asked for; see its help. ready: called with the page's address, or None."""
 
     bundle: Bundle
-    gallery: Path | None
+    gallery: Path
     sources: Sequence[Source]
     engine: str = "auto"
     threads: int | None = None
@@ -37,79 +51,118 @@ class Options:
     token_file: Path | None = None
     new_token: bool = False
     headless: bool = False
+    window: bool = False
+    mqtt: str | None = None
+    log: Path | None = None
+    ready: Callable[[str | None], None] = lambda _: None
 
 
 def run(options: Options) -> None:
-    """Run until SIGTERM, SIGINT, or, headless, until every source has ended. Raises EdgefsError if it cannot start."""
+    """Run until SIGTERM or SIGINT, until the window is closed, or, headless, until every source has ended.
+
+    Raises EdgefsError if it cannot start: PortBusy, OptionError, GalleryError, BundleError, EngineError.
+    """
     with ExitStack() as stack, _stopped_by_signals() as stop:
-        listener = None
-        if not options.headless:
-            from runtime.app.server import listen
-
-            listener = listen(options.host, options.port)
-            stack.callback(listener.close)
-        recognizer = stack.enter_context(
-            Recognizer(
-                options.bundle,
-                gallery=options.gallery,
-                engine=options.engine,
-                threads=options.threads,
-                stranger_rate=options.stranger_rate,
-                reembed=options.reembed,
-            )
-        )
-        from runtime.app.metrics import Metrics
-
-        metrics = Metrics()
-        device = platform.node() or "edgefs"
-        service = Service(
-            recognizer, options.sources, device=device, stranger_rate=options.stranger_rate, on_answer=metrics.answer
-        )
-        metrics.watch(service)
+        handler = set_up(options.log)
+        stack.callback(logging.getLogger().removeHandler, handler)
+        broker = parse_broker(options.mqtt) if options.mqtt else None
+        listener = None if options.headless or options.window else listen(options.host, options.port)
         if listener is not None:
-            from runtime.app.server import Server, build, is_loopback, policy_for
-            from runtime.app.token import default_token_file, load_token
-
-            port = listener.getsockname()[1]
+            stack.callback(listener.close)
+        metrics = Metrics()
+        service = _service(options, metrics, stack)
+        server = None
+        if listener is not None:
             token = fresh = None
             if not is_loopback(options.host):
                 token, fresh = load_token(options.token_file or default_token_file(), renew=options.new_token)
-            policy = policy_for(options.host, port, token, options.allow_hosts)
+            policy = policy_for(options.host, listener.getsockname()[1], token, options.allow_hosts)
             server = stack.enter_context(Server(build(service, policy, metrics), listener))
-            _announce(options.host, server.port, fresh, needs_token=token is not None)
+            _announce_token(fresh, needed=token is not None)
         stack.callback(service.close)  # before the server: its streams end with the service
+        if broker is not None:
+            stack.callback(Mqtt(service, broker).close)
+        lines = Lines(service.hub, sys.stdout) if options.headless else None
+        if lines is not None:
+            stack.callback(lines.close)
+        window = Window(service) if options.window else None
         service.start()
-        while not stop.wait(0.2):
-            if options.headless and service.ended:
-                break
+        systemd = Systemd()
+        systemd.say("READY=1")
+        stack.callback(systemd.say, "STOPPING=1")
+        options.ready(_address(options.host, server.port) if server else None)
+        if window is not None:
+            window.run(stop)
+            return
+        while not stop.wait(TICK_S):
+            systemd.feed_watchdog(healthy=_healthy(service, server))
+            if lines is not None and (service.ended or lines.broken):
+                return
 
 
-def _announce(host: str, port: int, token: str | None, *, needs_token: bool) -> None:
-    name = platform.node() if host in ("0.0.0.0", "::") else host
-    shown = f"[{name}]" if ":" in name else name
-    print(f"edgefs live: http://{shown}:{port}/", file=sys.stderr, flush=True)
-    if token is not None:
-        print(f"access token, shown this once: {token}", file=sys.stderr, flush=True)
-    elif needs_token:
-        print("the access token was shown when it was made; --new-token makes another", file=sys.stderr, flush=True)
+def _service(options: Options, metrics: Metrics, stack: ExitStack) -> Service:
+    """The service on the gallery asked for, or without it if another model filled it and somebody can be told."""
+
+    def opened(gallery: Path | None, **kwargs: Any) -> Recognizer:
+        return Recognizer(options.bundle, gallery=gallery, stranger_rate=options.stranger_rate, **kwargs)
+
+    engine = {"engine": options.engine, "threads": options.threads}
+    other = None
+    try:
+        recognizer = stack.enter_context(opened(options.gallery, reembed=options.reembed, **engine))
+    except GalleryMismatch:
+        if options.headless or options.window:
+            raise
+        recognizer = stack.enter_context(opened(None, **engine))
+        other = OtherModel(options.gallery, recognizer, lambda: opened(options.gallery, engine=recognizer.engine))
+        log.warning("%s was filled by another model: the page offers to embed it again", options.gallery)
+    service = Service(
+        recognizer,
+        options.sources,
+        device=platform.node() or "edgefs",
+        stranger_rate=options.stranger_rate,
+        other_model=other,
+        on_answer=metrics.answer,
+    )
+    metrics.watch(service)
+    return service
+
+
+def _healthy(service: Service, server: Server | None) -> bool:
+    """Whether every thread was at work lately; if not, systemd restarts us."""
+    alive_s = min(service.alive_s, server.alive_s) if server else service.alive_s
+    return time.monotonic() - alive_s < STUCK_S
+
+
+def _address(host: str, port: int) -> str:
+    name = platform.node() if host in ("0.0.0.0", "::", "") else host
+    return f"http://{f'[{name}]' if ':' in name else name}:{port}/"
+
+
+def _announce_token(fresh: str | None, *, needed: bool) -> None:
+    if fresh is not None:
+        print(f"access token, shown this once: {fresh}", file=sys.stderr, flush=True)
+    elif needed:
+        print("access token: shown when it was made; --new-token makes another", file=sys.stderr, flush=True)
 
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM or SIGINT sets; a second signal acts as usual."""
+    """An event that SIGTERM or SIGINT sets; a second signal acts as usual. Signals come to the main thread only."""
     stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
     usual: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def end(number: int, _frame: object) -> None:
         stop.set()
         signal.signal(number, usual[number])
 
-    if threading.current_thread() is threading.main_thread():
-        for number in usual:
-            signal.signal(number, end)
+    for number in usual:
+        signal.signal(number, end)
     try:
         yield stop
     finally:
-        if threading.current_thread() is threading.main_thread():
-            for number, handler in usual.items():
-                signal.signal(number, handler)
+        for number, handler in usual.items():
+            signal.signal(number, handler)

@@ -67,11 +67,15 @@ class BundleInfo(Struct, frozen=True):
 
 
 class Mismatch(Struct, frozen=True):
-    """The gallery was filled by another model; re-embedding takes about `seconds`. done: shots embedded so far."""
+    """The gallery was filled by another model; re-embedding takes about `seconds`.
+
+    done: shots embedded so far, while it goes on.  failed: why the last attempt ended, else empty.
+    """
 
     shots: int
     seconds: float
     done: int | None = None
+    failed: str = ""
 
 
 class GalleryState(Struct, frozen=True):

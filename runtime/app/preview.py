@@ -43,6 +43,11 @@ class Preview:
             if self._watchers:
                 self._changed.notify()
 
+    @property
+    def newest(self) -> NDArray[np.uint8] | None:
+        """The picture as it came, `uint8 [H, W, 3]` BGR; None before the first."""
+        return self._image
+
     def snapshot(self) -> bytes | None:
         """The newest picture as JPEG; None before the first."""
         image = self._image

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from runtime.app.messages import Error, ErrorDetail
-from runtime.app.service import Service, UnknownCamera
+from runtime.app.service import Forgotten, Service, UnknownCamera
 from runtime.app.session import NotNow
 from runtime.app.uploads import BodyTooLarge, TooBusy, Upload, Uploads, too_busy
 from runtime.errors import (
@@ -45,6 +45,7 @@ STATUS: dict[type[Exception], int] = {
     BodyTooLarge: 413,
     TooBusy: 503,
     UnknownCamera: 404,
+    Forgotten: 404,
     UnknownLabel: 404,
     InvalidShot: 404,
     NotNow: 409,

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import socket
 import threading
+import time
 from types import TracebackType
 
 import uvicorn
@@ -137,7 +138,10 @@ class Server:
             h11_max_incomplete_event_size=MAX_HEADER,
             timeout_graceful_shutdown=int(GRACE_S),
             backlog=512,
+            callback_notify=self._beat,
+            timeout_notify=1,
         )
+        self.alive_s = time.monotonic()
         self._server = uvicorn.Server(config)
         self._listener = listener
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
@@ -160,6 +164,9 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    async def _beat(self) -> None:
+        self.alive_s = time.monotonic()  # proof that the event loop turns, for the watchdog
 
     def _run(self) -> None:
         try:

@@ -16,17 +16,19 @@ from numpy.typing import NDArray
 from runtime.app.cameras import CameraThread, OpenSource
 from runtime.app.hub import Hub
 from runtime.app.messages import Answer, BundleInfo, Camera, Class, GalleryState, Region, State, Stranger
+from runtime.app.other_model import OtherModel
 from runtime.app.preview import Preview, thumbnail
 from runtime.app.regions import Regions
 from runtime.app.session import Health, NotNow, Stream
 from runtime.camera import Frame
 from runtime.coach import Coach
-from runtime.enrolling import crop_of
+from runtime.enrolling import Observation, crop_of
 from runtime.errors import OptionError
 from runtime.inbox import Inbox
+from runtime.quality import FrameQuality
 from runtime.recognition import Enrollment, Recognition
 from runtime.recognizer import Recognizer
-from runtime.ring import Ring
+from runtime.ring import RecentAnswer, Ring
 
 REFRESH_S = 1.0  # how often the gallery file is looked at for what other processes changed
 COALESCE_S = 0.1  # between two messages of the whole state
@@ -47,6 +49,10 @@ class UnknownCamera(OptionError, LookupError):
     """No camera has this id."""
 
 
+class Forgotten(OptionError, LookupError):
+    """An answer that is not remembered, or no longer."""
+
+
 class Eye:
     """One camera of the service: the thread that reads it, what is known of it, and its preview."""
 
@@ -58,6 +64,7 @@ class Eye:
 class Service:
     """Watches cameras on one recognizer. The recognizer stays open: who opened it closes it.
 
+    other_model: where the gallery asked for is, when another model filled it and the recognizer does without.
     on_answer: called for every answer in the camera's thread, for metrics.
     """
 
@@ -68,12 +75,15 @@ class Service:
         *,
         device: str,
         stranger_rate: float | None = 0.05,
+        other_model: OtherModel | None = None,
         on_answer: Callable[[Answer], None] = lambda _: None,
     ) -> None:
         self.recognizer, self.device, self.stranger_rate = recognizer, device, stranger_rate
         self.hub, self.ring, self.inbox = Hub(), Ring(), Inbox(recognizer.bundle)
+        self._other_model = other_model
+        self._own_recognizer: Recognizer | None = None
         self._on_answer = on_answer
-        self._regions = Regions(recognizer.gallery.path)
+        self._regions = Regions(other_model.path if other_model else recognizer.gallery.path)
         self._stop, self._dirty = threading.Event(), threading.Event()
         self.eyes = {str(i): self._eye(str(i), source) for i, source in enumerate(sources)}
         self._keeper = threading.Thread(target=self._keep_house, name="housekeeping", daemon=True)
@@ -95,6 +105,17 @@ class Service:
             eye.thread.join()
             eye.preview.close()
         self._keeper.join()
+        if self._other_model is not None:
+            self._other_model.join()
+        if self._own_recognizer is not None:
+            self._own_recognizer.close()
+
+    @property
+    def editable(self) -> Recognizer:
+        """The recognizer, to change its gallery. Raises GalleryMismatch while that is another model's."""
+        if self._other_model is not None:
+            raise self._other_model.refuse()
+        return self.recognizer
 
     @property
     def ended(self) -> bool:
@@ -166,7 +187,7 @@ class Service:
     def start_lesson(self, id_: str, label: str | None) -> Camera:
         """Begin to teach what a camera shows. Raises InvalidLabel."""
         eye = self.eye(id_)
-        coach = Coach(self.recognizer, label)
+        coach = Coach(self.editable, label)
         with eye.lock:
             eye.stream.teach(coach)
         self.hub.publish(camera := self.camera(id_))
@@ -202,9 +223,39 @@ class Service:
         self.hub.publish(camera := self.camera(id_))
         return camera
 
+    def recent(self, answer: int) -> RecentAnswer:
+        """A remembered answer. Raises Forgotten."""
+        found = self.ring.get(answer)
+        if found is None:
+            raise Forgotten(f"answer {answer} must be one of the last {self.ring.capacity}, but is not, or no longer")
+        return found
+
+    def accused(self, answer: int) -> tuple[RecentAnswer, str]:
+        """An answer that can be rejected, and the class it named. Raises Forgotten, NotNow."""
+        found = self.recent(answer)
+        if found.recognition.label is None:
+            raise NotNow(f"answer {answer} must name a class to be rejected, but was unknown")
+        return found, found.recognition.label
+
+    def reject(self, answer: int) -> str:
+        """ "Not this": learn from a mistake; says what was done. Raises Forgotten, NotNow, GalleryError."""
+        found, label = self.accused(answer)
+        seen = Observation(found.recognition.embedding, found.crop, FrameQuality(0, 255, 1.0))
+        self.editable.reject_observed(seen, label)
+        self.changed()
+        return f"this is not {label}"
+
     def reembed(self) -> str:
-        """Embed the gallery of another model again, in the background. Raises NotNow."""
-        raise NotNow("the gallery must be of another model to be embedded again, but fits this one already")
+        """Embed the gallery of another model again, in the background; says what goes on. Raises NotNow."""
+        other = self._other_model
+        if other is None:
+            raise NotNow("the gallery must be of another model to be embedded again, but fits this one already")
+        other.start(self.changed, self._fits_now)
+        return f"embedding {other.mismatch.shots} shots again"
+
+    def _fits_now(self, recognizer: Recognizer) -> None:
+        self.recognizer = self._own_recognizer = recognizer
+        self._other_model = None
 
     # the way of a frame
 
@@ -289,12 +340,13 @@ class Service:
             log.exception("housekeeping failed; trying again")
 
     def _gallery(self) -> GalleryState:
-        path = self.recognizer.gallery.path
+        other = self._other_model
+        path = other.path if other else self.recognizer.gallery.path
         return GalleryState(
             path=None if path is None else str(path),
             writable=path is None or _writable(path),
             classes=len(self.recognizer.gallery.classes),
-            mismatch=None,
+            mismatch=other.mismatch if other else None,
         )
 
 

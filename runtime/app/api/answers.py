@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 from runtime.app.messages import ChangedAnswer, Done, Explained, NearShot, Preview
-from runtime.app.routes import BadRequest, Call, NotThere, Route
+from runtime.app.routes import Call, NotThere, Route
 from runtime.app.session import finite
-from runtime.enrolling import Observation
-from runtime.quality import FrameQuality
-from runtime.ring import RecentAnswer
-
-
-def _answer(call: Call) -> RecentAnswer:
-    answer = call.service.ring.get(call.id)
-    if answer is None:
-        raise NotThere(f"answer {call.id} is not remembered, or no longer")
-    return answer
-
-
-def _accused(answer: RecentAnswer) -> str:
-    label = answer.recognition.label
-    if label is None:
-        raise BadRequest(f"answer {answer.id} must name a class to be rejected, but was unknown", 409)
-    return label
 
 
 def explain(call: Call) -> Explained:
-    answer = _answer(call)
+    answer = call.service.recent(call.id)
     e = call.service.recognizer.explain(answer.recognition)
     return Explained(
         label=e.label,
@@ -42,27 +25,23 @@ def explain(call: Call) -> Explained:
 
 
 def crop(call: Call) -> bytes:
-    picture = _answer(call).crop
+    picture = call.service.recent(call.id).crop
     if picture is None:
         raise NotThere(f"no picture was kept of answer {call.id}")
     return picture
 
 
 def preview_reject(call: Call) -> Preview:
-    answer, ring = _answer(call), call.service.ring
+    answer, label = call.service.accused(call.id)
+    ring = call.service.ring
     remembered = ring.answers()
-    preview = call.service.recognizer.preview_reject(answer.recognition.embedding, _accused(answer), ring)
+    preview = call.service.recognizer.preview_reject(answer.recognition.embedding, label, ring)
     changes = [ChangedAnswer(remembered[c.index].id, c.before, c.after) for c in preview.changes]
     return Preview(preview.of, changes)
 
 
 def reject(call: Call) -> Done:
-    answer = _answer(call)
-    label = _accused(answer)
-    seen = Observation(answer.recognition.embedding, answer.crop, FrameQuality(0, 255, 1.0))
-    call.service.recognizer.reject_observed(seen, label)
-    call.service.changed()
-    return Done(f"this is not {label}")
+    return Done(call.service.reject(call.id))
 
 
 BASE = "/api/v1/answers/{id:int}"

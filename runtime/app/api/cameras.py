@@ -95,7 +95,7 @@ ROUTES = (
         *("POST", f"{BASE}/{{camera}}/teach", "Begin to teach what it shows", teach),
         takes=StartTeach,
         gives=Camera,
-        refuses=(404,),
+        refuses=(404, 409),
     ),
     Route(
         *("POST", f"{BASE}/{{camera}}/teach/pause", "Look at no more frames, until it has a name", pause_teaching),

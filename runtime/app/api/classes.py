@@ -37,7 +37,7 @@ async def add_shots(call: Call) -> Enrolled:
 
     def enroll() -> Enrolled:
         frames = (decode_image(data, f"picture {i}") for i, data in enumerate(pictures))  # one decoded at a time
-        enrollment = call.service.recognizer.enroll(label, frames, source="upload")
+        enrollment = call.service.editable.enroll(label, frames, source="upload")
         call.service.changed()
         return enrolled(enrollment)
 
@@ -62,19 +62,19 @@ def classes(call: Call) -> list[Class]:
 
 
 def rename(call: Call) -> Done:
-    call.service.recognizer.rename(call.label, call.body.label)
+    call.service.editable.rename(call.label, call.body.label)
     call.service.changed()
     return Done(f"{call.label} is now {call.body.label}")
 
 
 def merge(call: Call) -> Done:
-    count = call.service.recognizer.merge(call.body.label, into=call.body.into)
+    count = call.service.editable.merge(call.body.label, into=call.body.into)
     call.service.changed()
     return Done(f"moved {count} shots of {call.body.label} into {call.body.into}")
 
 
 def forget(call: Call) -> Done:
-    count = call.service.recognizer.forget(call.label)
+    count = call.service.editable.forget(call.label)
     call.service.changed()
     return Done(f"forgot {call.label} and its {count} shots")
 
@@ -101,14 +101,14 @@ ROUTES = (
         takes=Named,
         gives=Done,
         query=LABEL,
-        refuses=(404, 507),
+        refuses=(404, 409, 507),
     ),
-    Route("DELETE", BASE, "Forget a class", forget, gives=Done, query=LABEL, refuses=(404, 507)),
+    Route("DELETE", BASE, "Forget a class", forget, gives=Done, query=LABEL, refuses=(404, 409, 507)),
     Route(
         *("POST", f"{BASE}/merge", "Move every shot of a class into another", merge),
         takes=MergeClasses,
         gives=Done,
-        refuses=(404, 507),
+        refuses=(404, 409, 507),
     ),
     Route(
         *("POST", f"{BASE}/shots", "Teach a class from pictures", add_shots),
@@ -116,7 +116,7 @@ ROUTES = (
         gives=Enrolled,
         query=LABEL,
         limit=PICTURES,
-        refuses=(507,),
+        refuses=(409, 507),
     ),
     Route(
         *("GET", "/api/v1/shots/{id:int}/crop", "The picture of a shot", crop),

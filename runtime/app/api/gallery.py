@@ -19,7 +19,7 @@ ZIP = ("application/zip", "application/octet-stream")
 
 
 def undo(call: Call) -> Done:
-    what = call.service.recognizer.undo()
+    what = call.service.editable.undo()
     call.service.changed()
     return Done(f"undone: {what}")
 
@@ -46,7 +46,7 @@ async def upload(call: Call) -> Imported:
     kind = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ZIP:
         raise BadRequest(f"Content-Type must be {' or '.join(ZIP)}, but is {kind!r}", 415)
-    recognizer = call.service.recognizer
+    recognizer = call.service.editable
 
     def embed(crops: list[bytes]) -> NDArray[np.float32]:  # what another model embedded
         return recognizer.embed(decode_image(crop, "a crop of the archive") for crop in crops)

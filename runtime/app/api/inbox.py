@@ -20,7 +20,7 @@ def crop(call: Call) -> bytes:
 
 def name(call: Call) -> Enrolled:
     service = call.service
-    enrollment = service.recognizer.name_stranger(service.inbox, call.id, call.body.label)
+    enrollment = service.editable.name_stranger(service.inbox, call.id, call.body.label)
     service.changed()
     return enrolled(enrollment)
 
@@ -39,7 +39,7 @@ ROUTES = (
         *("POST", f"{BASE}/{{id:int}}/name", "Teach a class from one", name),
         takes=Named,
         gives=Enrolled,
-        refuses=(404, 507),
+        refuses=(404, 409, 507),
     ),
     Route("DELETE", f"{BASE}/{{id:int}}", "Forget one", dismiss, gives=Done, refuses=(404,)),
 )
