@@ -82,7 +82,9 @@ class HttpProtocol(_TakeDeadline, H11Protocol):  # type: ignore[misc]
         self._watch()
         if len(self.connections) > MAX_CONNECTIONS:
             waiting = [c for c in self.connections if isinstance(c, HttpProtocol) and c.conn.their_state is h11.IDLE]
-            min(waiting, key=lambda connection: connection._came_s).transport.abort()
+            oldest = min(waiting, key=lambda connection: connection._came_s)
+            self.connections.discard(oldest)  # at once: others may come before the loop gets to close it
+            oldest.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -100,13 +101,14 @@ class Route:
 
 @dataclass
 class App:
-    """What every call can reach."""
+    """What every call can reach. decoding: one uploaded picture at a time, each may be 200 MB when decoded."""
 
     service: Service
     policy: Policy
     metrics: Metrics
     routes: tuple[Route, ...] = ()
     uploads: Uploads = field(default_factory=Uploads)
+    decoding: threading.Lock = field(default_factory=threading.Lock)
     workers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(WORKERS))
 
 

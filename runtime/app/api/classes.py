@@ -18,7 +18,8 @@ MAX_IMAGES = 64
 
 
 def recognize(call: Call) -> Recognized:
-    r = call.service.recognizer.recognize(decode_image(call.body, "the body"))
+    with call.app.decoding:
+        r = call.service.recognizer.recognize(decode_image(call.body, "the body"))
     return Recognized(
         label=r.label,
         candidate=r.candidate,
@@ -37,7 +38,8 @@ async def add_shots(call: Call) -> Enrolled:
 
     def enroll() -> Enrolled:
         frames = (decode_image(data, f"picture {i}") for i, data in enumerate(pictures))  # one decoded at a time
-        enrollment = call.service.editable.enroll(label, frames, source="upload")
+        with call.app.decoding:
+            enrollment = call.service.editable.enroll(label, frames, source="upload")
         call.service.changed()
         return enrolled(enrollment)
 

@@ -42,7 +42,8 @@ def login(call: Call) -> Response:
     if policy.token is not None and not policy.token.fits(call.body.token):
         raise BadRequest("this is not the access token; it was printed when the server first started", 401)
     response = Response(msgspec.json.encode(Done("logged in")), media_type="application/json")
-    response.set_cookie(policy.cookie, call.body.token, max_age=YEAR_S, httponly=True, samesite="strict")
+    if policy.token is not None:  # on this machine only there is nothing to log in to
+        response.set_cookie(policy.cookie, call.body.token, max_age=YEAR_S, httponly=True, samesite="strict")
     return response
 
 

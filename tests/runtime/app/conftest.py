@@ -1,0 +1,89 @@
+"""A whole live service on a fake camera and the tiny bundle, behind a real HTTP server on a free port."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from runtime.app.metrics import Metrics
+from runtime.app.server import Server, build, listen, policy_for
+from runtime.app.service import Service, Source
+from runtime.app.token import Token, load_token
+from runtime.bundle import Bundle
+from runtime.camera import FakeCamera, realtime
+from runtime.recognizer import Recognizer
+
+
+@dataclass
+class Live:
+    """A running app. http: a client that asks like the page does."""
+
+    service: Service
+    server: Server
+    http: httpx.Client
+    camera: FakeCamera
+    token: str | None
+
+    @property
+    def port(self) -> int:
+        return self.server.port
+
+    def wait(self, what: Callable[[], object], timeout_s: float = 10) -> object:
+        """Poll until `what()` is true; returns it."""
+        deadline = time.monotonic() + timeout_s
+        while not (found := what()):
+            assert time.monotonic() < deadline, "it did not happen in time"
+            time.sleep(0.02)
+        return found
+
+
+@contextmanager
+def running(bundle: Bundle, folder: Path, frames: list, *, host: str = "127.0.0.1") -> Iterator[Live]:
+    """Start everything; stop it in the order that the app does."""
+    camera = FakeCamera(frames, fps=30, loop=True)
+    token: Token | None = None
+    clear = None
+    if host != "127.0.0.1":
+        token, clear = load_token(folder / "token")
+    listener = listen("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    metrics = Metrics()
+    with Recognizer(bundle, gallery=folder / "gallery.db", engine="onnxruntime", threads=1) as recognizer:
+        source = Source("fake camera", lambda: realtime(camera))
+        service = Service(recognizer, [source], device="test", on_answer=metrics.answer)
+        metrics.watch(service)
+        with Server(build(service, policy_for(host, port, token), metrics), listener) as server:
+            headers = {"Authorization": f"Bearer {clear}"} if clear else {}
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=10) as http:
+                service.start()
+                live = Live(service, server, http, camera, clear)
+                live.wait(lambda: service.camera("0").state == "live")
+                yield live
+            service.close()
+
+
+@pytest.fixture
+def live(tiny, tiny_bundle, tmp_path) -> Iterator[Live]:
+    """As it is by default: on this machine only, no token."""
+    with running(tiny_bundle, tmp_path, tiny.views(1, 60)) as live:
+        yield live
+
+
+@pytest.fixture(scope="module")
+def shared_live(tiny, tiny_bundle, tmp_path_factory) -> Iterator[Live]:
+    """The same for tests that only look."""
+    with running(tiny_bundle, tmp_path_factory.mktemp("live"), tiny.views(1, 60)) as live:
+        yield live
+
+
+@pytest.fixture(scope="module")
+def public_live(tiny, tiny_bundle, tmp_path_factory) -> Iterator[Live]:
+    """As if bound to every address: everything needs the token."""
+    with running(tiny_bundle, tmp_path_factory.mktemp("public"), tiny.views(1, 60), host="0.0.0.0") as live:
+        yield live
