@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edgefs.evaluation import evaluate
     from edgefs.training.loop import train
+    from edgefs.transfer.adapt import adapt
     from edgefs.transfer.finetune import finetune
     from exporters.export import export
     from runtime.bundle import Bundle
@@ -28,6 +29,7 @@ __all__ = [
     "Enrollment",
     "Recognition",
     "Recognizer",
+    "adapt",
     "default_bundle",
     "evaluate",
     "export",
@@ -43,6 +45,7 @@ _HOMES = {
     "Enrollment": "runtime.recognition",
     "Recognition": "runtime.recognition",
     "Recognizer": "runtime.recognizer",
+    "adapt": "edgefs.transfer.adapt",
     "default_bundle": "runtime.models",
     "evaluate": "edgefs.evaluation",
     "export": "exporters.export",

@@ -28,6 +28,7 @@ COMMANDS = {
     "recognize": "name what pictures, a video or a camera show",
     "train": "meta-train an embedding: protonet, maml, fomaml, anil, reptile",
     "finetune": "fine-tune a pretrained network on your classes, or fit a head on its frozen features",
+    "adapt": "move a network to a domain without labels: dann, mmd, coral, adabn",
     "evaluate": "N-way K-shot accuracy with interval, of a checkpoint or of a bundle on any engine",
     "export": "checkpoint, torchvision backbone or your own ONNX to a verified bundle",
     "live": "the camera app: point a camera, press, name it, done",

@@ -33,6 +33,6 @@ def _add(group: Any, field: Field[Any], words: str) -> None:
         of, metavar = (float, "X") if "float" in kind else (str, "NAME")
         group.add_argument(flag, nargs="*", type=of, default=None, metavar=metavar, help=words)
     else:
-        number = {"int": int, "int | None": int, "float": float}.get(kind, str)
+        number = {"int": int, "int | None": int, "float": float, "float | None": float}.get(kind, str)
         shown = "" if field.default in (MISSING, None, "") or "default" in words else f" (default: {field.default})"
         group.add_argument(flag, type=number, default=None, metavar=field.name.upper(), help=words + shown)

@@ -115,7 +115,8 @@ class AdaptConfig:
     target_labels (class folders that the result is measured on).
     Start: as in FinetuneConfig. Trained weights stay frozen below a `bottleneck` of that many features, so that every
     picture passes them once; without trained weights all layers learn.
-    Training: seeds runs from first_seed on; steps, batch (of each domain), lr, weight (of the method's loss), augment.
+    Training: seeds runs from first_seed on; steps, batch (of each domain), lr, weight (of the method's loss), augment;
+    bounds (also train on the source alone, and on the target's labels, to compare with).
     """
 
     method: str
@@ -135,8 +136,9 @@ class AdaptConfig:
     steps: int = 1000
     batch: int = 64
     lr: float = 1e-3
-    weight: float = 1.0
+    weight: float | None = None
     augment: tuple[str, ...] = ("warp",)
+    bounds: bool = True
     bad_files: str = "fail"
     threads: int = 0
     device: str = "auto"
@@ -144,7 +146,7 @@ class AdaptConfig:
 
     def __post_init__(self) -> None:
         _settle(self, ADAPT_METHODS)
-        if self.weight < 0:
+        if self.weight is not None and self.weight < 0:
             raise ConfigError(f"weight must not be below 0, but is {self.weight}")
 
     def to_json(self) -> dict[str, Any]:

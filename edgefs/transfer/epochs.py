@@ -80,7 +80,7 @@ class Epochs:
             while self.epoch < config.epochs and stopped == "finished":
                 if config.unfreeze_every:
                     self.thaw.open(min(self.n_trained, self.epoch // config.unfreeze_every))
-                self._epoch()
+                self.run_epoch(self.epoch)
                 self.epoch += 1
                 measured = self._validate()
                 if measured:
@@ -115,12 +115,13 @@ class Epochs:
         self.optimiser.step()
         return loss.item(), float((logits.detach().argmax(dim=1) == labels).float().mean())
 
-    def _epoch(self) -> None:
+    def run_epoch(self, number: int) -> None:
+        """One pass over the training pictures. Raises NotFinite when it diverges."""
         self.learner.train()
         self.thaw.train_mode()
         began = time.monotonic()
-        rng = np.random.default_rng((self.config.seed, self.epoch, 2))
-        for images, labels in self.batches.epoch(self.epoch):
+        rng = np.random.default_rng((self.config.seed, number, 2))
+        for images, labels in self.batches.epoch(number):
             loss, right = self.train_step(images, labels, rng)
             self.step += 1
             self._check(loss)

@@ -121,6 +121,13 @@ class Finetuning:
         return self._report(features, computed=found.computed, feature_seconds=seconds)
 
     def _epochs(self) -> FinetuneReport:
+        epochs = self.open_epochs()
+        stopped = epochs.go()
+        features = embed_images(self.learner.backbone, epochs.images, self.spec, device=self.device)[0]
+        return self._report(features, epochs=epochs.epoch, waiting=round(epochs.waiting, 4), stopped=stopped)
+
+    def open_epochs(self) -> Epochs:
+        """Decode the pictures, fit the head, and stand before the first epoch."""
         images = open_images(
             self.files.by_class(), self.spec.preprocess, cache=self.cache, policy=self.config.bad_files
         )
@@ -133,9 +140,7 @@ class Finetuning:
         if self.origin.trained:
             part = replace(images, images=images.images[train], labels=images.labels[train])
             self._fit_head(embed_images(self.learner.backbone, part, self.spec, device=self.device)[0])
-        stopped = epochs.go()
-        features = embed_images(self.learner.backbone, images, self.spec, device=self.device)[0]
-        return self._report(features, epochs=epochs.epoch, waiting=round(epochs.waiting, 4), stopped=stopped)
+        return epochs
 
     def _fit_head(self, features: NDArray[np.float32]) -> None:
         labels = self.files.labels[self.files.rows("train")]

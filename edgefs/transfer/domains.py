@@ -1,0 +1,117 @@
+"""Two domains of the same classes: a labelled source, a target without labels, and perhaps labels to measure by.
+
+Labels of the target are never part of what adapts or chooses; only `adapt` itself reads them, at the very end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edgefs.data import DataSpec
+from edgefs.data.augment import AUGMENTS
+from edgefs.data.images import PICTURES, pictures_below
+from edgefs.data.tasks import normalised
+from edgefs.errors import ConfigError, DataError
+from edgefs.transfer.config import AdaptConfig
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class DomainFiles:
+    """source, target: class -> pictures; an unlabelled target has the single class "".  labelled: to measure on."""
+
+    source: Mapping[str, list[Path]]
+    target: Mapping[str, list[Path]]
+    labelled: Mapping[str, list[Path]] | None
+
+
+def find_domains(config: AdaptConfig) -> DomainFiles:
+    """The pictures of both domains. Raises DataMissing, or DataError when their classes are not the same."""
+    source = _classes(Path(config.source))
+    if len(source) < 2:
+        raise DataError(f"{config.source} must have at least two classes to tell apart, but has {len(source)}")
+    place = Path(config.target)
+    flat = sorted(path for path in place.glob("*") if path.suffix.lower() in PICTURES)
+    if flat:
+        target = {"": flat}
+    else:
+        target = _classes(place)
+        _same_classes(source, target, config.source, config.target)
+    labelled = None if flat else target
+    if config.target_labels:
+        labelled = _classes(Path(config.target_labels))
+        _same_classes(source, labelled, config.source, config.target_labels)
+    return DomainFiles(source, target, labelled)
+
+
+def _classes(root: Path) -> dict[str, list[Path]]:
+    return pictures_below(root / "train" if (root / "train").is_dir() else root)
+
+
+def _same_classes(
+    source: Mapping[str, list[Path]], other: Mapping[str, list[Path]], source_root: str, other_root: str
+) -> None:
+    lacks, extra = sorted(set(source) - set(other)), sorted(set(other) - set(source))
+    if lacks or extra:
+        words = [f"{other_root} lacks {', '.join(lacks[:SHOWN])}"] if lacks else []
+        words += [f"{source_root} lacks {', '.join(extra[:SHOWN])}"] if extra else []
+        raise DataError(
+            f"source and target must have the same classes, but {' and '.join(words)}; leave such classes out, or, if "
+            "the target has no labels, put its pictures straight into the folder"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """What batches of one domain are drawn from.
+
+    inputs: `uint8 [N, H, W, C]` pictures, or `float32 [N, D]` features that no longer change.  labels: `int64 [N]`.
+    prepare: turns rows of inputs into what the network takes.
+    """
+
+    inputs: NDArray[np.uint8] | NDArray[np.float32]
+    labels: NDArray[np.int64]
+    prepare: Callable[[Any, np.random.Generator | None], Tensor]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: NDArray[np.int64], rng: np.random.Generator | None = None) -> Tensor:
+        """Inputs of the network.  rng: of the augmentation; None: as they are."""
+        return self.prepare(self.inputs[rows], rng)
+
+    def part(self, rows: NDArray[np.int64]) -> Pool:
+        return Pool(self.inputs[rows], self.labels[rows], self.prepare)
+
+
+def picture_maker(
+    spec: DataSpec, augment: tuple[str, ...], device: str
+) -> Callable[[NDArray[np.uint8], np.random.Generator | None], Tensor]:
+    """How a pool of pictures prepares them. Raises ConfigError."""
+    unknown = [name for name in augment if name not in AUGMENTS]
+    if unknown:
+        raise ConfigError(f"augment must be among {', '.join(AUGMENTS)}, but has {unknown}")
+    changes = [change for name, change in AUGMENTS.items() if name in augment]
+
+    def prepare(pixels: NDArray[np.uint8], rng: np.random.Generator | None) -> Tensor:
+        images = normalised(pixels, spec, device)
+        if rng is not None:
+            for change in changes:
+                images = change(images, (len(pixels), 1, 1), rng)
+        return images
+
+    return prepare
+
+
+def as_they_are(rows: NDArray[np.float32], _rng: np.random.Generator | None) -> Tensor:
+    """How a pool of features prepares them."""
+    return torch.from_numpy(np.ascontiguousarray(rows))
