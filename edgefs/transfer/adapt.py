@@ -28,7 +28,7 @@ from edgefs.data.images import CACHE, open_images
 from edgefs.errors import ConfigError, NotFinite
 from edgefs.meta.base import Learner
 from edgefs.training.checkpoint import save_checkpoint
-from edgefs.training.loop import machine_of
+from edgefs.training.machine import machine_of
 from edgefs.transfer.adabn import take_statistics
 from edgefs.transfer.config import AdaptConfig
 from edgefs.transfer.coral import CORAL
