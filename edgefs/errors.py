@@ -10,6 +10,8 @@ TrainError (RuntimeError)
 ├── PackageMissing (ImportError)      the message has the install line
 ├── NotFinite (ArithmeticError)       the loss became NaN or infinite; names the episode and the checkpoint before it
 └── WorkerLost (RuntimeError)         another process of the job died; the checkpoint is whole
+
+BenchError (ValueError)               nothing to measure, or two results that cannot be compared
 """
 
 from runtime.errors import EdgefsError
@@ -51,3 +53,6 @@ class NotFinite(TrainError, ArithmeticError): ...
 
 
 class WorkerLost(TrainError): ...
+
+
+class BenchError(EdgefsError, ValueError): ...

@@ -33,6 +33,7 @@ COMMANDS = {
     "export": "checkpoint, torchvision backbone or your own ONNX to a verified bundle",
     "live": "the camera app: point a camera, press, name it, done",
     "gallery": "list, show, rename, merge, forget, undo, export, import, re-embed",
+    "bench": "how fast a bundle is on this machine, and how far the figures can be trusted",
     "doctor": "what this machine has, and the install line for what is missing",
 }
 EXAMPLES = """examples:

@@ -3,6 +3,7 @@
 examples:
   edgefs doctor
   edgefs doctor --json report.json
+  edgefs doctor --tune         # measure engines and threads, keep the fastest for engine="auto"
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import os
 import platform
 import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from edgefs import __version__
 from edgefs.cli.options import load_bundle, table
+from runtime.engines.choices import file
 from runtime.errors import EdgefsError, OpenCVMissing
 from runtime.opencv import load_cv2
 
@@ -33,6 +36,9 @@ PARTS = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", metavar="PATH", help="bundle to verify (default: the embedded one)")
+    parser.add_argument(
+        "--tune", action="store_true", help="measure every engine and thread count on the bundle; keep the fastest"
+    )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -59,7 +65,20 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     for engine in bundle["engines"]:
         what = f"{engine.name} {engine.version}, {engine.artifact} {engine.precision}"
         print(f"  {what}: golden frames agree to {engine.golden_cosine:.5f}")
+    if args.tune and bundle["error"] is None:
+        report["tuned"] = _tune(args.bundle)
     return report
+
+
+def _tune(path: str | None) -> dict[str, Any]:
+    from edgefs.bench.tune import tune
+
+    tuned = tune(load_bundle(path))
+    rows = [(s.engine, s.threads, round(s.p50_ms, 3), "kept" if s == tuned.best else "") for s in tuned.settings]
+    print(table(rows, ("engine", "threads", "p50 ms", "")))
+    where = file() if tuned.kept else f"nowhere: {file()} cannot be written"
+    print(f'engine="auto" takes {tuned.best.engine} with {tuned.best.threads} threads from now on; kept in {where}')
+    return asdict(tuned)
 
 
 def _part(name: str, purpose: str, install: str) -> dict[str, Any]:

@@ -1,0 +1,114 @@
+"""Tell a change of the code from the noise of the machine, between two results.
+
+What a machine does besides can only make a call slower. So each block of calls is represented by its fastest
+undisturbed one, and a run by a low quantile of its blocks: what the code takes when it is left alone. The quotient of
+two runs is resampled over stretches of consecutive blocks, because a busy moment is longer than a block (circular block
+bootstrap, Politis and Romano 1992). A change is reported when the whole 99 % interval lies beyond DRIFT, the amount by
+which two runs of the same build differ on a machine that others use as well (benchmarks/compare.py measures it).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefs.errors import BenchError
+
+QUANTILE = 0.25  # of a run's blocks
+DRIFT = 0.03
+WIDEST = 0.08  # half an interval; wider ones say nothing about a change of ten percent
+MIN_BLOCKS = 10
+CONFIDENCE = 0.99
+RESAMPLES = 2000
+METRICS = ("engine", "recognize")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One metric of one engine and precision, new over old.
+
+    ratio: with its interval low..high; None where there are too few undisturbed blocks.
+    verdict: "slower", "faster", "no change", or "too noisy to tell".
+    """
+
+    engine: str
+    precision: str
+    metric: str
+    ratio: float | None
+    low: float | None
+    high: float | None
+    verdict: str
+
+
+def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
+    """Every engine and precision that both results have. Raises BenchError for results of different machines."""
+    if old["machine"]["machine"] != new["machine"]["machine"]:
+        raise BenchError(
+            f"--compare needs two results of one machine, but the old one is of {old['machine']['machine']} and this "
+            f"is {new['machine']['machine']}; measure both here"
+        )
+    if old["threads"] != new["threads"]:
+        raise BenchError(
+            f"--compare needs the same threads, but the old result has {old['threads'] or 'the default'} and this has "
+            f"{new['threads'] or 'the default'}; add --threads"
+        )
+    before = {(row["engine"], row["precision"]): row for row in old["results"]}
+    pairs = [(before[key], row) for row in new["results"] if (key := (row["engine"], row["precision"])) in before]
+    if not pairs:
+        raise BenchError("--compare needs an engine and precision that both results have, but there is none")
+    return [_change(one, other, metric) for one, other in pairs for metric in METRICS]
+
+
+def _change(old: Mapping[str, Any], new: Mapping[str, Any], metric: str) -> Change:
+    ratio = low = high = None
+    before, after = (_sound(row["blocks"][f"{metric}_ms"]) for row in (old, new))
+    if min(len(before), len(after)) >= MIN_BLOCKS:
+        ratio = float(_level(after) / _level(before))
+        low, high = interval(before, after)
+    said = verdict(low, high)
+    return Change(new["engine"], new["precision"], metric, _rounded(ratio), _rounded(low), _rounded(high), said)
+
+
+def verdict(low: float | None, high: float | None) -> str:
+    """What an interval of new over old says."""
+    if low is None or high is None:
+        return "too noisy to tell"
+    if low > 1 + DRIFT:
+        return "slower"
+    if high < 1 - DRIFT:
+        return "faster"
+    return "no change" if high - low <= 2 * WIDEST else "too noisy to tell"
+
+
+def interval(before: NDArray[np.float64], after: NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
+    """The CONFIDENCE interval of the quotient of two runs' levels, after / before, from their blocks in order."""
+    rng = np.random.default_rng(seed)
+    ratios = np.sort(_resampled(after, rng) / _resampled(before, rng))
+    tail = (1 - CONFIDENCE) / 2
+    return float(np.quantile(ratios, tail)), float(np.quantile(ratios, 1 - tail))
+
+
+def _resampled(blocks: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """The level of each resample, `float [RESAMPLES]`."""
+    n = len(blocks)
+    stretch = max(1, math.isqrt(n))
+    starts = rng.integers(0, n, (RESAMPLES, -(-n // stretch)))
+    rows = (starts[..., None] + np.arange(stretch)) % n
+    return np.asarray(np.quantile(blocks[rows.reshape(RESAMPLES, -1)[:, :n]], QUANTILE, axis=1))
+
+
+def _level(blocks: NDArray[np.float64]) -> float:
+    return float(np.quantile(blocks, QUANTILE))
+
+
+def _sound(blocks: Sequence[float | None]) -> NDArray[np.float64]:
+    return np.array([ms for ms in blocks if ms is not None], np.float64)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

@@ -1,0 +1,131 @@
+"""MLPerf's single-stream: one frame after the other, as a live camera gives them, on every subject in turn.
+
+The bare engine and `recognize()` are called alternately, and the subjects take turns in short blocks, so that a busy
+moment hits all alike: a ratio within one run means something even where a single figure does not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgefs.bench.clock import Clock, Sample
+from edgefs.bench.percentiles import figures
+from edgefs.bench.subjects import Subject, make_picture
+from runtime.opencv import decode_image, encode_jpeg
+
+PAIRS = 8  # calls of each kind in a block
+CALM_BLOCKS = 40  # with an undisturbed call of each kind: what `--compare` needs to see a change of a few percent
+PATIENCE = 4
+STAGES = {"resize": "preprocess", "infer": "embed", "match": "match"}
+
+
+class Run:
+    """The samples of one subject, block by block."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.engine: list[list[Sample]] = []
+        self.recognize: list[list[Sample]] = []
+        self._stages: dict[str, list[float]] = {stage: [] for stage in STAGES}
+        self._calls = 0
+        self.calm_blocks = 0
+
+    def block(self, clock: Clock) -> None:
+        """PAIRS calls of the engine and of `recognize`, after one of each to warm up from the block of another."""
+        engine, recognizer = self.subject.recognizer.engine, self.subject.recognizer
+        engine.embed(self.subject.inputs[0])
+        recognizer.recognize(self.subject.frames[0])
+        clock.refresh()  # engines start threads when they are first used
+        bare, whole = [], []
+        for _ in range(PAIRS):
+            self._calls += 1
+            frame = self.subject.frames[self._calls % len(self.subject.frames)]
+            inputs = self.subject.inputs[self._calls % len(self.subject.frames)]
+            bare.append(clock(lambda: engine.embed(inputs)))  # noqa: B023 - called before the next turn
+            answers: list[Any] = []
+            whole.append(clock(lambda: answers.append(recognizer.recognize(frame))))  # noqa: B023
+            if whole[-1].undisturbed:
+                for stage, name in STAGES.items():
+                    self._stages[stage].append(answers[0].timings_ms[name])
+        self.engine.append(bare)
+        self.recognize.append(whole)
+        self.calm_blocks += all(any(sample.undisturbed for sample in kind) for kind in (bare, whole))
+
+    def report(self) -> dict[str, Any]:
+        """The figures of this subject; `blocks` is what `--compare` works on."""
+        engine, recognize = figures(_all(self.engine)), figures(_all(self.recognize))
+        return {
+            "engine_p50_ms": engine["p50_ms"],
+            "recognize_p50_ms": recognize["p50_ms"],
+            "recognize_over_engine": _ratio(recognize["p50_ms"], engine["p50_ms"]),
+            **{name: value for name, value in recognize.items() if name != "p50_ms"},
+            "undisturbed_engine_p50_ms": engine["undisturbed_p50_ms"],
+            "undisturbed_recognize_over_engine": _ratio(recognize["undisturbed_p50_ms"], engine["undisturbed_p50_ms"]),
+            "engine_call": engine,
+            "stages_ms": {stage: _median(values) for stage, values in self._stages.items()},
+            "blocks": {"engine_ms": _minima(self.engine), "recognize_ms": _minima(self.recognize)},
+            "samples_ms": {
+                "engine": [round(sample.ms, 3) for sample in _all(self.engine) if sample.undisturbed][:2000],
+                "recognize": [round(sample.ms, 3) for sample in _all(self.recognize) if sample.undisturbed][:2000],
+            },
+        }
+
+
+def single_stream(subjects: Sequence[Subject], seconds: float, clock: Clock) -> Iterator[list[Run]]:
+    """Measure each subject for about so many seconds; yields the runs after every round, to show progress.
+
+    On a busy machine up to PATIENCE times as long, until enough blocks have an undisturbed call.
+    """
+    runs = [Run(subject) for subject in subjects]
+    start, asked_s = time.perf_counter(), seconds * len(subjects)
+    while True:
+        for run in runs:
+            run.block(clock)
+        yield runs
+        elapsed_s = time.perf_counter() - start
+        enough = all(run.calm_blocks >= CALM_BLOCKS for run in runs)
+        if elapsed_s >= asked_s and (enough or elapsed_s >= PATIENCE * asked_s):
+            return
+
+
+def other_stages(subject: Subject) -> dict[str, float | None]:
+    """What is no part of `recognize()`: decoding a 720p JPEG, as of a USB camera, and the copy into the engine."""
+    jpeg = encode_jpeg(make_picture(), quality=90)
+    source, target = subject.inputs[0], np.empty_like(subject.inputs[0])
+    return {"decode": _timed(lambda: decode_image(jpeg), 20), "copy": _timed(lambda: np.copyto(target, source), 200)}
+
+
+def cpu_ms_per_frame(subject: Subject, n: int = 60) -> float:
+    """CPU time of the whole process for one `recognize()`, its engine's threads included."""
+    start = time.process_time()
+    for i in range(n):
+        subject.recognizer.recognize(subject.frames[i % len(subject.frames)])
+    return round((time.process_time() - start) / n * 1e3, 3)
+
+
+def _timed(call: Any, n: int) -> float | None:
+    clock = Clock()
+    samples = [clock(call) for _ in range(n)]
+    clock.close()
+    return _median([sample.ms for sample in samples if sample.undisturbed])
+
+
+def _all(blocks: list[list[Sample]]) -> list[Sample]:
+    return [sample for block in blocks for sample in block]
+
+
+def _minima(blocks: list[list[Sample]]) -> list[float | None]:
+    """The fastest undisturbed call of each block; None where every one waited for a CPU."""
+    return [min((round(sample.ms, 4) for sample in block if sample.undisturbed), default=None) for block in blocks]
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return round(float(np.median(values)), 4) if len(values) else None
+
+
+def _ratio(above: float | None, below: float | None) -> float | None:
+    return round(above / below, 3) if above and below else None

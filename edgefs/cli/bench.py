@@ -1,0 +1,120 @@
+"""How fast a bundle is on this machine: on every engine, at every precision, and how far the figures can be trusted.
+
+Single-stream is always measured: the bare engine and recognize() call by call in turn. Scenarios are MLPerf's, and
+`camera`: several 720p cameras at once. docs/bench.md says what each figure means.
+
+examples:
+  edgefs bench                                         # the embedded bundle
+  edgefs bench shop.edgefs --engines openvino --precisions fp32,int8 --threads 1
+  edgefs bench shop.edgefs --scenario single-stream,multi-stream,offline,camera --html bench.html
+  edgefs bench shop.edgefs --json new.json --compare old.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from edgefs.cli.options import load_bundle, positive, seconds
+from edgefs.errors import BenchError
+
+SCENARIOS = ("single-stream", "multi-stream", "offline", "camera")  # of edgefs.bench.run, which --help must not import
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "bundle", nargs="?", metavar="BUNDLE", help="bundle directory or .zip (default: the embedded one)"
+    )
+    parser.add_argument("--engines", type=_names, default=["all"], metavar="A,B", help="all, or some (default: all)")
+    parser.add_argument(
+        "--precisions", type=_names, default=["all"], metavar="A,B", help="all, or some of the bundle's"
+    )
+    parser.add_argument(
+        "--scenario", type=_scenarios, default=["single-stream"], metavar="A,B", help=", ".join(SCENARIOS)
+    )
+    parser.add_argument("--batch", type=_numbers, default=[1, 8], metavar="N,M", help="of offline (default: 1,8)")
+    parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads of one call (default: as recognize)")
+    parser.add_argument(
+        "--seconds", type=seconds, default=10.0, metavar="S", help="of each part and engine (default: 10)"
+    )
+    parser.add_argument("--cameras", type=positive, default=4, metavar="N", help="of the camera scenario (default: 4)")
+    parser.add_argument("--fps", type=positive, default=15, metavar="N", help="of each of them (default: 15)")
+    parser.add_argument("--growth", action="store_true", help="also what a growing gallery costs, to 100,000 shots")
+    parser.add_argument("--no-opening", action="store_true", help="do not measure how long opening takes")
+    parser.add_argument("--compare", metavar="OLD.json", help="say what changed since another result of this machine")
+    parser.add_argument("--csv", metavar="FILE", help="also write one line for each engine and precision")
+    parser.add_argument("--html", metavar="FILE", help="also write a page with plots")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    from edgefs.bench.compare import compare
+    from edgefs.bench.page import render
+    from edgefs.bench.run import Plan, bench
+    from edgefs.bench.words import in_words, to_csv
+
+    old = _read(args.compare) if args.compare else None
+    plan = Plan(
+        engines=args.engines,
+        precisions=args.precisions,
+        scenarios=args.scenario,
+        batches=args.batch,
+        threads=args.threads,
+        seconds=args.seconds,
+        cameras=args.cameras,
+        fps=args.fps,
+        with_opening=not args.no_opening,
+        with_growth=args.growth,
+    )
+    report = bench(load_bundle(args.bundle), plan)
+    if old is not None:
+        report["changes"] = [asdict(change) for change in compare(old, report)]
+    for part in in_words(report):
+        print(part)
+    for target, text in ((args.csv, to_csv), (args.html, render)):
+        if target:
+            _write(target, text(report))
+    return report
+
+
+def _read(path: str) -> dict[str, Any]:
+    try:
+        old = json.loads(Path(path).read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise BenchError(
+            f"--compare {path} must be a result of edgefs bench --json, but cannot be read: {error}"
+        ) from error
+    if not isinstance(old, dict) or old.get("schema") != "edgefs-bench-1":
+        raise BenchError(
+            f"--compare {path} must be a result of edgefs bench --json, but is another file; check the path"
+        )
+    return old
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise BenchError(f"{path} cannot be written: {error}; choose another place") from error
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError(f"must be all, or names with commas between, but got {text!r}")
+    return list(dict.fromkeys(names))
+
+
+def _scenarios(text: str) -> list[str]:
+    names = list(SCENARIOS) if text == "all" else _names(text)
+    if unknown := set(names) - set(SCENARIOS):
+        raise argparse.ArgumentTypeError(
+            f"must be some of {', '.join(SCENARIOS)}, but got {', '.join(sorted(unknown))}"
+        )
+    return names
+
+
+def _numbers(text: str) -> list[int]:
+    return [positive(part.strip()) for part in text.split(",")]

@@ -1,0 +1,97 @@
+"""A planted change of ten percent is reported, two runs of the same build are not, and noise is called noise.
+
+The samples are simulated as a shared machine gives them: drifts, busy stretches, missing blocks. benchmarks/compare.py
+does the same with real runs.
+"""
+
+import numpy as np
+import pytest
+
+from edgefs.bench.compare import MIN_BLOCKS, compare, interval, verdict
+from edgefs.errors import BenchError
+
+
+def blocks(rng, slower=1.0, n=60, noise=0.02):
+    """Fastest calls of n blocks, ms: 2 ms, noise upwards, two busy stretches, a fifth without an undisturbed call."""
+    ms = 2.0 * (1 + np.abs(rng.normal(0, noise, n)))
+    for start in rng.integers(0, n, 2):
+        ms[start : start + n // 8] *= 1.3
+    return [None if rng.random() < 0.2 else round(float(value) * slower, 4) for value in ms]
+
+
+def result(engine_ms, recognize_ms=None, **changes):
+    row = {"engine": "onnxruntime", "precision": "fp32"}
+    row["blocks"] = {"engine_ms": engine_ms, "recognize_ms": engine_ms if recognize_ms is None else recognize_ms}
+    return {"machine": {"machine": "a"}, "threads": 1, "results": [row], **changes}
+
+
+def verdicts(old, new):
+    return [change.verdict for change in compare(old, new)]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_two_runs_of_the_same_build_are_no_change(seed):
+    rng = np.random.default_rng(seed)
+    assert set(verdicts(result(blocks(rng)), result(blocks(rng)))) == {"no change"}
+
+
+@pytest.mark.parametrize("seed", range(15))
+@pytest.mark.parametrize(("factor", "expected"), [(1.1, "slower"), (0.9, "faster")])
+def test_ten_percent_is_a_change(seed, factor, expected):
+    rng = np.random.default_rng(seed)
+    assert set(verdicts(result(blocks(rng)), result(blocks(rng, factor)))) == {expected}
+
+
+def test_only_what_changed_is_called_changed():
+    rng = np.random.default_rng(0)
+    old, new = result(blocks(rng), blocks(rng)), result(blocks(rng), blocks(rng, 1.15))
+    assert [(c.metric, c.verdict) for c in compare(old, new)] == [("engine", "no change"), ("recognize", "slower")]
+
+
+def test_too_few_blocks_or_too_much_noise_is_said_and_not_guessed():
+    rng = np.random.default_rng(0)
+    few = result([2.0] * (MIN_BLOCKS - 1) + [None] * 50)
+    (change, _) = compare(few, result(blocks(rng)))
+    assert (change.ratio, change.verdict) == (None, "too noisy to tell")
+    wild = result(list(rng.uniform(2, 8, 12)))
+    assert verdicts(wild, result(list(rng.uniform(2, 8, 12))))[0] == "too noisy to tell"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (1.06, 1.14, "slower"),
+        (0.85, 0.93, "faster"),
+        (0.99, 1.02, "no change"),
+        (1.01, 1.05, "no change"),
+        (0.80, 1.10, "too noisy to tell"),
+        (None, None, "too noisy to tell"),
+    ],
+)
+def test_the_verdict_is_what_the_interval_says(low, high, said):
+    assert verdict(low, high) == said
+
+
+def test_the_interval_holds_the_true_quotient_and_narrows_with_more_blocks():
+    rng = np.random.default_rng(1)
+    widths = []
+    for n in (20, 200):
+        before, after = (np.array([b for b in blocks(rng, factor, n) if b]) for factor in (1.0, 1.1))
+        low, high = interval(before, after)
+        assert low < 1.1 < high
+        widths.append(high - low)
+    assert widths[1] < widths[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"machine": {"machine": "b"}}, "results of one machine, but the old one is of b"),
+        ({"threads": 2}, "the same threads, but the old result has 2"),
+        ({"results": []}, "engine and precision that both results have"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(changes, message):
+    rng = np.random.default_rng(0)
+    with pytest.raises(BenchError, match=message):
+        compare(result(blocks(rng), **changes), result(blocks(rng)))
