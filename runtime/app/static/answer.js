@@ -28,7 +28,7 @@ function soon() {
 }
 
 function render() {
-  const empty = store.state && !store.state.classes.length;
+  const empty = store.state && !store.state.classes.length && !store.state.gallery.mismatch;
   $("steps").hidden = !empty;
   $("answer").hidden = !store.state || empty;
   if ($("answer").hidden) return;

@@ -1,4 +1,4 @@
-// The only door to the device: its public HTTP API. A page of another site cannot send this header, so it cannot act.
+// The only door to the device: its public HTTP API.
 
 export const BASE = "api/v1/";
 
@@ -10,10 +10,12 @@ export class ApiError extends Error {
   }
 }
 
-/** Call the API. body: a JSON-able object, or a File. Resolves to the JSON of the answer, or null when it has none. */
+/** Call the API. body: a JSON-able object, or a File, which is an archive. Resolves to the JSON of the answer, or null when it has none. */
 export async function call(method, path, body, { timeout_s = 30, keepalive = false } = {}) {
-  const headers = { "X-Edgefs": "page" };
-  if (body !== undefined && !(body instanceof Blob)) {
+  const headers = {};
+  if (body instanceof Blob) {
+    headers["Content-Type"] = "application/zip"; // systems have other names for it
+  } else if (body !== undefined) {
     headers["Content-Type"] = "application/json";
     body = JSON.stringify(body);
   }

@@ -16,7 +16,7 @@ export function startClasses() {
 function render() {
   const classes = store.state?.classes ?? [];
   words($("n-classes"), classes.length ? `(${classes.length})` : "");
-  $("no-classes").hidden = !store.state || classes.length > 0;
+  $("no-classes").hidden = !store.state || classes.length > 0 || Boolean(store.state.gallery.mismatch);
   $("find").hidden = classes.length <= MANY;
   const wanted = $("find").hidden ? "" : $("find").value.trim().toLowerCase();
   const found = wanted ? classes.filter(({ label }) => label.toLowerCase().includes(wanted)) : classes;

@@ -6,14 +6,8 @@ import { connect } from "./link.js";
 import { act, undo } from "./notices.js";
 import { on, store, writable } from "./store.js";
 
-let progress = null; // of embedding again: { done, of }
-
 export function startGallery() {
   for (const name of ["changed", "link"]) on(name, render);
-  on("reembed", (event) => {
-    progress = event.done < event.of ? event : null;
-    render();
-  });
   $("undo").addEventListener("click", undo);
   $("upload").addEventListener("change", upload);
 }
@@ -40,18 +34,13 @@ function banners() {
   }
   const gallery = store.state?.gallery;
   if (gallery?.mismatch) {
-    const { shots, seconds } = gallery.mismatch;
+    const { shots, seconds, done, failed } = gallery.mismatch;
+    const busy = done != null;
+    const offer = `Its ${plural(shots, "shot")} can be embedded again from their pictures: about ${span(Math.max(1, seconds))}. Nothing is lost.`;
     list.push({
       key: "mismatch", title: "This gallery was filled by another model",
-      text: progress ? `Embedding again: ${progress.done} of ${progress.of}` : `Its ${plural(shots, "shot")} can be embedded again from their pictures: about ${span(seconds)}. Nothing is lost.`,
-      verb: progress ? null : "Embed again", progress,
-      run: async () => {
-        progress = { done: 0, of: shots };
-        render();
-        await act(call("POST", "gallery/reembed", {}, { timeout_s: 3600 }));
-        progress = null;
-        render();
-      },
+      text: busy ? `Embedding again: ${done} of ${shots}` : failed || offer, progress: busy ? { done, of: shots } : null,
+      verb: busy ? null : "Embed again", run: () => act(call("POST", "gallery/reembed")),
     });
   } else if (gallery && !gallery.writable) {
     list.push({ key: "readonly", title: "The gallery cannot be written", text: `${gallery.path ?? "Its folder"} is read-only or full. Recognition goes on; teaching is off.` });
