@@ -7,6 +7,7 @@ new one. Online, bounded, and an id never changes; the price is that one thing s
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -85,6 +86,15 @@ class Inbox:
             self._of(id_)
             del self._clusters[id_]
 
+    def let_go_known(self, match_many: Callable[[NDArray[np.float32]], list[Recognition]]) -> None:
+        """Forget those that are recognised by now, from most of their views: what was taught since is no stranger."""
+        with self._lock:
+            seen = {id_: [view.embedding for view in cluster.views] for id_, cluster in self._clusters.items()}
+        known = [id_ for id_, views in seen.items() if _mostly_known(match_many(np.array(views)))]
+        with self._lock:
+            for id_ in known:
+                self._clusters.pop(id_, None)
+
     def _of(self, id_: int) -> _Cluster:
         if id_ not in self._clusters:
             raise UnknownLabel(f"stranger {id_} must be in the inbox, but is not, or no longer; see strangers()")
@@ -114,6 +124,10 @@ class Inbox:
     def _make_room(self) -> None:
         while len(self._clusters) >= self.capacity:
             del self._clusters[min(self._clusters, key=lambda id_: self._clusters[id_].stranger.last_s)]
+
+
+def _mostly_known(answers: list[Recognition]) -> bool:
+    return 2 * sum(answer.label is not None for answer in answers) > len(answers)
 
 
 def _near_enough(embedding: NDArray[np.float32], metric: str) -> float:

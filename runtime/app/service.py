@@ -213,6 +213,7 @@ class Service:
             raise
         finally:
             self.hub.publish(self.camera(id_))
+        self.inbox.let_go_known(self.recognizer.match_many)
         self.changed()
         return enrollment
 

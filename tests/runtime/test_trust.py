@@ -124,6 +124,17 @@ def test_a_stranger_seen_again_keeps_its_id_and_naming_it_teaches_it(taught, tin
         inbox.dismiss(1)
 
 
+def test_a_stranger_that_was_taught_since_leaves_the_inbox_and_the_others_stay(taught, tiny):
+    inbox = Inbox(taught.bundle)
+    for i, frame in enumerate([*tiny.views(STRANGER, 5), *tiny.views(9, 5)]):
+        inbox.add(taught.recognize(frame), b"jpeg", float(i))
+    inbox.let_go_known(taught.match_many)
+    assert [stranger.id for stranger in inbox.strangers()] == [1, 2]
+    taught.enroll("jug", tiny.views(STRANGER, 6, start=30))
+    inbox.let_go_known(taught.match_many)
+    assert [stranger.id for stranger in inbox.strangers()] == [2]
+
+
 def test_undo_says_beforehand_what_it_would_take_back(taught, tiny):
     assert taught.undo_preview() == "enrolled 6 shots of 'box'"
     assert taught.undo() == "enrolled 6 shots of 'box'"
