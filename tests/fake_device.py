@@ -51,7 +51,8 @@ def answer(label: str | None = None, **changes: Any) -> dict[str, Any]:
 class FakeDevice:
     """state: what `GET state` answers.  answers: (method, path) -> (status, JSON), over the built-in ones.
     pictures: name -> JPEG; "preview" is the camera, all others fall back to "crop".
-    calls: (method, path, query, body) of everything that was asked under api/v1."""
+    calls: (method, path, query, body) of everything that was asked under api/v1.
+    previews: how often the camera's picture was asked for."""
 
     def __init__(self, **state: Any) -> None:
         self.state: dict[str, Any] = {
@@ -64,6 +65,7 @@ class FakeDevice:
         self.pictures: dict[str, bytes] = {}
         self.calls: list[tuple[str, str, dict[str, str], Any]] = []
         self.online = True
+        self.previews = 0
         self.sockets: list[Any] = []
 
     def attach(self, page: Any) -> None:
@@ -100,6 +102,7 @@ class FakeDevice:
         elif url.path == "/" or url.path.startswith("/static/"):
             self._file(route, STATIC / (url.path.removeprefix("/static/") if url.path != "/" else "index.html"))
         elif request.method == "GET" and url.path.endswith(("/crop", "/preview")):
+            self.previews += url.path.endswith("/preview")
             name = "preview" if url.path.endswith("/preview") else url.path.removeprefix("/api/v1/")
             body = self.pictures.get(name) or self.pictures.get("crop") or grey()
             route.fulfill(body=body, content_type="image/jpeg")

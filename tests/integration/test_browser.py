@@ -18,7 +18,9 @@ import cv2
 import numpy as np
 import pytest
 
+import edgefs
 from edgefs.demo.virtual_camera import film
+from runtime.camera import open_camera
 from runtime.opencv import read_image
 
 ROOT = Path(__file__).parents[2]
@@ -120,6 +122,16 @@ def look_at(page, clip):
 def says(page, words):
     """The answer settles on these words."""
     page.locator("#said").filter(has_text=re.compile(f"^{re.escape(words)}$")).wait_for()
+
+
+def moves(page):
+    """Whether the preview shows another picture within some seconds."""
+    first = page.locator("#preview").screenshot()
+    for _ in range(20):
+        page.wait_for_timeout(250)
+        if page.locator("#preview").screenshot() != first:
+            return True
+    return False
 
 
 def shot_count(page, label):
@@ -234,6 +246,7 @@ def test_the_whole_story(clips, start, visit, accessible):
     page.get_by_text("The device does not answer", exact=True).wait_for(state="hidden")
     look_at(page, first_clip)
     says(page, "renamed")
+    assert moves(page)
 
 
 def test_the_keyboard_is_enough(filmed, start, visit):
@@ -319,3 +332,14 @@ def test_without_a_camera_the_page_says_what_to_do(start, visit):
     page.get_by_text("No camera", exact=True).wait_for()
     assert "97" in page.locator("#camera-note").inner_text()
     assert page.locator("#hold").is_disabled()
+
+
+def test_a_gallery_of_another_model_is_embedded_again_at_a_click(filmed, start, visit, tiny_bundle, tmp_path):
+    with edgefs.Recognizer(tiny_bundle, gallery=tmp_path / "shop.db") as recognizer:
+        recognizer.enroll("cat", [frame.image for frame in open_camera(filmed["cat"])][:12])
+    page = visit(start([filmed["cat"]]))
+    page.get_by_text("This gallery was filled by another model").wait_for()
+    page.get_by_text("Teaching is off until the gallery is embedded again.").wait_for()
+    page.get_by_role("button", name="Embed again").click()
+    says(page, "cat")
+    assert page.get_by_text("This gallery was filled by another model").count() == 0

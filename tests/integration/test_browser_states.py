@@ -190,6 +190,13 @@ def test_the_page_comes_back_by_itself_when_the_device_does(shop, fake, open_dev
     live(shop, page, fake)
 
 
+def test_a_live_picture_that_stands_still_is_asked_for_again(shop, open_device):
+    page = open_device(shop)
+    assert shop.previews == 1
+    page.wait_for_timeout(10_000)
+    assert shop.previews >= 2
+
+
 def test_a_name_never_becomes_html(fake, open_device):
     evil = "<img src=x onerror=\"document.title='hacked'\">"
     device = fake.FakeDevice(classes=[fake.taught(evil, 0)], undo=f"renamed {evil}")

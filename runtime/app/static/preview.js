@@ -8,17 +8,42 @@ const WORDS = {
   live: "live", connecting: "connecting", stalled: "stalled", reconnecting: "reconnecting",
   ended: "ended", missing: "no camera", offline: "offline", locked: "locked",
 };
+const AGAIN_MS = 1000;
+const WATCH_MS = 2000;
+const PATIENCE = 3; // looks without a change
+const canvas = Object.assign(document.createElement("canvas"), { width: 16, height: 9 }).getContext("2d", { willReadFrequently: true });
 let playing = null;
+let seen = "";
+let still = 0;
+let patience = PATIENCE;
 
 export function startPreview() {
   on("changed", render);
   on("shown", render);
   on("link", render);
-  $("preview").addEventListener("error", () => {
-    playing = null;
-    setTimeout(render, 1000);
-  });
+  $("preview").addEventListener("error", again);
   document.addEventListener("visibilitychange", render);
+  setInterval(watch, WATCH_MS);
+}
+
+/** A live picture that stays the same has been cut off: a browser says nothing of an endless picture that ends. */
+function watch() {
+  if (condition() !== "live" || document.hidden || !$("preview").complete) return void (still = 0);
+  canvas.drawImage($("preview"), 0, 0, 16, 9);
+  const now = canvas.getImageData(0, 0, 16, 9).data.join();
+  still = now === seen ? still + 1 : 0;
+  if (now !== seen) patience = PATIENCE;
+  seen = now;
+  if (still < patience) return;
+  [still, patience] = [0, Math.min(2 * patience, 64)]; // a picture may be as still as that
+  again();
+}
+
+function again() {
+  setTimeout(() => {
+    playing = null;
+    render();
+  }, AGAIN_MS);
 }
 
 /** The one word for what the camera does now. */
