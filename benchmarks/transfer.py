@@ -1,6 +1,6 @@
 """Transfer measured: fine-tuning and frozen features, domain adaptation, the feature cache, the cost of a step.
 
-    python -m benchmarks.transfer office signs digits webcam cache step --data DIR --weights mobilenet_v2.safetensors
+    python -m benchmarks.transfer office signs mnist-usps … --data DIR --weights mobilenet_v2.safetensors
 
 Each part is stored on its own, in benchmarks/results/transfer-<part>_*. DIR holds office_caltech10/{amazon,webcam},
 sign_digits, and digits/{mnist,usps}, as class folders. The weights are torchvision's mobilenet_v2, for pixels
@@ -35,7 +35,7 @@ OFFICE = {"per_class": 20, "val_share": 0.0, **PIXELS}
 OFFICE_TUNED = {"trainable": "last:1", "epochs": 4, "lr": 1e-5, "augment": ("flip",)}
 SIGNS = {"per_class": 10, "val_share": 0.0, "size": 128, **PIXELS}
 SIGNS_TUNED = {"trainable": "all", "epochs": 15, "lr": 1e-4, "augment": ("warp", "colour")}
-METHODS = ("dann", "mmd", "coral", "adabn")
+METHODS = ("dann", "mmd", "coral")  # AdaBN comes with the bounds
 
 
 def office(args: argparse.Namespace) -> dict[str, Any]:
@@ -74,43 +74,48 @@ def _splits(root: Path, args: argparse.Namespace, common: dict[str, Any], varian
     return {"accuracy": told, "options": {"common": common, **variants}, "splits": details}
 
 
-def digits(args: argparse.Namespace) -> dict[str, Any]:
-    """MNIST to USPS and back, with LeNet from random weights and the command's own defaults."""
-    mnist, usps = (str(args.data / "digits" / name) for name in ("mnist", "usps"))
-    pairs = {"mnist to usps": (mnist, usps), "usps to mnist": (usps, mnist)}
-    return {name: _methods(source, target, args) for name, (source, target) in pairs.items()}
+def mnist_usps(args: argparse.Namespace) -> dict[str, Any]:
+    """MNIST to USPS, with LeNet from random weights and the command's own defaults."""
+    return _methods(args.data / "digits" / "mnist", args.data / "digits" / "usps", args)
+
+
+def usps_mnist(args: argparse.Namespace) -> dict[str, Any]:
+    """USPS to MNIST, likewise."""
+    return _methods(args.data / "digits" / "usps", args.data / "digits" / "mnist", args)
 
 
 def webcam(args: argparse.Namespace) -> dict[str, Any]:
     """Office-Caltech-10, amazon to webcam, on frozen features of MobileNetV2."""
-    source, target = (str(args.data / "office_caltech10" / name) for name in ("amazon", "webcam"))
+    office = args.data / "office_caltech10"
     options = {"backbone": "mobilenet_v2", "weights": args.weights, **PIXELS}
-    return {"amazon to webcam": _methods(source, target, args, **options)}
+    return _methods(office / "amazon", office / "webcam", args, **options)
 
 
-def _methods(source: str, target: str, args: argparse.Namespace, **options: Any) -> dict[str, Any]:
+def _methods(source: Path, target: Path, args: argparse.Namespace, **options: Any) -> dict[str, Any]:
     """Every method over the same seeds; the bounds are trained once, with the first."""
-    found, lower = {}, []
+    found: dict[str, Any] = {}
     for method in METHODS:
-        config = AdaptConfig(method, source, target, seeds=SEEDS, threads=args.threads, **options)
-        report = adapt(replace(config, bounds=method == METHODS[0]))
-        if method == METHODS[0]:
-            lower = [run.source_only_accuracy for run in report.runs]
-            found["bounds"] = {
-                name: getattr(report, name)
-                for name in vars(report)
-                if name.startswith(("source_only", "target_trained"))
-            }
-            found["images"] = dict(report.images)
-        gains = [run.target_accuracy - low for run, low in zip(report.runs, lower, strict=True)]
-        gain, interval = mean_interval(gains)
-        found[method] = {
-            "target_accuracy": report.target_accuracy, "target_interval": report.target_interval,
-            "gain": gain, "gain_interval": interval, "seconds": report.seconds,
-            "runs": [asdict(run) for run in report.runs],
-        }  # fmt: skip
-        print(f"{method}: {report.target_accuracy:.2f} ± {report.target_interval:.2f}", file=sys.stderr, flush=True)
+        config = AdaptConfig(method, str(source), str(target), seeds=SEEDS, threads=args.threads, **options)
+        report = adapt(replace(config, bounds=not found))
+        if not found:
+            runs = report.runs
+            names = ("source_only", "adabn", "target_trained")
+            found = {name: mean_interval([getattr(run, f"{name}_accuracy") for run in runs]) for name in names}
+            found["images"], found["options"] = dict(report.images), config.public().to_json()
+            lower = [run.source_only_accuracy for run in runs]
+            found["adabn gain"] = _gain([run.adabn_accuracy for run in runs], lower)
+        accuracies = [run.target_accuracy for run in report.runs]
+        found[method] = mean_interval(accuracies)
+        found[f"{method} gain"] = _gain(accuracies, lower)
+        found[f"{method} runs"] = [asdict(run) for run in report.runs]
+        found[f"{method} seconds"] = report.seconds
+        print(f"{method}: {found[method]}, gain {found[f'{method} gain']}", file=sys.stderr, flush=True)
+        args.keep(found)  # hours may lie between two methods on a busy machine
     return found
+
+
+def _gain(accuracies: list[float], lower: list[float]) -> tuple[float | None, float | None]:
+    return mean_interval([a - b for a, b in zip(accuracies, lower, strict=True)])
 
 
 def cache(args: argparse.Namespace) -> dict[str, Any]:
@@ -182,7 +187,8 @@ def _bare_epoch(epochs: Any, number: int) -> float:
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
-    "office": office, "signs": signs, "digits": digits, "webcam": webcam, "cache": cache, "step": step,
+    "office": office, "signs": signs, "mnist-usps": mnist_usps, "usps-mnist": usps_mnist, "webcam": webcam,
+    "cache": cache, "step": step,
 }  # fmt: skip
 
 
@@ -195,7 +201,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     args = parser.parse_args()
     for part in args.parts:
-        print(save(f"transfer-{part}", {"what": PARTS[part].__doc__, **PARTS[part](args)}))
+
+        def keep(figures: dict[str, Any], part: str = part) -> Path:
+            return save(f"transfer-{part}", {"what": PARTS[part].__doc__, **figures})
+
+        args.keep = keep
+        print(keep(PARTS[part](args)))
 
 
 if __name__ == "__main__":

@@ -59,6 +59,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     rows = [
         (config.method, _percent(report.target_accuracy, report.target_interval)),
         ("source only", _percent(report.source_only_accuracy, report.source_only_interval)),
+        ("source only, AdaBN", _percent(report.adabn_accuracy, report.adabn_interval)),
         ("trained on the target", _percent(report.target_trained_accuracy, report.target_trained_interval)),
         (f"gain of {config.method}", _percent(report.gain, report.gain_interval, "+")),
     ]

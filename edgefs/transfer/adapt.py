@@ -1,8 +1,9 @@
 """Domain adaptation: labels from a source, pictures from a target, and a network that answers on the target.
 
-Each seed trains on the source alone (the lower bound), with the method, and, where the target has labels, on most of
-those (the upper bound, measured on the rest). Nothing is selected: the weights are the running average of the last
-steps, at a length fixed beforehand, because choosing by the target's labels is how adaptation deceives itself.
+Each seed trains on the source alone (the lower bound, and with the target's statistics the baseline AdaBN), with the
+method, and, where the target has labels, on most of those (the upper bound, measured on the rest). Nothing is selected:
+the weights are the running average of the last steps, at a length fixed beforehand, because choosing by the target's
+labels is how adaptation deceives itself.
 
 Source and target go through the network apart, so every batch is normalised by its own domain, and at the end the norm
 layers take the statistics of the target (AdaBN, arXiv:1603.04779), whatever the method.
@@ -41,7 +42,7 @@ from edgefs.transfer.seeds import AdaptReport, SeedResult, summary
 from edgefs.transfer.start import start
 
 METHODS: dict[str, type[DANN] | type[MMD] | type[CORAL]] = {"dann": DANN, "mmd": MMD, "coral": CORAL}
-WEIGHTS = {"dann": 1.0, "mmd": 1.0, "coral": 1.0, "adabn": 0.0}  # of the method's loss beside that of the labels
+WEIGHTS = {"dann": 1.0, "mmd": 4.0, "coral": 1.0}  # of the method's loss beside that of the labels
 AVERAGE = 0.99  # decay of the running average of the weights
 BOUND_SHARE = 0.75  # of the target's labels, that the upper bound is trained on
 
@@ -104,17 +105,20 @@ class Adapting:
 
     def _seed(self, seed: int) -> tuple[Learner, SeedResult]:
         config, adapts = self.config, self.config.method in METHODS
-        lower = upper = None
+        lower = upper = adabn = None
         if config.bounds or not adapts:
             learner = self._train(self.source, None, seed)
             lower = self._accuracy(learner, self.labelled)
+            take_statistics(self._embed(learner), self.target)
+            adabn = self._accuracy(learner, self.labelled)
         if adapts:
             learner = self._train(self.source, self.target, seed)
-        take_statistics(self._embed(learner), self.target)
+            take_statistics(self._embed(learner), self.target)
         if config.bounds and self.labelled:
             train, test = split_rows(self.labelled.labels, BOUND_SHARE, seed)
             upper = self._accuracy(self._train(self.labelled.part(train), None, seed), self.labelled.part(test))
-        return learner, SeedResult(seed, self._accuracy(learner, self.labelled), lower, upper)
+        adapted = self._accuracy(learner, self.labelled) if adapts else adabn
+        return learner, SeedResult(seed, adapted, lower, adabn, upper)
 
     def _train(self, source: Pool, target: Pool | None, seed: int) -> Learner:
         """A learner trained on the source's labels and, with a target, by the method; with the source's statistics."""

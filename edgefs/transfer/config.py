@@ -133,9 +133,9 @@ class AdaptConfig:
     bottleneck: int = 256
     seeds: int = 5
     first_seed: int = 0
-    steps: int = 1000
+    steps: int = 500
     batch: int = 64
-    lr: float = 1e-3
+    lr: float = 2e-3
     weight: float | None = None
     augment: tuple[str, ...] = ("warp",)
     bounds: bool = True

@@ -12,17 +12,22 @@ import numpy as np
 
 @dataclass(frozen=True)
 class SeedResult:
-    """Percent of the labelled target pictures answered right, by one seed; None where there are no labels."""
+    """Percent of the labelled target pictures answered right, by one seed; None where there are no labels.
+
+    adabn: what was trained on the source alone, with the target's statistics.
+    """
 
     seed: int
     target_accuracy: float | None
     source_only_accuracy: float | None
+    adabn_accuracy: float | None
     target_trained_accuracy: float | None
 
     def __str__(self) -> str:
         pairs = (
             ("target", self.target_accuracy),
             ("source only", self.source_only_accuracy),
+            ("AdaBN", self.adabn_accuracy),
             ("trained on the target", self.target_trained_accuracy),
         )
         words = ", ".join(f"{name} {value:.2f} %" for name, value in pairs if value is not None)
@@ -42,6 +47,8 @@ class AdaptReport:
     target_interval: float | None
     source_only_accuracy: float | None
     source_only_interval: float | None
+    adabn_accuracy: float | None
+    adabn_interval: float | None
     target_trained_accuracy: float | None
     target_trained_interval: float | None
     gain: float | None
@@ -56,7 +63,7 @@ class AdaptReport:
 def summary(runs: Sequence[SeedResult]) -> dict[str, float | None]:
     """The means and intervals of an AdaptReport, by their names."""
     found = {}
-    for name in ("target", "source_only", "target_trained"):
+    for name in ("target", "source_only", "adabn", "target_trained"):
         values = [value for run in runs if (value := getattr(run, f"{name}_accuracy")) is not None]
         found[f"{name}_accuracy"], found[f"{name}_interval"] = mean_interval(values)
     gains = [
