@@ -22,7 +22,7 @@ from edgefs.training.embedder import embed_images
 from edgefs.training.log import Log
 from edgefs.transfer.batches import Batches
 from edgefs.transfer.config import FinetuneConfig
-from edgefs.transfer.report import Share, share_of
+from edgefs.transfer.report import NOTHING, Share, share_of
 from edgefs.transfer.stages import Thaw, stages_of
 
 DIVERGED = 20.0  # times the loss of guessing: nothing this far off comes back
@@ -82,10 +82,8 @@ class Epochs:
                     self.thaw.open(min(self.n_trained, self.epoch // config.unfreeze_every))
                 self.run_epoch(self.epoch)
                 self.epoch += 1
-                measured = self._validate()
-                if measured:
-                    rate = self.optimiser.param_groups[0]["lr"]
-                    self.log.validated(self.step, time.monotonic() - began, measured, rate)
+                measured = self._validate() or NOTHING
+                self.log.validated(self.step, time.monotonic() - began, measured, self.optimiser.param_groups[0]["lr"])
                 if config.patience and self.waited >= config.patience:
                     stopped = "no improvement"
         except KeyboardInterrupt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,12 @@ class Share:
     n: int
 
     def __str__(self) -> str:
+        if not self.n:
+            return "of no pictures"
         return f"{self.mean:.2f} ± {self.interval:.2f} %"
+
+
+NOTHING = Share(math.nan, math.nan, 0)
 
 
 def share_of(right: NDArray[np.bool_]) -> Share:
