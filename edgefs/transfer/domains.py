@@ -23,6 +23,7 @@ from edgefs.errors import ConfigError, DataError
 from edgefs.transfer.config import AdaptConfig
 
 SHOWN = 5
+UNLABELLED = ""  # the only class of a target without labels
 
 
 @dataclass(frozen=True)
@@ -39,18 +40,29 @@ def find_domains(config: AdaptConfig) -> DomainFiles:
     source = _classes(Path(config.source))
     if len(source) < 2:
         raise DataError(f"{config.source} must have at least two classes to tell apart, but has {len(source)}")
-    place = Path(config.target)
-    flat = sorted(path for path in place.glob("*") if path.suffix.lower() in PICTURES)
-    if flat:
-        target = {"": flat}
-    else:
-        target = _classes(place)
-        _same_classes(source, target, config.source, config.target)
-    labelled = None if flat else target
+    target = _target(Path(config.target))
+    labelled = None if UNLABELLED in target else target
+    if labelled:
+        _same_classes(source, labelled, config.source, config.target)
     if config.target_labels:
         labelled = _classes(Path(config.target_labels))
         _same_classes(source, labelled, config.source, config.target_labels)
     return DomainFiles(source, target, labelled)
+
+
+def _target(place: Path) -> dict[str, list[Path]]:
+    """Class folders, or unlabelled pictures straight in the folder; not both, and more than one picture."""
+    flat = sorted(path for path in place.glob("*") if path.suffix.lower() in PICTURES)
+    folders = [path.name for path in place.glob("*") if path.is_dir() and not path.name.startswith(".")]
+    if flat and folders:
+        raise DataError(
+            f"{place} must hold class folders, or pictures without labels, but holds {len(flat)} pictures beside the "
+            f"folders {', '.join(sorted(folders)[:SHOWN])}; put one of them elsewhere"
+        )
+    target = {UNLABELLED: flat} if flat else _classes(place)
+    if sum(map(len, target.values())) < 2:
+        raise DataError(f"{place} must have at least two pictures, to have statistics, but has fewer; add some")
+    return target
 
 
 def _classes(root: Path) -> dict[str, list[Path]]:

@@ -106,6 +106,13 @@ def test_other_classes_in_the_target_are_named(config, write_pictures, tmp_path)
         adapt(config(target=str(other)), quiet=True)
     with pytest.raises(DataError, match="other lacks cat"):
         adapt(config(target_labels=str(other)), quiet=True)
+    (other / "stray.png").write_bytes((other / "ant" / "00.png").read_bytes())
+    with pytest.raises(DataError, match="1 pictures beside the folders ant, bee, dog"):
+        adapt(config(target=str(other)), quiet=True)
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "only.png").write_bytes((other / "ant" / "00.png").read_bytes())
+    with pytest.raises(DataError, match="at least two pictures"):
+        adapt(config(target=str(tmp_path / "one")), quiet=True)
 
 
 def test_the_gradient_is_reversed_and_faded_in():
