@@ -14,10 +14,12 @@ from __future__ import annotations
 import argparse
 import sys
 import webbrowser
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgefs.cli.options import add_recognizer_options, load_bundle
+from runtime.errors import CameraMissing
 
 if TYPE_CHECKING:
     from runtime.app.service import Source
@@ -28,7 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--source",
         action="append",
         metavar="WHAT",
-        help="camera number, URL, video, folder, GStreamer pipeline, or demo; several times for several (default: 0)",
+        help="camera number, URL, video, folder, GStreamer pipeline, demo, or @FILE with one of them a line; "
+        "several times for several (default: 0)",
     )
     add_recognizer_options(parser)
     parser.add_argument(
@@ -59,7 +62,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     options = Options(
         bundle=load_bundle(args.bundle),
         gallery=Path(args.gallery),
-        sources=[_source(text, loop=loop) for text in args.source or ["0"]],
+        sources=[_source(text, loop=loop) for text in _named(args.source or ["0"])],
         engine=args.engine,
         threads=args.threads,
         reembed=args.reembed,
@@ -83,6 +86,22 @@ def _ready(address: str | None, *, browser: bool) -> None:
         print(f"edgefs live: {address}", file=sys.stderr, flush=True)
         if browser:
             webbrowser.open(address)
+
+
+def _named(texts: list[str]) -> Iterator[str]:
+    """The sources, those of @FILE among them: a password in an argument is seen by every user of the machine."""
+    for text in texts:
+        if not text.startswith("@"):
+            yield text
+            continue
+        try:
+            lines = Path(text[1:]).read_text().splitlines()
+        except (OSError, ValueError) as error:
+            raise CameraMissing(f"--source {text} must be a file with one source a line, but: {error}") from error
+        found = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+        if not found:
+            raise CameraMissing(f"--source {text} must name at least one source, but the file has none")
+        yield from found
 
 
 def _source(text: str, *, loop: bool) -> Source:

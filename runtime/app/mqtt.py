@@ -83,6 +83,10 @@ class Topics:
             found.append((topic, msgspec.json.encode(config).decode()))
         return found
 
+    def tell_again(self) -> None:
+        """Take nothing as told: the broker may have forgotten it."""
+        self._changes = Changes()
+
     def of(self, message: Event) -> list[tuple[str, str]]:
         """The topics a message changes."""
         if not self._changes.is_news(message):
@@ -153,6 +157,7 @@ class Mqtt:
         if reason.is_failure:
             log.error("the MQTT broker refuses: %s; check user and password", reason)
             return
+        self._topics.tell_again()
         self._publish(self._topics.discovery({id_: eye.stream.name for id_, eye in self._service.eyes.items()}))
         self._publish([(self._topics.available, "online")])
 

@@ -1,12 +1,14 @@
 """Keep only the newest frame of a live camera: a thread grabs, readers take, what nobody took is counted and dropped.
 
-A reader that is slower than its camera must see the present, not a growing queue of the past.
+A reader that is slower than its camera must see the present, not a growing queue of the past. `backlog` lets a few
+frames wait where a hiccup of the reader should cost none: a file that is played.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -51,17 +53,22 @@ class Grabber(Protocol):
 
 
 class LiveSource(FrameSource):
-    """A FrameSource around any Grabber. `stall_s`: a camera silent for longer counts as stalled, see `patience`."""
+    """A FrameSource around any Grabber.
+
+    stall_s: a camera silent for longer counts as stalled, see `patience`.  backlog: how many frames may wait.
+    """
 
     live = True
 
-    def __init__(self, grabber: Grabber, region: Region | None = None, stall_s: float = STALL_S) -> None:
+    def __init__(
+        self, grabber: Grabber, region: Region | None = None, stall_s: float = STALL_S, backlog: int = 1
+    ) -> None:
         self.name = grabber.name
         self._region = check_region(region)
         self._stall_s = stall_s
         self._grabber = grabber
         self._changed = threading.Condition()  # guards all that follows
-        self._newest: Frame | None = None  # captured and not yet handed out
+        self._waiting: deque[Frame] = deque(maxlen=backlog)  # captured and not yet handed out; the oldest is dropped
         self._captured = 0
         self._handed_out = 0
         self._seen_s = time.monotonic()
@@ -85,19 +92,19 @@ class LiveSource(FrameSource):
     @property
     def dropped(self) -> int:
         with self._changed:
-            return self._captured - self._handed_out - (self._newest is not None)
+            return self._captured - self._handed_out - len(self._waiting)
 
     def wait_ready(self, timeout_s: float) -> None:
         """Wait for the first frame without taking it. Raises CameraError if none comes."""
         with self._changed:
             self._changed.wait_for(self._has_news, timeout_s)
-            if self._newest is None:
+            if not self._waiting:
                 raise self._error or self._silence(timeout_s)
 
     def read(self, timeout_s: float | None = None) -> Frame | None:
         with self._changed:
             self._changed.wait_for(self._has_news, timeout_s)
-            frame, self._newest = self._newest, None
+            frame = self._waiting.popleft() if self._waiting else None
             if frame is not None:
                 self._handed_out += 1
             elif self._error is not None:
@@ -110,7 +117,8 @@ class LiveSource(FrameSource):
 
     def close(self) -> None:
         with self._changed:
-            self._ended, self._newest, self._error = True, None, None
+            self._ended, self._error = True, None
+            self._waiting.clear()
             self._changed.notify_all()
         self._grabber.interrupt()
         self._thread.join(JOIN_S)
@@ -138,7 +146,7 @@ class LiveSource(FrameSource):
             if self._ended:
                 return
             index = self._captured + grabbed.lost
-            self._newest = Frame(grabbed.image, index, grabbed.time_s, grabbed.decode_ms)
+            self._waiting.append(Frame(grabbed.image, index, grabbed.time_s, grabbed.decode_ms))
             self._captured += 1 + grabbed.lost
             self._seen_s = time.monotonic()
             self._changed.notify_all()
@@ -146,8 +154,8 @@ class LiveSource(FrameSource):
     def _has_news(self) -> bool:
         """Say whether a reader need not wait. A frame from before a stall or loss is dropped: it is not live."""
         if self.state in ("stalled", "reconnecting"):
-            self._newest = None
-        return self._newest is not None or self._ended
+            self._waiting.clear()
+        return bool(self._waiting) or self._ended
 
     def _silent_s(self) -> float:
         return time.monotonic() - self._seen_s

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from runtime.camera.base import FrameSource
 
 
+BACKLOG = 4  # frames: a reader that was held up for a tenth of a second catches up and misses none
+
+
 class _Player:
     """The Grabber that waits until each frame of a source is due."""
 
@@ -49,4 +52,4 @@ class _Player:
 
 def realtime(source: FrameSource) -> LiveSource:
     """Return a live source that plays `source`, a file or a FakeCamera, by its frames' `time_s`, and closes it."""
-    return LiveSource(_Player(source))
+    return LiveSource(_Player(source), backlog=BACKLOG)

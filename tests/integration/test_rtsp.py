@@ -6,69 +6,32 @@ Every picture carries the time it was made (rtsp_server.py): a frame buffered be
 from __future__ import annotations
 
 import os
-import signal
-import socket
-import subprocess
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from benchmarks.rtsp import BITS, RtspMissing, RtspServer, made_ms
 from runtime.camera import Frame, FrameSource, open_camera
 from runtime.errors import CameraMissing
 
-SERVER = Path(__file__).with_name("rtsp_server.py")
-PYTHON = "/usr/bin/python3"  # gi belongs to the system's Python
-BLOCK, BITS = 10, 32  # as in rtsp_server.py
 STALE_MS = 1000
-PACKAGES_ABSENT = 77
-
-
-class Server:
-    """The server process; `start` returns once it listens."""
-
-    def __init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"rtsp://admin:secret@127.0.0.1:{self.port}/cam"
-        self.start()
-
-    def start(self) -> None:
-        self.process = subprocess.Popen([PYTHON, str(SERVER), str(self.port)], stdout=subprocess.PIPE, text=True)
-        said = self.process.stdout.readline()
-        if said.strip() != "ready":
-            self.kill()
-            if self.process.returncode == PACKAGES_ABSENT:
-                pytest.skip(f"the RTSP server's packages are missing: {said.strip()} See the head of {SERVER.name}")
-            pytest.fail(f"the RTSP server did not start: {said}")
-
-    def signal(self, number: int) -> None:
-        self.process.send_signal(number)
-
-    def kill(self) -> None:
-        if self.process.stdout.closed:
-            return
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
 
 
 @pytest.fixture
 def server():
-    if not Path(PYTHON).exists():
-        pytest.skip(f"the RTSP server needs {PYTHON} with gi")
-    server = Server()
+    try:
+        server = RtspServer()
+    except RtspMissing as missing:
+        pytest.skip(str(missing))
     yield server
     server.kill()
 
 
 def age_ms(frame: Frame) -> int:
     """How old the picture was when it was captured, by the clock painted into it."""
-    made_ms = sum(int(frame.image[BLOCK // 2, bit * BLOCK + BLOCK // 2].mean() > 128) << bit for bit in range(BITS))
-    return int(frame.time_s * 1000) % 2**BITS - made_ms
+    return int(frame.time_s * 1000) % 2**BITS - made_ms(frame.image)
 
 
 def check_live(source: FrameSource, frames: int = 10) -> None:
@@ -85,7 +48,7 @@ def seconds_until_not_live(source: FrameSource) -> float:
     return time.monotonic() - began
 
 
-def kill_and_restart(source: FrameSource, server: Server, away_s: float) -> tuple[float, float]:
+def kill_and_restart(source: FrameSource, server: RtspServer, away_s: float) -> tuple[float, float]:
     """Return the seconds until the loss was seen, and from the server's return to the first frame."""
     server.kill()
     noticed_s = seconds_until_not_live(source)
@@ -96,12 +59,12 @@ def kill_and_restart(source: FrameSource, server: Server, away_s: float) -> tupl
     return noticed_s, time.monotonic() - began
 
 
-def stop_and_continue(source: FrameSource, server: Server, away_s: float) -> tuple[float, float]:
+def stop_and_continue(source: FrameSource, server: RtspServer, away_s: float) -> tuple[float, float]:
     """The same for a server that hangs: its connections stay open, and nothing comes."""
-    server.signal(signal.SIGSTOP)
+    server.stop()
     noticed_s = seconds_until_not_live(source)
     time.sleep(away_s)
-    server.signal(signal.SIGCONT)
+    server.go_on()
     began = time.monotonic()
     check_live(source)
     return noticed_s, time.monotonic() - began
