@@ -6,7 +6,8 @@ from html import escape
 from typing import Any
 
 HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><title>edgefs live: API</title>
-<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/static/style.css"><main>"""
+<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/static/style.css">
+<link rel="icon" href="/static/icon.svg"><main class="document">"""
 
 
 def page_of(document: dict[str, Any]) -> str:
