@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import stat
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,6 +148,8 @@ class Bundle:
         overwrite replaces a bundle, never a folder of other things.  Returns the saved bundle.
         Raises BundleError when something is there (unless overwrite) or the system refuses; then what was there stays.
         """
+        import tempfile  # only who writes a bundle needs it, and opening one must be quick
+
         path = Path(path)
         if path.exists() and not overwrite:
             raise BundleError(f"{path} exists already; choose another name, or overwrite it on purpose")

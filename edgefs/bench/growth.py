@@ -19,15 +19,14 @@ from runtime.recognizer import Recognizer
 
 SHOTS = (10, 100, 1_000, 10_000, 100_000)
 SHOTS_PER_CLASS = 20
-SAMPLES = 150
+SAMPLES, ADDED = 200, 40
 
 
 def growth(bundle: Bundle, sizes: Sequence[int] = SHOTS) -> Iterator[dict[str, Any]]:
-    """For each number of shots: `match` within `recognize()`, adding one shot, memory of the embeddings.
+    """For each number of shots: matching an embedding, adding one shot, memory; undisturbed where there is enough.
 
     The engine is a double that costs the same at every size, so that only the gallery is measured.
     """
-    frame = np.random.default_rng(0).integers(0, 256, (*bundle.preprocess.size, 3), np.uint8)
     clock = Clock()
     for n_shots in sizes:
         with Recognizer(bundle, engine=FakeEngine(bundle.dim)) as recognizer:
@@ -35,18 +34,23 @@ def growth(bundle: Bundle, sizes: Sequence[int] = SHOTS) -> Iterator[dict[str, A
             start = time.perf_counter()
             teach(recognizer, n_classes, min(n_shots, SHOTS_PER_CLASS))
             filled_s = time.perf_counter() - start
-            matches = [recognizer.recognize(frame).timings_ms["match"] for _ in range(SAMPLES)]
-            added = [_add(clock, recognizer, _shot(bundle.dim, seed)) for seed in range(20)]
+            matches = [_match(clock, recognizer, _shot(bundle.dim, seed)) for seed in range(SAMPLES)]
+            added = [_add(clock, recognizer, _shot(bundle.dim, seed)) for seed in range(ADDED)]
+        match, enroll = figures(matches), figures(added)
         yield {
             "shots": n_shots,
             "classes": n_classes,
-            "match_p50_ms": round(float(np.median(matches)), 4),
-            "match_p90_ms": round(float(np.percentile(matches, 90)), 4),
-            "enroll_shot_p50_ms": figures(added)["p50_ms"],
+            "match_p50_ms": match["undisturbed_p50_ms"] or match["p50_ms"],
+            "match_p90_ms": match["undisturbed_p90_ms"] or match["p90_ms"],
+            "enroll_shot_p50_ms": enroll["undisturbed_p50_ms"] or enroll["p50_ms"],
             "fill_s": round(filled_s, 3),
             "embeddings_mb": round(n_shots * bundle.dim * 4 / 1e6, 3),
         }
     clock.close()
+
+
+def _match(clock: Clock, recognizer: Recognizer, shot: NewShot) -> Sample:
+    return clock(lambda: recognizer.match(shot.embedding))
 
 
 def _add(clock: Clock, recognizer: Recognizer, shot: NewShot) -> Sample:

@@ -7,7 +7,7 @@ moment hits all alike: a ratio within one run means something even where a singl
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -99,11 +99,16 @@ def other_stages(subject: Subject) -> dict[str, float | None]:
     return {"decode": _timed(lambda: decode_image(jpeg), 20), "copy": _timed(lambda: np.copyto(target, source), 200)}
 
 
-def cpu_ms_per_frame(subject: Subject, n: int = 60) -> float:
+def cpu_ms_per_frame(subject: Subject) -> float:
     """CPU time of the whole process for one `recognize()`, its engine's threads included."""
+    return cpu_ms(lambda i: subject.recognizer.recognize(subject.frames[i % len(subject.frames)]), 60)
+
+
+def cpu_ms(call: Callable[[int], object], n: int) -> float:
+    """CPU time of the whole process for one of n calls, each of which gets its number."""
     start = time.process_time()
     for i in range(n):
-        subject.recognizer.recognize(subject.frames[i % len(subject.frames)])
+        call(i)
     return round((time.process_time() - start) / n * 1e3, 3)
 
 

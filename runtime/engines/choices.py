@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import platform
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +51,8 @@ def remembered(bundle: Bundle, precision: str, threads: int | None = None) -> Ch
 
 def remember(bundle: Bundle, precision: str, choice: Choice, threads: int | None = None) -> bool:
     """Keep a choice; False where the folder cannot be written, as on a read-only device, which is no fault."""
+    import tempfile  # 5 ms that reading a choice need not pay
+
     key, path = _key(bundle, precision, threads), file()
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
