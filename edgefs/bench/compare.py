@@ -3,8 +3,12 @@
 What a machine does besides can only make a call slower. So each block of calls is represented by its fastest
 undisturbed one, and a run by a low quantile of its blocks: what the code takes when it is left alone. The quotient of
 two runs is resampled over stretches of consecutive blocks, because a busy moment is longer than a block (circular block
-bootstrap, Politis and Romano 1992). A change is reported when the whole 99 % interval lies beyond DRIFT, the amount by
-which two runs of the same build differ on a machine that others use as well (benchmarks/compare.py measures it).
+bootstrap, Politis and Romano 1992).
+
+That interval knows the noise within the runs, not what differed between them: clocks, neighbours in the caches. Two
+runs of one build differ by that as well, the more the busier the machine is, so a change must exceed an allowance for
+it. `overhead`, recognize() over the engine block by block, has both halves from the same moments and needs the least.
+benchmarks/compare.py measures how often all this is right.
 """
 
 from __future__ import annotations
@@ -20,19 +24,22 @@ from numpy.typing import NDArray
 from edgefs.errors import BenchError
 
 QUANTILE = 0.25  # of a run's blocks
-DRIFT = 0.03
-WIDEST = 0.08  # half an interval; wider ones say nothing about a change of ten percent
+DRIFT = 0.03  # between two runs of one build on a machine left alone
+BUSY_DRIFT = 0.10  # more of it when every call is disturbed
+NOTICED = 0.10  # "no change" rules out a change of this size
 MIN_BLOCKS = 10
 CONFIDENCE = 0.99
 RESAMPLES = 2000
-METRICS = ("engine", "recognize")
+METRICS = ("engine", "recognize", "overhead")
 
 
 @dataclass(frozen=True)
 class Change:
     """One metric of one engine and precision, new over old.
 
+    metric: "engine", "recognize", or "overhead": recognize over engine.
     ratio: with its interval low..high; None where there are too few undisturbed blocks.
+    allowance: what two runs of one build may differ by, beside the interval.
     verdict: "slower", "faster", "no change", or "too noisy to tell".
     """
 
@@ -42,6 +49,7 @@ class Change:
     ratio: float | None
     low: float | None
     high: float | None
+    allowance: float
     verdict: str
 
 
@@ -66,23 +74,27 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
 
 def _change(old: Mapping[str, Any], new: Mapping[str, Any], metric: str) -> Change:
     ratio = low = high = None
-    before, after = (_sound(row["blocks"][f"{metric}_ms"]) for row in (old, new))
+    before, after = (_blocks(row["blocks"], metric) for row in (old, new))
     if min(len(before), len(after)) >= MIN_BLOCKS:
         ratio = float(_level(after) / _level(before))
         low, high = interval(before, after)
-    said = verdict(low, high)
-    return Change(new["engine"], new["precision"], metric, _rounded(ratio), _rounded(low), _rounded(high), said)
+    allowance = DRIFT
+    if metric != "overhead":
+        allowance += BUSY_DRIFT * max(_disturbed(old), _disturbed(new))
+    said = verdict(low, high, allowance)
+    numbers = (_rounded(ratio), _rounded(low), _rounded(high), round(allowance, 4))
+    return Change(new["engine"], new["precision"], metric, *numbers, said)
 
 
-def verdict(low: float | None, high: float | None) -> str:
+def verdict(low: float | None, high: float | None, allowance: float = DRIFT) -> str:
     """What an interval of new over old says."""
     if low is None or high is None:
         return "too noisy to tell"
-    if low > 1 + DRIFT:
+    if low > 1 + allowance:
         return "slower"
-    if high < 1 - DRIFT:
+    if high < 1 - allowance:
         return "faster"
-    return "no change" if high - low <= 2 * WIDEST else "too noisy to tell"
+    return "no change" if high + allowance < 1 + NOTICED and low - allowance > 1 - NOTICED else "too noisy to tell"
 
 
 def interval(before: NDArray[np.float64], after: NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
@@ -106,8 +118,17 @@ def _level(blocks: NDArray[np.float64]) -> float:
     return float(np.quantile(blocks, QUANTILE))
 
 
-def _sound(blocks: Sequence[float | None]) -> NDArray[np.float64]:
-    return np.array([ms for ms in blocks if ms is not None], np.float64)
+def _blocks(blocks: Mapping[str, Sequence[float | None]], metric: str) -> NDArray[np.float64]:
+    """The blocks that have an undisturbed call: `float [B]`, in order."""
+    engine, recognize = blocks["engine_ms"], blocks["recognize_ms"]
+    if metric == "overhead":
+        pairs = [(one, two) for one, two in zip(engine, recognize, strict=True) if one is not None and two is not None]
+        return np.array([two / one for one, two in pairs], np.float64)
+    return np.array([ms for ms in (engine if metric == "engine" else recognize) if ms is not None], np.float64)
+
+
+def _disturbed(row: Mapping[str, Any]) -> float:
+    return 1 - int(row["undisturbed_samples"]) / max(1, int(row["samples"]))
 
 
 def _rounded(value: float | None) -> float | None:

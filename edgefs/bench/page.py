@@ -161,10 +161,16 @@ def _changes(changes: Sequence[Report]) -> str:
     if not changes:
         return ""
     rows = [
-        (f"{c['engine']} {c['precision']} {c['metric']}", c["verdict"], *cells(c, ("ratio", "low", "high")))
+        (
+            f"{c['engine']} {c['precision']} {c['metric']}",
+            c["verdict"],
+            *cells(c, ("ratio", "low", "high", "allowance")),
+        )
         for c in changes
     ]
-    return section("Compared with the older result", table(("", "verdict", "new / old", "99 % from", "to"), rows))
+    return section(
+        "Compared with the older result", table(("", "verdict", "new / old", "99 % from", "to", "allowance"), rows)
+    )
 
 
 def _machine(report: Report) -> dict[str, str]:

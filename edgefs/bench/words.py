@@ -109,5 +109,6 @@ def _change(change: Mapping[str, Any]) -> str:
     if change["ratio"] is None:
         return f"{what} (too few undisturbed blocks)"
     return (
-        f"{what}, {change['ratio']:.3f} times the old one (99 % interval {change['low']:.3f} to {change['high']:.3f})"
+        f"{what}, {change['ratio']:.3f} times the old one (99 % interval {change['low']:.3f} to "
+        f"{change['high']:.3f}, allowance {change['allowance']:.2f})"
     )
