@@ -30,7 +30,7 @@ import psutil
 from benchmarks.common import percentiles, save
 from benchmarks.rtsp import BITS, RtspServer, made_ms
 from edgefs.demo.progress import show
-from edgefs.demo.stream import Recording, record
+from edgefs.demo.stream import Plan, Recording, record
 from runtime.app.messages import Answer
 from runtime.app.metrics import Metrics
 from runtime.app.server import Server, build, listen, policy_for
@@ -158,11 +158,15 @@ def cpu_time_s() -> float:
 
 
 @contextmanager
-def app(*arguments: str) -> Iterator[tuple[psutil.Process, str]]:
-    """A running `edgefs live` on the demo's virtual camera."""
+def app() -> Iterator[tuple[psutil.Process, str]]:
+    """A running `edgefs live` that plays ten seconds of the virtual camera again and again."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "edgefs.cli", "live", "--port", "0", "--gallery", f"{folder}/gallery.db"]
-        process = subprocess.Popen([*command, *arguments], stderr=subprocess.PIPE, text=True)
+        plan = Plan(teach_s=0.5, test_s=1.0, tests=1)
+        clip = record(Path(folder), plan=plan, progress=show).path
+        options = ["--port", "0", "--gallery", f"{folder}/gallery.db", "--source", str(clip)]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "edgefs.cli", "live", *options], stderr=subprocess.PIPE, text=True
+        )
         try:
             assert process.stderr is not None
             found = None
@@ -185,7 +189,7 @@ def get(url: str) -> float:
 
 def sockets(args: argparse.Namespace) -> dict[str, Any]:
     """A good client beside ATTACKERS sockets that send nothing, or a byte now and then, and come again when cut off."""
-    with app("--source", "demo") as (process, url):
+    with app() as (process, url):
         paths = [f"{url}/healthz", f"{url}/api/v1/state", f"{url}/api/v1/cameras/0/snapshot"]
         time.sleep(3)
         calm = [get(path) * 1e3 for _ in range(60) for path in paths]
@@ -319,7 +323,7 @@ def owned() -> dict[str, int]:
 def soak(args: argparse.Namespace) -> dict[str, Any]:
     """The app with a viewer for a long time; the slope is fitted after a fifth of it."""
     samples: list[tuple[float, float, int, int]] = []
-    with app("--source", "demo") as (process, url):
+    with app() as (process, url):
         watching = watch(url, 1)
         until_s = time.monotonic() + args.minutes * 60
         while time.monotonic() < until_s:

@@ -11,6 +11,7 @@ starts in 50 ms where the whole package takes 300.
 from __future__ import annotations
 
 import json
+import math
 import mmap
 import os
 import queue
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 SLOTS = 3  # one the parent copies, one on its way, one to write into
 BACKLOG_S = 2.0
+GAP_S = 0.4  # silence after which the next pictures are not taken for new
 READ_TIMEOUT_S = 30.0  # the parent loses patience long before and kills us; this is for when it cannot
 OPTIONS = "rtsp_flags;prefer_tcp|analyzeduration;500000"  # half a second of looking, not five
 
@@ -109,8 +111,14 @@ def serve(capture: Any, fps: float, memory_fd: int, free: queue.SimpleQueue[int]
 
     slots: Any = None
     lost = 0
+    gap_s = max(GAP_S, 3 / fps) if 0 < fps <= 1000 else math.inf
+    time_s = time.monotonic()
     while capture.grab():
-        time_s = time.monotonic()
+        before_s, time_s = time_s, time.monotonic()
+        if slots is not None and time_s - before_s > gap_s:  # what was on its way when the server fell silent is old
+            skip_backlog(capture)
+            time_s = time.monotonic()
+            continue
         if free.empty():
             lost += 1
             continue

@@ -17,7 +17,6 @@ from schemathesis.specs.openapi.checks import (
 
 from runtime.app.api import ROUTES
 
-EXAMPLES = 15
 OPERATIONS = [
     (route.method, route.path.replace(":int}", "}")) for route in ROUTES if not route.path.endswith("/preview")
 ]  # but the preview of a camera, which never ends
@@ -48,15 +47,16 @@ def test_every_operation_is_named_once(document):
     assert len(set(names)) == len(names)
 
 
+@pytest.mark.parametrize("examples", [10, pytest.param(200, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-def test_no_request_breaks_the_server_and_every_answer_is_as_documented(schema, method, path):
+def test_no_request_breaks_the_server_and_every_answer_is_as_documented(schema, method, path, examples):
     operation = schema[path][method]
     made = strategies.one_of(
         operation.as_strategy(generation_mode=GenerationMode.POSITIVE),
         operation.as_strategy(generation_mode=GenerationMode.NEGATIVE),
     )
 
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
     @given(case=made)
     def ask(case):
         case.call_and_validate(checks=CHECKS, timeout=10)
