@@ -3,10 +3,13 @@ PYTHON ?= python3
 VENV = .venv
 TORCH = .venv-torch
 
-.PHONY: demo test test-slow test-torch lint bench clean
+.PHONY: demo live test test-slow test-torch lint bench clean
 
 demo: $(VENV)/demo.stamp  ## enrol, recognise, say "unknown": the main job in a minute
 	$(VENV)/bin/edgefs demo
+
+live: $(VENV)/live.stamp  ## the camera app on a virtual camera
+	$(VENV)/bin/edgefs live --source demo --gallery live.db
 
 test: $(VENV)/dev.stamp  ## everything a device does; minutes on 2 cores, no torch
 	$(VENV)/bin/python -m pytest
@@ -30,6 +33,10 @@ bench: $(VENV)/demo.stamp  ## latency on this machine, written to benchmarks/res
 $(VENV)/demo.stamp: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet -e '.[demo]'
+	touch $@
+
+$(VENV)/live.stamp: $(VENV)/demo.stamp
+	$(VENV)/bin/python -m pip install --quiet -e '.[demo,app]'
 	touch $@
 
 $(VENV)/dev.stamp: $(VENV)/demo.stamp
