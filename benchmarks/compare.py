@@ -74,7 +74,7 @@ def main() -> None:
     if args.one:
         one(args.one, args.factor, args.seconds)
         return
-    same = runs([1.0] * (args.same + 1), args.seconds)
+    same = runs([1.0] * (args.same + 1), args.seconds) if args.same else []
     mixed = runs([1.0, args.factor] * args.slower, args.seconds)
     pairs = {
         "same build": list(pairwise(same)),
@@ -86,7 +86,8 @@ def main() -> None:
         counts = Counter(f"{change['metric']}: {change['verdict']}" for each in changes for change in each)
         figures[name] = {"pairs": len(some), "verdicts": dict(counts), "changes": changes}
         print(f"\n{name}, {len(some)} pairs: {dict(counts)}")
-    print(f"written to {save('compare', figures)}")
+    kind = "compare" if args.same and args.slower else "compare-same" if args.same else "compare-planted"
+    print(f"written to {save(kind, figures)}")
 
 
 def _calm(report: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,9 @@
 BUNDLE is MobileNetV2, exported from the same weights by `edgefs export`. The others, as their own documentation has it:
 
 - torch: torchvision transforms (PIL resize, centre crop, normalise), eager MobileNetV2, easyfsl's PrototypicalNetworks;
-- torch, cv2: the same, with cv2 in place of PIL, for those who know;
+- torch + cv2: the same, with cv2 in place of PIL, for those who know;
+- OpenVINO inferencer: cv2, float32 in numpy, a compiled model called with an array, as anomalib's OpenVINOInferencer
+  and model_api do it; the graph is converted from the torch network;
 - ONNX Runtime and OpenVINO, bare: a prepared input, bound once, nothing else: as onnxruntime_perf_test does;
 - benchmark_app, OpenVINO's own, before and after in processes of its own.
 
@@ -75,7 +77,29 @@ def torch_contenders(frames: list[np.ndarray], weights: Path, size: int, threads
         small = cv2.resize(square, (size, size), interpolation=cv2.INTER_LINEAR)
         return answer(after_cv2(cv2.cvtColor(small, cv2.COLOR_BGR2RGB)))
 
-    return {BASE: with_pil, "torch + cv2 + easyfsl": with_cv2}
+    inferencer = _inferencer(network, frames, size, threads)
+    return {BASE: with_pil, "torch + cv2 + easyfsl": with_cv2, "OpenVINO inferencer": inferencer}
+
+
+def _inferencer(network: Any, frames: list[np.ndarray], size: int, threads: int) -> Call:
+    import cv2
+    import openvino
+    import torch
+
+    model = openvino.convert_model(network, example_input=torch.rand(1, 3, size, size))
+    model.reshape([1, 3, size, size])
+    options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
+    compiled = openvino.Core().compile_model(model, "CPU", options)
+    prototypes = np.random.default_rng(0).standard_normal((compiled.output(0).shape[1], N_CLASSES)).astype(np.float32)
+
+    def call(i: int) -> int:
+        small = cv2.resize(frames[i % len(frames)][:, 280:1000], (size, size), interpolation=cv2.INTER_LINEAR)
+        pixels = cv2.cvtColor(small, cv2.COLOR_BGR2RGB).astype(np.float32) / 255
+        pixels = ((pixels - 0.5) / 0.5).transpose(2, 0, 1)[None]
+        embedding = compiled([pixels])[compiled.output(0)][0]
+        return int((embedding / np.linalg.norm(embedding) @ prototypes).argmax())
+
+    return call
 
 
 def bare_onnxruntime(bundle: Bundle, inputs: np.ndarray, threads: int) -> Call:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from runtime.errors import EdgefsError
     from runtime.models import default_bundle
     from runtime.opencv import read_image
+    from runtime.pipeline import watch
     from runtime.recognition import Enrollment, Recognition
     from runtime.recognizer import Recognizer
 
@@ -37,6 +38,7 @@ __all__ = [
     "open_camera",
     "read_image",
     "train",
+    "watch",
 ]
 
 _HOMES = {
@@ -53,6 +55,7 @@ _HOMES = {
     "open_camera": "runtime.camera",
     "read_image": "runtime.opencv",
     "train": "edgefs.training.loop",
+    "watch": "runtime.pipeline",
 }
 
 if not TYPE_CHECKING:  # else type checkers would accept any misspelt name

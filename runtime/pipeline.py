@@ -1,7 +1,7 @@
 """Several cameras, one recogniser: every camera has a thread of its own that takes its newest frame all the way.
 
-    for seen in watch(recognizer, {"door": open_camera(0), "shelf": open_camera("rtsp://…")}):
-        print(seen.camera, seen.recognition.label)
+    for seen in edgefs.watch(recognizer, {"door": open_camera(0), "shelf": open_camera("rtsp://…")}):
+        print(seen.camera, seen.recognition.label if isinstance(seen, Seen) else seen.error)
 
 A frame is resized, embedded and matched in one thread: it stays in that core's caches and is never handed over. What
 overlaps is the work of different frames, on as many CPUs as there are, and capture, which live sources do in threads of
