@@ -131,6 +131,8 @@ class CameraThread:
 
     def _health(self, source: FrameSource, trouble: str = "") -> Health:
         state = "reconnecting" if trouble else source.state
+        if state == "ended" and self._again:
+            state = "live"  # it starts anew at once
         width, height = self._size
         return Health(
             state=state,
