@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ from edgefs.transfer.adabn import take_statistics
 from edgefs.transfer.config import AdaptConfig
 from edgefs.transfer.coral import CORAL
 from edgefs.transfer.dann import DANN
-from edgefs.transfer.domains import Pool, as_they_are, find_domains, picture_maker
+from edgefs.transfer.domains import Pool, feature_maker, find_domains, picture_maker
 from edgefs.transfer.features import frozen_features
 from edgefs.transfer.mmd import MMD
 from edgefs.transfer.network import Bottleneck, classifier, new_classifier
@@ -65,16 +66,21 @@ class Adapting:
         self.device, _ = machine_of(config)
         files = find_domains(config)
         self.origin = start(config, {**files.target, **files.source})
+        if self.origin.trained and config.bottleneck < 1:
+            raise ConfigError(
+                f"bottleneck must be at least 1 on trained weights, which stay as they are, but is {config.bottleneck}"
+            )
         narrow = config.bottleneck if self.origin.trained else 0
         classes = tuple(files.source)
         self.config = replace(config, backbone=self.origin.name, classes=classes, bottleneck=narrow)
         self.source = self._pool(files.source, config.source)
         self.target = self._pool(files.target, config.target)
-        self.labelled = None
+        self.labelled: Pool | None = None
         if files.labelled is files.target:
             self.labelled = self.target
         elif files.labelled:
             self.labelled = self._pool(files.labelled, config.target_labels)
+        self.bar = self._progress()
 
     def _pool(self, classes: Mapping[str, Sequence[Path]], root: str) -> Pool:
         """Pictures that are prepared when drawn; or, where the backbone is frozen, its features, computed once."""
@@ -87,16 +93,18 @@ class Adapting:
         backbone = self.origin.backbone.to(self.device)
         found = frozen_features(files, backbone, spec, cache=cache, policy=config.bad_files, device=self.device)
         keep = ~np.isin([str(path) for path in files], found.skipped)
-        return Pool(found.rows[keep], labels[keep], as_they_are)
+        return Pool(found.rows[keep], labels[keep], feature_maker(self.device))
 
     def go(self) -> AdaptReport:
         config, runs, best = self.config, [], None
         for seed in range(config.first_seed, config.first_seed + config.seeds):
             learner, result = self._seed(seed)
             runs.append(result)
-            self._say(f"seed {seed}: {result}")
+            if not self.quiet:
+                self.bar.write(f"seed {seed}: {result}", file=sys.stderr)
             if config.out and best is None:
                 best = self._save(learner, result)
+        self.bar.close()
         report = self._report(tuple(runs), best)
         if config.out:
             told = {"config": config.public().to_json(), **asdict(report), "best": best.name if best else None}
@@ -124,17 +132,14 @@ class Adapting:
         """A learner trained on the source's labels and, with a target, by the method; with the source's statistics."""
         learner = self._fresh(seed)
         embed = self._embed(learner)
-        method = METHODS[self.config.method](learner.backbone.dim, len(self.config.classes)) if target else None
+        method = METHODS[self.config.method](learner.backbone.dim).to(self.device) if target else None
         trained = nn.ModuleList([embed, learner.head])
         parameters = [*trained.parameters(), *(method.parameters() if method else ())]
         optimiser = torch.optim.AdamW(parameters, self.config.lr, weight_decay=1e-3, fused=True)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.config.steps)
         average = AveragedModel(trained, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE))
         rng = np.random.default_rng((seed, 3))
-        source_rows, target_rows = (
-            draws(source, self.config.batch, rng),
-            draws(target or source, self.config.batch, rng),
-        )
+        source_rows, target_rows = (draws(pool, self.config.batch, rng) for pool in (source, target or source))
         trained.train()
         for step in range(self.config.steps):
             rows = next(source_rows)
@@ -155,6 +160,7 @@ class Adapting:
             optimiser.step()
             schedule.step()
             average.update_parameters(trained)
+            self.bar.update()
         trained.load_state_dict(average.module.state_dict())
         take_statistics(embed, source)
         learner.eval()
@@ -209,9 +215,13 @@ class Adapting:
             seconds=round(time.monotonic() - self.began, 1),
         )
 
-    def _say(self, text: str) -> None:
-        if not self.quiet:
-            print(text, file=sys.stderr, flush=True)
+    def _progress(self) -> Any:
+        from tqdm import tqdm
+
+        config, adapts = self.config, self.config.method in METHODS
+        trainings = adapts + (config.bounds or not adapts) + bool(config.bounds and self.labelled)
+        total = config.seeds * trainings * config.steps
+        return tqdm(total=total, unit="step", disable=True if self.quiet else None, leave=False)
 
 
 def draws(pool: Pool, batch: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:

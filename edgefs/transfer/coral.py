@@ -11,9 +11,9 @@ from edgefs.transfer.dann import fade_in
 
 
 class CORAL(nn.Module):  # type: ignore[misc]  # torch is untyped here
-    def __init__(self, dim: int, n_classes: int) -> None:
+    def __init__(self, dim: int) -> None:
         super().__init__()
-        del dim, n_classes
+        del dim  # nothing here depends on it
 
     def loss(self, source: Tensor, target: Tensor, _logits: tuple[Tensor, Tensor], progress: float) -> Tensor:
         """|C_s - C_t|² / 4D of features `[B, D]`: the paper's, times D, so that it does not fade with their number."""

@@ -33,9 +33,8 @@ class Reversal(torch.autograd.Function):  # type: ignore[misc]  # torch is untyp
 class DANN(nn.Module):  # type: ignore[misc]
     """The discriminator, and the loss it is trained by while the features are trained against it."""
 
-    def __init__(self, dim: int, n_classes: int) -> None:
+    def __init__(self, dim: int) -> None:
         super().__init__()
-        del n_classes
         self.discriminator = nn.Sequential(
             nn.Linear(dim, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1)
         )

@@ -124,6 +124,6 @@ def picture_maker(
     return prepare
 
 
-def as_they_are(rows: NDArray[np.float32], _rng: np.random.Generator | None) -> Tensor:
-    """How a pool of features prepares them."""
-    return torch.from_numpy(np.ascontiguousarray(rows))
+def feature_maker(device: str) -> Callable[[NDArray[np.float32], np.random.Generator | None], Tensor]:
+    """How a pool of features prepares them: as they are, whatever the augmentation."""
+    return lambda rows, _rng: torch.from_numpy(np.ascontiguousarray(rows)).to(device)

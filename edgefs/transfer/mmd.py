@@ -16,9 +16,9 @@ WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)  # times the mean squared distance: five Gau
 
 
 class MMD(nn.Module):  # type: ignore[misc]  # torch is untyped here
-    def __init__(self, dim: int, n_classes: int) -> None:
+    def __init__(self, dim: int) -> None:
         super().__init__()
-        del dim, n_classes
+        del dim  # nothing here depends on it
 
     def loss(self, source: Tensor, target: Tensor, logits: tuple[Tensor, Tensor], progress: float) -> Tensor:
         """Of features `[B, D]` and logits `[B, K]` of either domain.  progress: 0..1 through the training."""
