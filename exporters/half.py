@@ -14,6 +14,7 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper, shape_inference
 
 from exporters.errors import ExportError
+from exporters.storage import drop_unused_weights, with_float_weights
 
 HALF_MAX = float(np.finfo(np.float16).max)
 HALF_TINY = float(np.finfo(np.float16).smallest_subnormal)
@@ -45,20 +46,6 @@ def to_half(model: bytes) -> bytes:
     _cast_at_borders(proto.graph, body, types)
     del proto.graph.value_info[:]  # the types it announced no longer hold
     return bytes(proto.SerializeToString())
-
-
-def with_float_weights(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Undo weights stored as float16 behind a Cast, in place: quantisers and engines look for plain initialisers."""
-    graph = proto.graph
-    weights = {tensor.name: tensor for tensor in graph.initializer}
-    for node in [n for n in graph.node if n.op_type == "Cast" and n.input[0] in weights]:
-        stored = weights[node.input[0]]
-        if stored.data_type == TensorProto.FLOAT16 and node.attribute[0].i == TensorProto.FLOAT:
-            values = numpy_helper.to_array(stored).astype(np.float32)
-            graph.initializer.append(numpy_helper.from_array(values, node.output[0]))
-            graph.node.remove(node)
-    _drop_unused_weights(graph)
-    return proto
 
 
 def name_nodes(graph: onnx.GraphProto) -> None:
@@ -129,14 +116,7 @@ def _halve_weights(graph: onnx.GraphProto, body: set[str]) -> None:
                 if name not in done:
                     done.add(name)
                     graph.initializer.append(_halved(weights[name], f"{name}.half"))
-    _drop_unused_weights(graph)
-
-
-def _drop_unused_weights(graph: onnx.GraphProto) -> None:
-    used = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
-    kept = [tensor for tensor in graph.initializer if tensor.name in used]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
+    drop_unused_weights(graph)
 
 
 def _halved(tensor: TensorProto, name: str) -> TensorProto:

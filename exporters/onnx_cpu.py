@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from exporters.candidate import Candidate
 from exporters.errors import ExportError, ToolMissing
-from exporters.onnx import store_half
 from exporters.quiet import quiet
+from exporters.storage import store_weights
 
 SUBSET = 100  # calibration frames: ONNX Runtime keeps every activation of each in turn, and converges early
 HEAVY = ["Conv", "Gemm", "MatMul"]  # head and tail stay float32
@@ -31,7 +31,7 @@ def to_onnx_cpu(model: bytes, precision: str, *, calibration: NDArray[np.uint8] 
     file = f"onnx/{precision}/model.onnx"
     if precision == "fp16":
         proto = onnx.load_from_string(model)
-        store_half(proto)
+        store_weights(proto, "fp16")
         return Candidate("onnx", "fp16", file, {file: proto.SerializeToString()})
     if calibration is None:
         raise ExportError("int8 needs pictures to calibrate with; name them with --calibrate FOLDER or VIDEO")

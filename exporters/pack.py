@@ -22,7 +22,7 @@ def pack(
     name: str,
     description: str,
     golden_frames: NDArray[np.uint8],
-    half_weights: bool = False,
+    weights: str = "fp32",
     calibration: Mapping[str, Any] | None = None,
     background: NDArray[np.float32] | None = None,
     provenance: Mapping[str, Any] | None = None,
@@ -30,10 +30,11 @@ def pack(
 ) -> Bundle:
     """Export a graph and put it into a bundle (in memory; `save` writes it).
 
+    weights: how model.onnx stores them: "fp32", "fp16" or "int8".
     golden_frames: `uint8 [G, H, W, C]`, real pictures after preprocessing; their torch float32 embeddings go along.
     Raises ExportError or BundleError.
     """
-    model = to_onnx(graph, preprocess, half_weights=half_weights)
+    model = to_onnx(graph, preprocess, weights=weights)
     with torch.inference_mode():
         golden_embeddings = graph(torch.from_numpy(golden_frames)).numpy()
     return Bundle.build(

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from exporters.errors import ExportError
-from exporters.half import name_nodes, with_float_weights
+from exporters.half import name_nodes
+from exporters.storage import with_float_weights
 
 OPERATORS = ["Conv", "Gemm", "MatMul"]
 MIN_FRAMES = 16  # fewer do not show the range of the activations

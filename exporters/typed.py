@@ -13,8 +13,9 @@ import onnx
 from numpy.typing import NDArray
 
 from exporters.errors import ExportError, ToolMissing
-from exporters.half import name_nodes, to_half, with_float_weights
+from exporters.half import name_nodes, to_half
 from exporters.qdq import to_int8
+from exporters.storage import with_float_weights
 from runtime.engines import agreement
 
 PRECISIONS = ("fp32", "fp16", "int8")

@@ -29,6 +29,8 @@ class OnnxRuntimeEngine:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if artifact.precision != "int8":  # weights stored as int8 are unpacked once, not for every frame
+            options.add_session_config_entry("session.disable_quant_qdq", "1")
         # float16 graphs are meant for GPUs; on a CPU this pass of ONNX Runtime 1.32 ends the process on a ViT
         unsafe = ["NchwcTransformer"] if artifact.precision == "fp16" else None
         try:

@@ -37,8 +37,8 @@ def frames(preprocess: Preprocess, n: int = 3) -> np.ndarray:
 
 @pytest.mark.parametrize(("colour", "channels"), [("rgb", 3), ("bgr", 3), ("grey", 1)])
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-@pytest.mark.parametrize("half_weights", [False, True])
-def test_a_packed_module_answers_on_the_device_as_in_torch(colour, channels, metric, half_weights):
+@pytest.mark.parametrize("weights", ["fp32", "fp16", "int8"])
+def test_a_packed_module_answers_on_the_device_as_in_torch(colour, channels, metric, weights):
     preprocess = Preprocess((24, 20), channels=channels)
     graph = EmbedderGraph(
         network(channels),
@@ -49,7 +49,7 @@ def test_a_packed_module_answers_on_the_device_as_in_torch(colour, channels, met
         base_mean=torch.full((16,), 0.1),
     )
     golden = frames(preprocess)
-    bundle = pack(graph, preprocess, name="x", description="x", golden_frames=golden, half_weights=half_weights)
+    bundle = pack(graph, preprocess, name="x", description="x", golden_frames=golden, weights=weights)
     more = frames(preprocess, 5)
     with torch.inference_mode():
         expected = graph(torch.from_numpy(more)).numpy()
@@ -72,12 +72,13 @@ def test_bgr_frames_reach_an_rgb_network_as_rgb():
     np.testing.assert_allclose(graph(blue).numpy(), [[0, 0, 1]])
 
 
-def test_half_weights_halve_the_file():
+@pytest.mark.parametrize(("weights", "share"), [("fp16", 0.55), ("int8", 0.3)])
+def test_weights_stored_smaller_make_a_smaller_file(weights, share):
     preprocess = Preprocess((24, 24))
     large = nn.Sequential(nn.Flatten(), nn.Linear(24 * 24 * 3, 64))
     graph = EmbedderGraph(large, mean=[0] * 3, std=[1] * 3)
     whole = len(to_onnx(graph, preprocess))
-    assert len(to_onnx(graph, preprocess, half_weights=True)) < 0.55 * whole
+    assert len(to_onnx(graph, preprocess, weights=weights)) < share * whole
 
 
 def test_an_operator_the_device_refuses_is_named_at_export():

@@ -1,0 +1,97 @@
+"""How the weights of an ONNX file are stored. It computes in float32 whatever they are stored as.
+
+fp16: every large weight, with a Cast behind it. int8: every large matrix and kernel, with one scale for each output and
+a DequantizeLinear behind it (the rest is fp16). Engines fold both when they load: a half and a quarter of the size, the
+same speed. This says nothing about arithmetic: `onnx_cpu.py` and `qdq.py` make files that also compute in int8.
+
+Not Cast and Mul for int8, though every CPU engine folds those too: TensorRT takes an int8 constant only in front of a
+DequantizeLinear.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, numpy_helper
+
+from exporters.errors import ExportError
+
+STORAGES = ("fp32", "fp16", "int8")
+SMALL = 256  # weights with fewer elements (biases, means) stay float32: no size to gain
+
+
+def round_weights(module: torch.nn.Module, storage: str) -> None:
+    """Round a module's own large weights to what storing them keeps, in place, so that it agrees with its file.
+
+    int8: a BatchNorm behind a convolution changes its scales when it is folded in, so fold it first.
+    Raises ExportError for an unknown storage.
+    """
+    if storage not in STORAGES:
+        raise ExportError(f"weights must be stored as one of {', '.join(STORAGES)}, but got {storage!r}")
+    for tensor in (*module.parameters(), *module.buffers()):
+        if storage == "fp32" or not tensor.is_floating_point() or tensor.numel() < SMALL:
+            continue
+        if storage == "int8" and tensor.ndim > 1:
+            whole, scale = quantised(tensor.detach().numpy())
+            tensor.data = torch.from_numpy(whole * scale)
+        else:
+            tensor.data = tensor.data.half().float()
+
+
+def store_weights(model: onnx.ModelProto, storage: str) -> None:
+    """Store every large float32 weight as `storage`, in place."""
+    if storage == "fp32":
+        return
+    tensors, nodes = list(model.graph.initializer), list(model.graph.node)
+    del model.graph.initializer[:], model.graph.node[:]
+    for tensor in tensors:
+        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < SMALL:
+            model.graph.initializer.append(tensor)
+            continue
+        values, name = numpy_helper.to_array(tensor), tensor.name
+        if storage == "int8" and values.ndim > 1:
+            whole, scale = quantised(values)
+            parts = {f"{name}.int8": whole, f"{name}.scale": scale.ravel()}
+            node = onnx.helper.make_node("DequantizeLinear", [*parts], [name], axis=0)
+        else:
+            parts = {f"{name}.half": values.astype(np.float16)}
+            node = onnx.helper.make_node("Cast", [*parts], [name], to=TensorProto.FLOAT)
+        model.graph.initializer.extend(numpy_helper.from_array(part, key) for key, part in parts.items())
+        model.graph.node.append(node)
+    model.graph.node.extend(nodes)
+
+
+def with_float_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Undo `store_weights`, in place: quantisers and engines look for plain initialisers."""
+    graph = model.graph
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    for node in list(graph.node):
+        if node.op_type not in ("Cast", "DequantizeLinear") or not set(node.input) <= weights.keys():
+            continue
+        values, *scale = (numpy_helper.to_array(weights[name]) for name in node.input)
+        if scale and scale[0].ndim == 1 and len(scale) == 1:  # ours: int8, one scale for each output, no zero point
+            restored = values * scale[0].reshape(-1, *[1] * (values.ndim - 1))
+        elif values.dtype == np.float16 and node.attribute[0].i == TensorProto.FLOAT:
+            restored = values.astype(np.float32)
+        else:
+            continue
+        graph.initializer.append(numpy_helper.from_array(restored, node.output[0]))
+        graph.node.remove(node)
+    drop_unused_weights(graph)
+    return model
+
+
+def drop_unused_weights(graph: onnx.GraphProto) -> None:
+    used = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+
+
+def quantised(values: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Symmetric int8 [O, ...] and its scale [O, 1, ...]; rounding what was rounded before changes nothing."""
+    largest = np.abs(values).max(axis=tuple(range(1, values.ndim)), keepdims=True)
+    scale = (np.where(largest > 0, largest, 1) / 127).astype(np.float32)
+    return np.rint(values / scale).astype(np.int8), scale
