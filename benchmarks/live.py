@@ -31,10 +31,11 @@ from benchmarks.common import percentiles, save
 from benchmarks.rtsp import BITS, RtspServer, made_ms
 from edgefs.demo.progress import show
 from edgefs.demo.stream import Plan, Recording, record
+from runtime.app.eye import Source
 from runtime.app.messages import Answer
 from runtime.app.metrics import Metrics
 from runtime.app.server import Server, build, listen, policy_for
-from runtime.app.service import Service, Source
+from runtime.app.service import Service
 from runtime.app.sources import camera_source
 from runtime.camera import open_camera
 from runtime.models import default_bundle

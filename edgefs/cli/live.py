@@ -22,7 +22,7 @@ from edgefs.cli.options import add_recognizer_options, load_bundle
 from runtime.errors import CameraMissing
 
 if TYPE_CHECKING:
-    from runtime.app.service import Source
+    from runtime.app.eye import Source
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -105,7 +105,7 @@ def _named(texts: list[str]) -> Iterator[str]:
 
 
 def _source(text: str, *, loop: bool) -> Source:
-    from runtime.app.service import Source
+    from runtime.app.eye import Source
     from runtime.app.sources import camera_source
 
     if text == "demo":

@@ -70,7 +70,8 @@ class CameraThread:
             source.close()
 
     def join(self) -> None:
-        self._thread.join(JOIN_S)
+        if self._thread.ident is not None:  # it was started
+            self._thread.join(JOIN_S)
 
     def _run(self) -> None:
         retry_s = RETRY_FIRST_S

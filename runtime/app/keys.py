@@ -7,7 +7,7 @@ from typing import Literal
 
 ENTER, ESCAPE, BACKSPACE, SPACE = (13, 10), 27, (8, 127), ord(" ")
 HELP = "space: teach   n: not this   u: undo   tab: next camera   q: quit"
-What = Literal["teach", "store", "cancel", "reject", "undo", "next", "quit"]
+What = Literal["teach", "pause", "store", "cancel", "reject", "undo", "next", "quit"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Keys:
         if self.mode == "teaching":
             if key == SPACE or key in ENTER:
                 self.mode = "naming"
+                return Action("pause")
             return None
         if key == SPACE:
             self.mode = "teaching"

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runtime.app.eye import Source
 from runtime.app.lines import Lines
 from runtime.app.logs import set_up
 from runtime.app.metrics import Metrics
 from runtime.app.mqtt import Mqtt, parse_broker
 from runtime.app.other_model import OtherModel
 from runtime.app.server import Server, build, is_loopback, listen, policy_for
-from runtime.app.service import Service, Source
+from runtime.app.service import Service
 from runtime.app.systemd import Systemd
 from runtime.app.token import default_token_file, load_token
 from runtime.app.window import Window

@@ -7,26 +7,23 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.app.cameras import CameraThread, OpenSource
+from runtime.app.eye import Eye, Source
 from runtime.app.hub import Hub
 from runtime.app.messages import Answer, BundleInfo, Camera, Class, GalleryState, Region, State, Stranger
 from runtime.app.other_model import OtherModel
-from runtime.app.preview import Preview, thumbnail
 from runtime.app.regions import Regions
-from runtime.app.session import Health, NotNow, Stream
-from runtime.camera import Frame
+from runtime.app.session import NotNow
 from runtime.coach import Coach
-from runtime.enrolling import Observation, crop_of
+from runtime.enrolling import Observation
 from runtime.errors import OptionError
 from runtime.inbox import Inbox
 from runtime.quality import FrameQuality
-from runtime.recognition import Enrollment, Recognition
+from runtime.recognition import Enrollment
 from runtime.recognizer import Recognizer
 from runtime.ring import RecentAnswer, Ring
 
@@ -36,29 +33,12 @@ COALESCE_S = 0.1  # between two messages of the whole state
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Source:
-    """A camera to watch. name: for people, without credentials.  again: play a file in a loop."""
-
-    name: str
-    open: OpenSource
-    again: bool = False
-
-
 class UnknownCamera(OptionError, LookupError):
     """No camera has this id."""
 
 
 class Forgotten(OptionError, LookupError):
     """An answer that is not remembered, or no longer."""
-
-
-class Eye:
-    """One camera of the service: the thread that reads it, what is known of it, and its preview."""
-
-    def __init__(self, stream: Stream, preview: Preview, thread: CameraThread) -> None:
-        self.stream, self.preview, self.thread = stream, preview, thread
-        self.lock = threading.Lock()  # around the stream
 
 
 class Service:
@@ -82,10 +62,13 @@ class Service:
         self.hub, self.ring, self.inbox = Hub(), Ring(), Inbox(recognizer.bundle)
         self._other_model = other_model
         self._own_recognizer: Recognizer | None = None
-        self._on_answer = on_answer
         self._regions = Regions(other_model.path if other_model else recognizer.gallery.path)
+        self._strangers: list[tuple[int, int]] = []
         self._stop, self._dirty = threading.Event(), threading.Event()
-        self.eyes = {str(i): self._eye(str(i), source) for i, source in enumerate(sources)}
+        self.eyes = {
+            str(i): Eye(str(i), source, self._regions.of(source.name), self, on_answer)
+            for i, source in enumerate(sources)
+        }
         self._keeper = threading.Thread(target=self._keep_house, name="housekeeping", daemon=True)
 
     def start(self) -> None:
@@ -104,7 +87,8 @@ class Service:
         for eye in self.eyes.values():
             eye.thread.join()
             eye.preview.close()
-        self._keeper.join()
+        if self._keeper.ident is not None:  # it was started
+            self._keeper.join()
         if self._other_model is not None:
             self._other_model.join()
         if self._own_recognizer is not None:
@@ -136,8 +120,7 @@ class Service:
     # what the faces show
 
     def camera(self, id_: str) -> Camera:
-        eye = self.eye(id_)
-        return eye.stream.camera(time.monotonic())
+        return self.eye(id_).camera()
 
     def state(self) -> State:
         """Everything but the answers, as it is now."""
@@ -177,52 +160,21 @@ class Service:
     # what the faces do
 
     def set_region(self, id_: str, region: Region | None) -> Camera:
+        """Look at a part of a camera's picture, also after a restart."""
         eye = self.eye(id_)
-        with eye.lock:
-            eye.stream.look_at(region)
         self._regions.put(eye.stream.name, region)
-        self.hub.publish(camera := self.camera(id_))
-        return camera
+        return eye.look_at(region)
 
     def start_lesson(self, id_: str, label: str | None) -> Camera:
-        """Begin to teach what a camera shows. Raises InvalidLabel."""
-        eye = self.eye(id_)
-        coach = Coach(self.editable, label)
-        with eye.lock:
-            eye.stream.teach(coach)
-        self.hub.publish(camera := self.camera(id_))
-        return camera
-
-    def pause_lesson(self, id_: str) -> Camera:
-        """Look at no more frames until the lesson gets its name. Raises NotNow."""
-        eye = self.eye(id_)
-        with eye.lock:
-            eye.stream.pause_lesson()
-        return self.camera(id_)
+        """Begin to teach what a camera shows. Raises InvalidLabel, GalleryMismatch."""
+        return self.eye(id_).start_lesson(Coach(self.editable, label))
 
     def end_lesson(self, id_: str, label: str) -> Enrollment:
         """Store what a lesson kept. If that fails the lesson is still there, paused. Raises NotNow, GalleryError."""
-        eye = self.eye(id_)
-        with eye.lock:
-            lesson = eye.stream.end_lesson()
-        try:
-            enrollment = lesson.enroll(label, source=f"camera {eye.stream.name}")
-        except BaseException:
-            with eye.lock:
-                eye.stream.put_back(lesson)
-            raise
-        finally:
-            self.hub.publish(self.camera(id_))
+        enrollment = self.eye(id_).end_lesson(label)
         self.inbox.let_go_known(self.recognizer.match_many)
         self.changed()
         return enrollment
-
-    def cancel_lesson(self, id_: str) -> Camera:
-        eye = self.eye(id_)
-        with eye.lock:
-            eye.stream.end_lesson()
-        self.hub.publish(camera := self.camera(id_))
-        return camera
 
     def recent(self, answer: int) -> RecentAnswer:
         """A remembered answer. Raises Forgotten."""
@@ -258,67 +210,10 @@ class Service:
         self.recognizer = self._own_recognizer = recognizer
         self._other_model = None
 
-    # the way of a frame
-
-    def _eye(self, id_: str, source: Source) -> Eye:
-        stream = Stream(id_, source.name, self._regions.of(source.name))
-        thread = CameraThread(
-            source.name,
-            source.open,
-            again=source.again,
-            on_frame=lambda frame: self._frame(eye, frame),
-            on_health=lambda health: self._health(eye, health),
-        )
-        eye = Eye(stream, Preview(source.name), thread)
-        return eye
-
-    def _health(self, eye: Eye, health: Health) -> None:
-        with eye.lock:
-            eye.stream.see(health)
-        self.hub.publish(eye.stream.camera(time.monotonic()))
-
-    def _frame(self, eye: Eye, frame: Frame) -> None:
-        picked_s = time.monotonic()
-        eye.stream.saw(frame.time_s)
-        eye.preview.offer(frame.image)
-        image = eye.stream.cut(frame.image)
-        recognition = self.recognizer.recognize(image)
-        matched_s = time.monotonic()
-        crop: bytes | None = None
-
-        def remember(recognition: Recognition) -> int:
-            nonlocal crop
-            crop = crop_of(image)
-            return self.ring.add(recognition, crop, time.time())
-
-        with eye.lock:
-            teach = eye.stream.lesson_look(image, thumbnail)
-            now_s = time.monotonic()
-            receipt = {
-                "capture": (picked_s - frame.time_s) * 1e3 - frame.decode_ms,
-                "decode": frame.decode_ms,
-                **recognition.timings_ms,
-                "publish": (now_s - matched_s) * 1e3,
-                "total": (now_s - frame.time_s) * 1e3,
-            }
-            receipt = {stage: round(max(0.0, ms), 2) for stage, ms in receipt.items()}
-            answer = eye.stream.answer(recognition, frame.time_s, receipt, remember)
-        if teach is not None:
-            self.hub.publish(teach)
-        elif crop is not None and recognition.candidate is not None:
-            self._stranger(recognition, crop)
-        self.hub.publish(answer)
-        self._on_answer(answer)
-
-    def _stranger(self, recognition: Recognition, crop: bytes) -> None:
-        """Put what nobody taught into the inbox; frames of a lesson are no strangers."""
-        if self.inbox.add(recognition, crop, time.time()) is not None:
-            self.changed()
-
     # housekeeping
 
     def _keep_house(self) -> None:
-        """Send the state when it changed, and see what other processes did to the gallery."""
+        """Send the state when it changed; see what other processes did to the gallery, and who is new in the inbox."""
         refreshed_s = time.monotonic()
         while not self._stop.is_set():
             if self._dirty.wait(REFRESH_S):
@@ -330,7 +225,9 @@ class Service:
             self._stop.wait(COALESCE_S)
 
     def _refresh(self) -> None:
-        if self.recognizer.refresh():
+        seen = [(stranger.id, stranger.seen) for stranger in self.inbox.strangers()]
+        if self.recognizer.refresh() or seen != self._strangers:
+            self._strangers = seen
             self.changed()
 
     def _guarded(self, work: Callable[[], None]) -> None:

@@ -117,23 +117,21 @@ class Stream:
 
     # the answer
 
-    def answer(
-        self,
-        recognition: Recognition,
-        now_s: float,
-        timings_ms: dict[str, float],
-        remember: Callable[[Recognition], int],
-    ) -> Answer:
-        """Smooth one answer, and remember it if it says something new or the last one is a while ago.
+    def remembered(self, recognition: Recognition, now_s: float, remember: Callable[[], int]) -> int | None:
+        """Remember an answer if it says something new or the last one is a while ago; the id to ask about it later.
 
-        now_s: capture of the frame.  timings_ms: the whole receipt.  remember: gives the id to ask about it later.
+        now_s: capture of the frame.
         """
-        stable = self._smoother.update(recognition, now_s).label
         at_s, said, id_ = self._remembered
         says = (recognition.label, recognition.candidate)
         if says != said or now_s - at_s >= REMEMBER_S:
-            id_ = remember(recognition)
+            id_ = remember()
             self._remembered = (now_s, says, id_)
+        return id_
+
+    def answer(self, recognition: Recognition, now_s: float, id_: int | None, timings_ms: dict[str, float]) -> Answer:
+        """Smooth one answer. now_s: capture of the frame.  timings_ms: the whole receipt."""
+        stable = self._smoother.update(recognition, now_s).label
         return Answer(
             camera=self.id,
             id=id_,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from runtime.app.service import Source
+from runtime.app.eye import Source
 from runtime.camera import FrameSource, open_camera
 from runtime.camera.base import redact
 

@@ -60,7 +60,7 @@ class Window:
         for message in mailbox.take():
             if isinstance(message, Answer):
                 self._answers[message.camera] = message
-            elif isinstance(message, Teach) and message.camera == self._camera:
+            elif isinstance(message, Teach) and message.camera == self._camera and self._keys.mode == "teaching":
                 self._said = f"{message.kept} kept: {message.line}"
 
     def _do(self, action: Action) -> None:
@@ -68,11 +68,13 @@ class Window:
         try:
             if action.what == "teach":
                 service.start_lesson(camera, None)
+            elif action.what == "pause":
+                service.eye(camera).pause_lesson()
             elif action.what == "store":
                 enrolled = service.end_lesson(camera, action.label)
                 self._said = f"{len(enrolled.accepted)} views of {enrolled.label} stored"
             elif action.what == "cancel":
-                service.cancel_lesson(camera)
+                service.eye(camera).cancel_lesson()
                 self._said = "given up"
             elif action.what == "undo":
                 self._said = f"undone: {service.editable.undo()}"

@@ -59,7 +59,7 @@ def command(*arguments: object) -> list[str]:
 def app(tmp_path: Path, *arguments: object, gallery: Path | None = None):
     fixed = ["--gallery", gallery or tmp_path / "gallery.db", "--threads", 1]
     port = [] if "--port" in arguments else ["--port", 0]
-    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state"), "EDGEFS_TEST": "1"}
+    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
     process = subprocess.Popen(
         command(*fixed, *port, *arguments),
         cwd=ROOT,

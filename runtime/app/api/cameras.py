@@ -61,7 +61,7 @@ def teach(call: Call) -> Camera:
 
 
 def pause_teaching(call: Call) -> Camera:
-    return call.service.pause_lesson(call.camera)
+    return call.service.eye(call.camera).pause_lesson()
 
 
 def stop_teaching(call: Call) -> Enrolled:
@@ -69,7 +69,7 @@ def stop_teaching(call: Call) -> Enrolled:
 
 
 def cancel_teaching(call: Call) -> Camera:
-    return call.service.cancel_lesson(call.camera)
+    return call.service.eye(call.camera).cancel_lesson()
 
 
 BASE = "/api/v1/cameras"

@@ -11,9 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from runtime.app.eye import Source
 from runtime.app.metrics import Metrics
 from runtime.app.server import Server, build, listen, policy_for
-from runtime.app.service import Service, Source
+from runtime.app.service import Service
 from runtime.app.token import Token, load_token
 from runtime.bundle import Bundle
 from runtime.camera import FakeCamera, realtime

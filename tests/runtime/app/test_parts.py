@@ -186,7 +186,7 @@ def test_keys_teach_name_and_store():
     pressed = [keys.press(ord(char)) for char in " "]
     assert pressed[0].what == "teach"
     assert keys.press(-1) is None
-    assert keys.press(ord(" ")) is None
+    assert keys.press(ord(" ")).what == "pause"
     typed = [keys.press(key) for key in (*b"mux", 8, *b"g 2", 13)]
     assert typed[-1].what == "store"
     assert typed[-1].label == "mug 2"

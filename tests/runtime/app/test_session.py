@@ -86,7 +86,8 @@ def test_answers_are_smoothed_and_remembered_when_they_say_something_new(stream)
     said = []
     for i in range(20):
         recognition = MUG if i >= 10 else UNKNOWN
-        said.append(stream.answer(recognition, 100 + i / 30, RECEIPT, lambda _: next(ids)))
+        id_ = stream.remembered(recognition, 100 + i / 30, lambda: next(ids))
+        said.append(stream.answer(recognition, 100 + i / 30, id_, RECEIPT))
     assert [answer.label for answer in said] == [None] * 10 + ["mug"] * 10
     assert said[10].stable is None, "one frame is not yet an answer"
     assert said[-1].stable == "mug"
@@ -98,10 +99,10 @@ def test_answers_are_smoothed_and_remembered_when_they_say_something_new(stream)
 
 def test_another_region_forgets_what_was_stable(stream):
     for i in range(9):
-        last = stream.answer(MUG, i / 30, RECEIPT, lambda _: 1)
+        last = stream.answer(MUG, i / 30, 1, RECEIPT)
     assert last.stable == "mug"
     stream.look_at(Region(0, 0, 0.5, 0.5))
-    assert stream.answer(MUG, 0.4, RECEIPT, lambda _: 1).stable is None
+    assert stream.answer(MUG, 0.4, 1, RECEIPT).stable is None
 
 
 def test_a_lesson_says_what_became_of_every_frame_and_is_bounded(stream):
