@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import signal
+import socket
 import sys
 import threading
 import time
@@ -72,14 +73,7 @@ def run(options: Options) -> None:
             stack.callback(listener.close)
         metrics = Metrics()
         service = _service(options, metrics, stack)
-        server = None
-        if listener is not None:
-            token = fresh = None
-            if not is_loopback(options.host):
-                token, fresh = load_token(options.token_file or default_token_file(), renew=options.new_token)
-            policy = policy_for(options.host, listener.getsockname()[1], token, options.allow_hosts)
-            server = stack.enter_context(Server(build(service, policy, metrics), listener))
-            _announce_token(fresh, needed=token is not None)
+        server = None if listener is None else stack.enter_context(_server(options, listener, service, metrics))
         stack.callback(service.close)  # before the server: its streams end with the service
         if broker is not None:
             stack.callback(Mqtt(service, broker).close)
@@ -129,6 +123,17 @@ def _service(options: Options, metrics: Metrics, stack: ExitStack) -> Service:
     return service
 
 
+def _server(options: Options, listener: socket.socket, service: Service, metrics: Metrics) -> Server:
+    """The page and the API, with a token when others than this machine can connect."""
+    token = None
+    if not is_loopback(options.host):
+        token, fresh = load_token(options.token_file or default_token_file(), renew=options.new_token)
+        news = "shown when it was made; --new-token makes another" if fresh is None else f"shown this once: {fresh}"
+        print(f"access token, {news}", file=sys.stderr, flush=True)
+    policy = policy_for(options.host, listener.getsockname()[1], token, options.allow_hosts)
+    return Server(build(service, policy, metrics), listener)
+
+
 def _healthy(service: Service, server: Server | None) -> bool:
     """Whether every thread was at work lately; if not, systemd restarts us."""
     alive_s = min(service.alive_s, server.alive_s) if server else service.alive_s
@@ -138,13 +143,6 @@ def _healthy(service: Service, server: Server | None) -> bool:
 def _address(host: str, port: int) -> str:
     name = platform.node() if host in ("0.0.0.0", "::", "") else host
     return f"http://{f'[{name}]' if ':' in name else name}:{port}/"
-
-
-def _announce_token(fresh: str | None, *, needed: bool) -> None:
-    if fresh is not None:
-        print(f"access token, shown this once: {fresh}", file=sys.stderr, flush=True)
-    elif needed:
-        print("access token: shown when it was made; --new-token makes another", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 
 import numpy as np
@@ -29,11 +31,16 @@ class Window:
         self._answers: dict[str, Answer] = {}
         self._said = ""
         self._cv2 = load_cv2()
+        if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            raise OptionError(  # Qt would end the process
+                "--window needs a display, but neither DISPLAY nor WAYLAND_DISPLAY is set. "
+                "Do: start it from the desktop; or use the page instead"
+            )
         try:
             self._cv2.namedWindow(TITLE)
         except self._cv2.error as error:
             raise OptionError(
-                "--window needs an OpenCV with windows and a display, but this one has none. "
+                "--window needs an OpenCV with windows, but this one has none. "
                 "Do: pip uninstall opencv-python-headless && pip install opencv-python; or use the page instead"
             ) from error
 

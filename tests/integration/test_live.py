@@ -85,8 +85,9 @@ def app(tmp_path: Path, *arguments: object, gallery: Path | None = None):
 
 def run(tmp_path: Path, *arguments: object) -> subprocess.CompletedProcess:
     fixed = ["--gallery", tmp_path / "gallery.db"]
+    windowless = {name: value for name, value in os.environ.items() if "DISPLAY" not in name}
     return subprocess.run(
-        command(*fixed, *arguments), cwd=ROOT, capture_output=True, text=True, timeout=WAIT_S, check=False
+        command(*fixed, *arguments), cwd=ROOT, capture_output=True, text=True, timeout=WAIT_S, env=windowless
     )
 
 
@@ -146,6 +147,7 @@ def test_a_busy_port_is_said_at_once_with_what_to_do(tmp_path):
         (["--bundle", "nothing.edgefs"], "nothing.edgefs"),
         (["--host", "192.0.2.1"], "must be free to listen on"),
         (["--log", "/proc/nothing/x"], "--log"),
+        (["--window"], "--window needs a"),
     ],
 )
 def test_what_cannot_work_is_said_in_one_sentence(tmp_path, arguments, says):
