@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import importlib.metadata
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -73,16 +74,16 @@ class Pictures(torch.utils.data.Dataset):  # type: ignore[misc]
         return torch.stack([torch.stack([self[int(row)][0] for row in own]) for own in rows])
 
 
-def installed() -> dict[str, str]:
-    """Peer -> "installed", or why it cannot be used."""
-    found = {}
+def installed() -> tuple[dict[str, str], dict[str, str]]:
+    """Those that can be used, with their versions, and those that cannot, with the reason."""
+    found, missing = {}, {}
     for peer, module in (("easyfsl", "easyfsl.methods"), ("learn2learn", "learn2learn"), ("torchmeta", "torchmeta")):
         try:
             importlib.import_module(module)
-            found[peer] = "installed"
+            found[peer] = importlib.metadata.version(peer)
         except Exception as error:  # a peer may fail in its own ways
-            found[peer] = f"{type(error).__name__}: {error}"
-    return found
+            missing[peer] = f"{type(error).__name__}: {error}"
+    return found, missing
 
 
 def plain(work: Work, images: ImageSet) -> Step:

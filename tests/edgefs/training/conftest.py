@@ -29,7 +29,11 @@ def small_config(small_data, tmp_path):
             "n_way": 3, "val_way": 3, "n_shot": 1, "n_query": 3, "val_query": 3, "val_episodes": 20,
             "steps": 6, "val_every": 3,
         }  # fmt: skip
-        extra = {"bf16": False} if method == "protonet" else {"inner_steps": 2, "val_inner_steps": 2, "tasks": 2}
+        extra = (
+            {"bf16": False}
+            if method in ("protonet", "classifier")
+            else {"inner_steps": 2, "val_inner_steps": 2, "tasks": 2}
+        )
         return config_of(method, "folder", **{**base, **extra, **options})
 
     return make

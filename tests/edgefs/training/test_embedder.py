@@ -21,9 +21,9 @@ def bundle_of(best, frames):
     return pack(graph, preprocess, name="small", description="", golden_frames=preprocess.batch(frames))
 
 
-@pytest.mark.parametrize("method", ["protonet", "maml", "reptile"])
+@pytest.mark.parametrize("method", ["protonet", "classifier", "maml", "reptile"])
 def test_a_network_of_every_method_can_be_enrolled_with_on_the_device(small_config, small_data, method):
-    steps = {"protonet": 60, "maml": 10, "reptile": 10}[method]
+    steps = {"protonet": 60, "classifier": 60, "maml": 10, "reptile": 10}[method]
     report = train(small_config(method, steps=steps, val_every=steps), quiet=True)
     images = load("folder", small_data, "val")
     shots = [images.images[images.labels == label] for label in range(3)]
