@@ -28,7 +28,7 @@ export function startPreview() {
 
 /** A live picture that stays the same has been cut off: a browser says nothing of an endless picture that ends. */
 function watch() {
-  if (condition() !== "live" || document.hidden || !$("preview").complete) return void (still = 0);
+  if (condition() !== "live" || document.hidden || !$("preview").naturalWidth) return void (still = 0);
   canvas.drawImage($("preview"), 0, 0, 16, 9);
   const now = canvas.getImageData(0, 0, 16, 9).data.join();
   still = now === seen ? still + 1 : 0;
