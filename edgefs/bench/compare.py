@@ -53,18 +53,33 @@ class Change:
     verdict: str
 
 
+def check_comparable(old: Mapping[str, Any], machine: str, threads: int | None) -> None:
+    """Raise BenchError unless a result measured here with so many threads could be compared with `old`."""
+    try:
+        there, had = old["machine"]["machine"], old["threads"]
+        for row in old["results"]:
+            _disturbed(row)
+            for metric in METRICS:
+                _blocks(row["blocks"], metric)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise BenchError(
+            f"--compare needs a whole result of edgefs bench --json, but {error!r}; measure again"
+        ) from error
+    if there != machine:
+        raise BenchError(
+            f"--compare needs two results of one machine, but the old one is of {there} and this is {machine}; "
+            "measure both here"
+        )
+    if had != threads:
+        raise BenchError(
+            f"--compare needs the same threads, but the old result has {had or 'the default'} and this has "
+            f"{threads or 'the default'}; add --threads"
+        )
+
+
 def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
-    """Every engine and precision that both results have. Raises BenchError for results of different machines."""
-    if old["machine"]["machine"] != new["machine"]["machine"]:
-        raise BenchError(
-            f"--compare needs two results of one machine, but the old one is of {old['machine']['machine']} and this "
-            f"is {new['machine']['machine']}; measure both here"
-        )
-    if old["threads"] != new["threads"]:
-        raise BenchError(
-            f"--compare needs the same threads, but the old result has {old['threads'] or 'the default'} and this has "
-            f"{new['threads'] or 'the default'}; add --threads"
-        )
+    """Every engine and precision that both results have. Raises BenchError for results that cannot be compared."""
+    check_comparable(old, new["machine"]["machine"], new["threads"])
     before = {(row["engine"], row["precision"]): row for row in old["results"]}
     pairs = [(before[key], row) for row in new["results"] if (key := (row["engine"], row["precision"])) in before]
     if not pairs:

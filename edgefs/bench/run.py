@@ -15,7 +15,7 @@ from edgefs.bench.clock import Clock
 from edgefs.bench.energy import EnergyCounter, open_counters
 from edgefs.bench.growth import growth
 from edgefs.bench.opening import openings
-from edgefs.bench.single_stream import cpu_ms_per_frame, other_stages, single_stream
+from edgefs.bench.single_stream import Run, cpu_ms_per_frame, other_stages, single_stream
 from edgefs.bench.subjects import Subject, open_subjects
 from edgefs.bench.throughput import multi_stream, offline
 from edgefs.demo.progress import Progress, show
@@ -95,9 +95,9 @@ def _introduce(subject: Subject) -> dict[str, Any]:
 
 def _single_stream(subjects: Sequence[Subject], seconds: float, progress: Progress) -> Iterator[dict[str, Any]]:
     clock = Clock()
-    runs = [run for runs in progress(single_stream(subjects, seconds, clock), "single-stream", None) for run in [runs]][
-        -1
-    ]
+    runs: list[Run] = []
+    for runs in progress(single_stream(subjects, seconds, clock), "single-stream", None):  # noqa: B007 - the last counts
+        pass
     clock.close()
     for run in runs:
         found = run.report()

@@ -50,12 +50,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    from edgefs.bench.compare import compare
+    from edgefs.bench import machine
+    from edgefs.bench.compare import check_comparable, compare
     from edgefs.bench.page import render
     from edgefs.bench.run import Plan, bench
     from edgefs.bench.words import in_words, to_csv
 
     old = _read(args.compare) if args.compare else None
+    if old is not None:
+        check_comparable(old, machine.facts()["machine"], args.threads)  # now, not after minutes
     plan = Plan(
         engines=args.engines,
         precisions=args.precisions,

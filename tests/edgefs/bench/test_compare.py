@@ -114,6 +114,7 @@ def test_the_interval_holds_the_true_quotient_and_narrows_with_more_blocks():
     [
         ({"machine": {"machine": "b"}}, "results of one machine, but the old one is of b"),
         ({"threads": 2}, "the same threads, but the old result has 2"),
+        ({"results": [{"engine": "onnxruntime", "precision": "fp32"}]}, "a whole result .* KeyError"),
         ({"results": []}, "engine and precision that both results have"),
     ],
 )
