@@ -50,7 +50,11 @@ def torchvision_source(
     side = size or recipe.crop_size[0]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = models.get_model(name, weights=_download(name, best) if weights == "DEFAULT" else None)
+        network = (
+            models.get_model(name, weights=_download(name, best))
+            if weights == "DEFAULT"
+            else models.get_model(name, weights=None, **without_auxiliary(name))
+        )
         head = cut_head(network, name)
         if weights == "none":
             settle(network, side)
@@ -60,6 +64,11 @@ def torchvision_source(
         facts |= load_weights(network, weights, ignore=(head, "AuxLogits.", "aux1.", "aux2."))
     graph = EmbedderGraph(network, mean=mean or recipe.mean, std=std or recipe.std, metric=metric)
     return TorchSource(name, graph, Preprocess((side, side), resampler=RESAMPLER), facts)
+
+
+def without_auxiliary(name: str) -> dict[str, bool]:
+    """Leave out the extra heads that only training used; small pictures do not fit them either."""
+    return {"aux_logits": False, "init_weights": True} if name in ("inception_v3", "googlenet") else {}
 
 
 def cut_head(network: nn.Module, name: str) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from edgefs.errors import ConfigError, PackageMissing
+from exporters.torchvision_embedder import without_auxiliary
 
 
 class TorchvisionBackbone(nn.Module):  # type: ignore[misc]  # torch is untyped here
@@ -25,10 +24,7 @@ class TorchvisionBackbone(nn.Module):  # type: ignore[misc]  # torch is untyped 
         known = models.list_models(module=models)
         if name not in known:
             raise ConfigError(f"the torchvision backbone must be one of {', '.join(known)}, but is {name!r}")
-        options: dict[str, Any] = (
-            {"aux_logits": False, "init_weights": True} if name in ("inception_v3", "googlenet") else {}
-        )
-        self.network = models.get_model(name, weights=None, **options)
+        self.network = models.get_model(name, weights=None, **without_auxiliary(name))
         _cut_head(self.network, name)
         self.repeats = 3 if channels == 1 else 1
         self.dim = self._measure(size)

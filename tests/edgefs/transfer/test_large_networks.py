@@ -8,7 +8,7 @@ from edgefs import Bundle, Recognizer
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
 
 
-@pytest.mark.parametrize(("backbone", "size"), [("vgg16", 32), ("resnet50", 64), ("inception_v3", 80)])
+@pytest.mark.parametrize(("backbone", "size"), [("vgg16", 224), ("resnet50", 64), ("inception_v3", 80)])
 def test_fine_tune_export_enrol(small_config, tmp_path, backbone, size):
     from edgefs import finetune
     from edgefs.cli import main
@@ -21,7 +21,8 @@ def test_fine_tune_export_enrol(small_config, tmp_path, backbone, size):
     )
     report = finetune(config, quiet=True)
     out = tmp_path / "model.edgefs"
-    assert main(["export", str(report.best), "--out", str(out), "--targets", "onnx,openvino", "--allow"]) == 0
+    words = ["export", str(report.best), "--out", str(out), "--targets", "onnx,openvino", "--verify", config.root]
+    assert main([*words, "--allow"]) == 0
     bundle, gallery = Bundle.load(out), tmp_path / "classes.db"
     files = find_files(FinetuneConfig(root=config.root, data=str(tmp_path / "run" / "split.csv")))
     assert enrol_classes(bundle, files, gallery) == report.images["train"]
