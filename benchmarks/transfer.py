@@ -34,7 +34,7 @@ PIXELS = {"mean": (0.5,), "std": (0.5,)}
 OFFICE = {"per_class": 20, "val_share": 0.0, **PIXELS}
 OFFICE_TUNED = {"trainable": "last:1", "epochs": 4, "lr": 1e-5, "augment": ("flip",)}
 SIGNS = {"per_class": 10, "val_share": 0.0, "size": 128, **PIXELS}
-SIGNS_TUNED = {"trainable": "all", "epochs": 15, "lr": 1e-4, "augment": ("warp", "colour")}
+SIGNS_TUNED = {"trainable": "all", "epochs": 10, "lr": 1e-4, "augment": ("warp", "colour")}
 METHODS = ("dann", "mmd", "coral")  # AdaBN comes with the bounds
 
 
