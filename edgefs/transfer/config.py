@@ -133,7 +133,7 @@ class AdaptConfig:
     bottleneck: int = 256
     seeds: int = 5
     first_seed: int = 0
-    steps: int = 500
+    steps: int = 1000
     batch: int = 64
     lr: float = 2e-3
     weight: float | None = None
