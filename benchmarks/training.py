@@ -57,7 +57,7 @@ WORK = {
     "maml_second_84": Work("maml", 84, "conv4_32", 5, 1, 15, 4, {"inner_steps": 5}),
     "reptile": Work("reptile", 28, "conv4", 5, 10, 1, 4, {}),
 }
-WORK_SECONDS, LEAST_ROUNDS = 25, 2
+WORK_SECONDS, LEAST_ROUNDS = 15, 2
 EVALUATION = ("evaluate_features", "evaluate_images")
 
 
