@@ -27,8 +27,10 @@ from typing import Any
 import numpy as np
 import psutil
 
-from benchmarks.common import percentiles, save
+from benchmarks.common import save
 from benchmarks.rtsp import BITS, RtspServer, made_ms
+from edgefs.bench.clock import Sample
+from edgefs.bench.percentiles import figures as percentiles
 from edgefs.demo.progress import show
 from edgefs.demo.stream import Plan, Recording, record
 from runtime.app.eye import Source
@@ -146,7 +148,7 @@ def watch(url: str, viewers: int) -> Callable[[], None]:
 
 def every(samples_ms: list[float]) -> dict[str, Any]:
     """Percentiles of all samples; none is set aside as disturbed."""
-    points = percentiles([(ms, True) for ms in samples_ms])
+    points = percentiles([Sample(ms) for ms in samples_ms])
     return {name: value for name, value in points.items() if "undisturbed" not in name}
 
 
