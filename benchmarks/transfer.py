@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from benchmarks.common import save
 from edgefs.transfer.adapt import adapt
 from edgefs.transfer.config import AdaptConfig, FinetuneConfig
 from edgefs.transfer.finetune import finetune
-from edgefs.transfer.seeds import mean_interval
+from edgefs.transfer.seeds import SeedResult, mean_interval
 
 SPLITS = range(5)
 SEEDS = 5
@@ -35,7 +35,7 @@ OFFICE = {"per_class": 20, "val_share": 0.0, **PIXELS}
 OFFICE_TUNED = {"trainable": "last:1", "epochs": 4, "lr": 1e-5, "augment": ("flip",)}
 SIGNS = {"per_class": 10, "val_share": 0.0, "size": 128, **PIXELS}
 SIGNS_TUNED = {"trainable": "all", "epochs": 10, "lr": 1e-4, "augment": ("warp", "colour")}
-METHODS = ("dann", "mmd", "coral")  # AdaBN comes with the bounds
+METHODS = ("dann", "mmd", "adabn", "coral")
 
 
 def office(args: argparse.Namespace) -> dict[str, Any]:
@@ -92,30 +92,33 @@ def webcam(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _methods(source: Path, target: Path, args: argparse.Namespace, **options: Any) -> dict[str, Any]:
-    """Every method over the same seeds; the bounds are trained once, with the first."""
+    """Every method over the same seeds, and the bounds once, with AdaBN."""
+    if args.steps:
+        options["steps"] = args.steps
     found: dict[str, Any] = {}
+    runs: dict[str, tuple[SeedResult, ...]] = {}
     for method in METHODS:
-        config = AdaptConfig(method, str(source), str(target), seeds=SEEDS, threads=args.threads, **options)
-        report = adapt(replace(config, bounds=not found))
-        if not found:
-            runs = report.runs
-            names = ("source_only", "adabn", "target_trained")
-            found = {name: mean_interval([getattr(run, f"{name}_accuracy") for run in runs]) for name in names}
-            found["images"], found["options"] = dict(report.images), config.public().to_json()
-            lower = [run.source_only_accuracy for run in runs]
-            found["adabn gain"] = _gain([run.adabn_accuracy for run in runs], lower)
-        accuracies = [run.target_accuracy for run in report.runs]
-        found[method] = mean_interval(accuracies)
-        found[f"{method} gain"] = _gain(accuracies, lower)
-        found[f"{method} runs"] = [asdict(run) for run in report.runs]
-        found[f"{method} seconds"] = report.seconds
-        print(f"{method}: {found[method]}, gain {found[f'{method} gain']}", file=sys.stderr, flush=True)
-        args.keep(found)  # hours may lie between two methods on a busy machine
+        config = AdaptConfig(
+            method, str(source), str(target), seeds=SEEDS, threads=args.threads, bounds=method == "adabn", **options
+        )
+        report = adapt(config)
+        runs[method] = report.runs
+        found |= {"images": dict(report.images), "options": config.public().to_json()}
+        found[method] = {
+            "accuracy": mean_interval([run.target_accuracy for run in report.runs]),
+            "runs": [asdict(run) for run in report.runs],
+            "seconds": report.seconds,
+        }
+        if "adabn" in runs:
+            lower = [run.source_only_accuracy for run in runs["adabn"]]
+            found["source only"] = mean_interval(lower)
+            found["target-trained"] = mean_interval([run.target_trained_accuracy for run in runs["adabn"]])
+            for name, own in runs.items():
+                gains = [run.target_accuracy - low for run, low in zip(own, lower, strict=True)]
+                found[name]["gain"] = mean_interval(gains)
+        print(f"{method}: {found[method]['accuracy']}", file=sys.stderr, flush=True)
+        args.keep(found)  # much time may lie between two methods on a busy machine
     return found
-
-
-def _gain(accuracies: list[float], lower: list[float]) -> tuple[float | None, float | None]:
-    return mean_interval([a - b for a, b in zip(accuracies, lower, strict=True)])
 
 
 def cache(args: argparse.Namespace) -> dict[str, Any]:
@@ -198,6 +201,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", default="", help="of torchvision's mobilenet_v2")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--steps", type=int, help="of adapting (default: the command's own)")
     parser.add_argument("--rounds", type=int, default=7)
     args = parser.parse_args()
     for part in args.parts:
