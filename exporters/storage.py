@@ -10,13 +10,17 @@ DequantizeLinear.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import onnx
-import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
 from exporters.errors import ExportError
+
+if TYPE_CHECKING:
+    import torch
 
 STORAGES = ("fp32", "fp16", "int8")
 SMALL = 256  # weights with fewer elements (biases, means) stay float32: no size to gain
@@ -35,7 +39,7 @@ def round_weights(module: torch.nn.Module, storage: str) -> None:
             continue
         if storage == "int8" and tensor.ndim > 1:
             whole, scale = quantised(tensor.detach().numpy())
-            tensor.data = torch.from_numpy(whole * scale)
+            tensor.data.copy_(tensor.new_tensor(whole * scale))
         else:
             tensor.data = tensor.data.half().float()
 
