@@ -207,7 +207,8 @@ def main() -> None:
     for part in args.parts:
 
         def keep(figures: dict[str, Any], part: str = part) -> Path:
-            return save(f"transfer-{part}", {"what": PARTS[part].__doc__, **figures})
+            name = f"transfer-{part}" + (f"-{args.steps}-steps" if args.steps else "")
+            return save(name, {"what": PARTS[part].__doc__, **figures})
 
         args.keep = keep
         print(keep(PARTS[part](args)))
