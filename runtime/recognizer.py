@@ -18,18 +18,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from runtime import explain
+from runtime.bank import Bank
 from runtime.bundle import Bundle
 from runtime.engines import Engine, open_engine
 from runtime.enrolling import Observation, advice, choose, crop_of, new_shots
 from runtime.errors import EngineError, GalleryMismatch
-from runtime.gallery import ClassShots, Gallery, clean_label, open_gallery
+from runtime.gallery import Gallery, clean_label, open_gallery
 from runtime.gallery.shots import checked_embedding
+from runtime.heads import HeadChooser
+from runtime.matching import ACCEPTED, EMPTY, Match, Matcher
 from runtime.preprocess import Frames, as_frames, chunks
-from runtime.prototypes import Prototypes, similarity
+from runtime.preview import preview_reject
+from runtime.prior import Prior
+from runtime.prototypes import Prototype, Prototypes
 from runtime.quality import measure
 from runtime.recognition import (
     AcceptedFrame,
-    Change,
     ClassSummary,
     Enrollment,
     NearestShot,
@@ -38,7 +42,7 @@ from runtime.recognition import (
 )
 from runtime.reembed import reembed_gallery
 from runtime.ring import Ring
-from runtime.unknowns import ACCEPTED, EMPTY, Match, Rejection, decide
+from runtime.unknowns import acceptance
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -55,7 +59,8 @@ class Recognizer:
     gallery: a file (created if absent), an opened Gallery, or None to keep it in memory only.
     engine: "auto", "onnxruntime", "openvino", or an opened engine.  threads, precision: see `open_engine`.
         An opened gallery or engine stays open: who opened it closes it.
-    stranger_rate: the share of strangers that may be accepted, on the bundle's calibration; None: never unknown.
+    stranger_rate: the share of strangers that may be accepted; None: never unknown.
+    head: how a class is scored: "auto", "mean", "subprototypes" or "lda" (`runtime/heads.py`).
     reembed: a gallery filled by another model is embedded again from its crops instead of refused.
 
     Raises GalleryMismatch, GalleryCorrupt, GalleryUnwritable, EngineMissing, EngineError or OptionError.
@@ -70,14 +75,16 @@ class Recognizer:
         threads: int | None = None,
         precision: str | None = None,
         stranger_rate: float | None = 0.05,
+        head: str = "auto",
         reembed: bool = False,
     ) -> None:
         self.bundle = bundle
         self._preprocess = bundle.preprocess
-        self._rejection = None
-        if stranger_rate is not None:
-            self._rejection = Rejection(bundle.calibration, stranger_rate, bundle.background())
-        self._refreshing = threading.Lock()
+        scale = typical_distance(bundle)
+        self._prior = None if stranger_rate is None else Prior(bundle.calibration, stranger_rate, scale)
+        self._heads = HeadChooser(head, bundle.dim, scale, bundle.background())
+        self.bank = Bank(bundle.dim)
+        self._building = threading.Lock()
         with ExitStack() as opened:
             self.engine = open_engine(bundle, engine, precision=precision, threads=threads)
             if isinstance(engine, str):
@@ -95,7 +102,8 @@ class Recognizer:
                 )
             self._opened = opened.pop_all()
         self.gallery: Gallery = gallery
-        self._prototypes = Prototypes(bundle.metric, bundle.dim).update(gallery.classes)
+        self._matcher = Matcher(Prototypes(bundle.metric, bundle.dim), None, None)
+        self._seen: tuple[object, int] = (None, 0)
 
     @property
     def labels(self) -> list[str]:
@@ -104,8 +112,8 @@ class Recognizer:
 
     def classes(self) -> list[ClassSummary]:
         """How well each class is known, in the order they were first shown."""
-        prototypes = self._prototypes
-        return [self._summary(shots, float(prototypes.spread[row])) for row, shots in enumerate(prototypes.classes)]
+        matcher = self._up_to_date()
+        return [self._summary(matcher, row, proto) for row, proto in enumerate(matcher.prototypes.classes)]
 
     def embed(self, frames: Frames) -> NDArray[np.float32]:
         """Embed frames (`uint8` BGR or grey; one, a 4-d array, any iterable): `float32 [N, D]`. Raises FrameError."""
@@ -139,7 +147,6 @@ class Recognizer:
         kept, rejected, qualities = choose(observations, taken)
         shots = new_shots([observations[i] for i in kept], qualities, source=source, now_s=time.time())
         ids = self.gallery.add(label, shots) if shots else []
-        self._refresh()
         accepted = tuple(AcceptedFrame(i, shot_id) for i, shot_id in zip(kept, ids, strict=True))
         return Enrollment(
             label, accepted, tuple(rejected), tuple(advice(len(taken) + len(accepted), accepted, rejected))
@@ -199,7 +206,6 @@ class Recognizer:
         (shot_id,) = self.gallery.add(
             label, new_shots([seen], [1.0], source="reject", now_s=time.time()), negative=True
         )
-        self._refresh()
         return shot_id
 
     def preview_reject(self, what: NDArray[Any], label: str, ring: Ring) -> RejectPreview:
@@ -209,38 +215,31 @@ class Recognizer:
         """
         self.gallery.records(label)  # raises UnknownLabel
         negative = self.embed(what)[0] if what.dtype == np.uint8 else checked_embedding(what, self.bundle.dim)
-        answers = ring.answers()
-        changes = []
-        for index, answer in enumerate(answers):
-            now = self.match(answer.recognition.embedding)
-            if now.label == clean_label(label):
-                score = similarity(negative[None], answer.recognition.embedding, self.bundle.metric)[0]
-                if score >= now.nearest[0].score:
-                    changes.append(Change(index, now.label, None))
-        return RejectPreview(len(answers), tuple(changes))
+        matcher = self._up_to_date()
+        row = [proto.shots.label for proto in matcher.prototypes.classes].index(clean_label(label))
+        return preview_reject(matcher, self._prior, self.bank.samples(), row, negative, ring.answers())
+
+    def watch_strangers(self, frames: Frames) -> int:
+        """Learn from frames in which nothing taught is in view what strangers look like here; returns how many."""
+        embeddings = self.embed(frames)
+        self.bank.tell(embeddings)
+        return len(embeddings)
 
     def forget(self, label: str) -> int:
         """Forget a class; returns how many shots it had. Raises UnknownLabel."""
-        count = self.gallery.forget(label)
-        self._refresh()
-        return count
+        return self.gallery.forget(label)
 
     def rename(self, label: str, to: str) -> None:
         """Rename a class. Raises UnknownLabel, or InvalidLabel when the name is taken (merge instead)."""
         self.gallery.rename(label, to)
-        self._refresh()
 
     def merge(self, label: str, into: str) -> int:
         """Move every shot of a class into another; returns how many. Raises UnknownLabel."""
-        count = self.gallery.merge(label, into)
-        self._refresh()
-        return count
+        return self.gallery.merge(label, into)
 
     def undo(self) -> str:
         """Take back the newest change; returns what it was, in words. Raises NothingToUndo."""
-        what = self.gallery.undo()
-        self._refresh()
-        return what
+        return self.gallery.undo()
 
     def undo_preview(self) -> str | None:
         """What `undo` would take back, in words; None when there is nothing."""
@@ -249,9 +248,7 @@ class Recognizer:
 
     def refresh(self) -> bool:
         """Take in what other processes changed in the gallery file; returns whether there was anything."""
-        changed = self.gallery.refresh()
-        self._refresh()
-        return changed
+        return self.gallery.refresh()
 
     def close(self) -> None:
         """Close the engine and the gallery it opened; nothing that was acknowledged is lost without it."""
@@ -265,9 +262,21 @@ class Recognizer:
     ) -> None:
         self.close()
 
-    def _refresh(self) -> None:
-        with self._refreshing:  # else a slower thread could put an older snapshot in place
-            self._prototypes = self._prototypes.update(self.gallery.classes)
+    def _up_to_date(self) -> Matcher:
+        """The gallery as it is now, ready to be matched; built when the first frame after a change asks for it."""
+        if self._seen[0] is self.gallery.classes and self._seen[1] == self.bank.version:
+            return self._matcher
+        with self._building:  # else a slower thread could put an older view in place
+            classes, version = self.gallery.classes, self.bank.version
+            if self._seen[0] is not classes or self._seen[1] != version:
+                prototypes = self._matcher.prototypes.update(classes)
+                head = self._heads.head(prototypes) if classes else None
+                demands = None
+                if head and self._prior:
+                    demands = acceptance(self._prior, prototypes, head, self.bank.samples())
+                self._matcher = Matcher(prototypes, head, demands)
+                self._seen = classes, version
+            return self._matcher
 
     def _embed_inputs(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
         embeddings = np.asarray(self.engine.embed(inputs), np.float32)
@@ -279,8 +288,8 @@ class Recognizer:
         return embeddings
 
     def _match(self, embedding: NDArray[np.float32], start: float, prepared: float, embedded: float) -> Recognition:
-        prototypes = self._prototypes
-        match = decide(prototypes, embedding, self._rejection)
+        matcher = self._up_to_date()
+        match = matcher.decide(embedding)
         done = time.perf_counter()
         timings = {
             "preprocess": (prepared - start) * 1e3,
@@ -288,25 +297,37 @@ class Recognizer:
             "match": (done - embedded) * 1e3,
             "total": (done - start) * 1e3,
         }
-        return _recognition(match, prototypes.classes, timings, embedding)
+        return _recognition(match, matcher.prototypes.classes, timings, embedding)
 
-    def _summary(self, shots: ClassShots, spread: float) -> ClassSummary:
-        views = self._rejection.views(len(shots.ids), spread) if self._rejection else float(len(shots.ids))
+    def _summary(self, matcher: Matcher, row: int, proto: Prototype) -> ClassSummary:
+        shots, demands = proto.shots, matcher.acceptance
+        promise, needed, views = "nothing: a closed set accepts every stranger", 0, float(len(shots.ids))
+        if self._prior and demands:
+            rate = f"{100 * self._prior.stranger_rate:g} %"
+            needed, views = demands.views_needed(row, self._prior.stranger_rate), demands.views[row]
+            promise = f"{needed} more views of other things for {rate}" if needed else f"≤ {rate} of strangers"
         return ClassSummary(
             label=shots.label,
             n_shots=len(shots.ids),
             n_views=views,
             n_bursts=len(set(shots.bursts)),
             n_negatives=len(shots.negatives),
-            head="mean",
-            promise="nothing is promised yet",
-            views_needed=max(0, 5 - round(views)),
-            set_aside=(),
+            head=matcher.head.name if matcher.head else "mean",
+            promise=promise,
+            views_needed=needed,
+            set_aside=proto.set_aside,
         )
 
 
+def typical_distance(bundle: Bundle) -> float:
+    """How far apart unlike frames are, root mean square: what a temperature is measured in; 1 for cosines."""
+    if bundle.metric == "cosine":
+        return 1.0
+    return max(float(np.sqrt(2 * bundle.golden()[1].var(axis=0).sum())), 1e-6)
+
+
 def _recognition(
-    match: Match, classes: Sequence[ClassShots], timings: dict[str, float], embedding: NDArray[np.float32]
+    match: Match, classes: Sequence[Prototype], timings: dict[str, float], embedding: NDArray[np.float32]
 ) -> Recognition:
     embedding = embedding.view()
     embedding.setflags(write=False)
@@ -314,13 +335,13 @@ def _recognition(
         return Recognition(
             None, None, match.score, match.threshold, None, match.margin, match.check, (), timings, embedding
         )
-    shots = classes[match.row]
+    shots = classes[match.row].shots
     return Recognition(
         label=shots.label if match.check == ACCEPTED else None,
         candidate=shots.label,
         score=match.score,
         threshold=match.threshold,
-        runner_up=classes[match.runner_up].label if match.runner_up >= 0 else None,
+        runner_up=classes[match.runner_up].shots.label if match.runner_up >= 0 else None,
         margin=match.margin,
         check=match.check,
         nearest=tuple(NearestShot(int(shots.ids[i]), score) for i, score in match.nearest),

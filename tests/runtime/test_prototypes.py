@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.gallery import ClassShots, NewShot, open_gallery
-from runtime.prototypes import EXACT, Prototypes, class_mean, similarity
+from runtime.prototypes import EXACT, Prototypes, Rows, class_mean, prototype, similarity
 
 METRICS = ("cosine", "euclidean")
 
@@ -55,22 +55,23 @@ def test_scores_of_a_large_gallery_are_those_of_each_class(metric, n_classes):
     classes = gallery_of(n_classes)
     prototypes = Prototypes(metric, 16).update(classes)
     for x in (unit(np.random.default_rng(1), 16), prototypes.matrix[0], prototypes.matrix[-1] * np.float32(1.0001)):
-        scores = prototypes.scores(x)
+        scores = Rows(prototypes.matrix, metric).scores(x)
         assert scores.dtype == np.float32
         expected = similarity(prototypes.matrix, x, metric)
         np.testing.assert_allclose(scores, expected, atol=1e-3)
         best = np.argsort(-expected)[: min(EXACT, n_classes)]
         np.testing.assert_allclose(scores[best[:2]], expected[best[:2]], rtol=1e-6)  # those that decide are exact
         assert scores.argmax() == expected.argmax()
+        np.testing.assert_allclose(Rows(prototypes.matrix, metric).scores_many(x[None])[0], expected, atol=1e-3)
 
 
 def test_large_raw_features_keep_their_small_differences():
     base = np.full((40, 64), 300, np.float32)
     base += np.random.default_rng(0).standard_normal((40, 64)).astype(np.float32) * np.float32(0.01)
-    prototypes = Prototypes("euclidean", 64).update({f"c{i}": shots(f"c{i}", base[i : i + 1]) for i in range(40)})
+    rows = Rows(base, "euclidean")
     for i in (0, 17, 39):
-        assert prototypes.scores(base[i]).argmax() == i
-        assert prototypes.scores(base[i])[i] == 0
+        assert rows.scores(base[i]).argmax() == i
+        assert rows.scores(base[i])[i] == 0
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -84,13 +85,13 @@ def test_an_update_equals_starting_from_scratch_and_touches_only_what_changed(me
     changed = {"new": shots("new", unit(np.random.default_rng(8), 2, 16)), **changed}
     scratch = Prototypes(metric, 16).update(changed)
     computed = []
-    monkeypatch.setattr("runtime.prototypes.class_mean", lambda e, m: computed.append(len(e)) or class_mean(e, m))
+    monkeypatch.setattr("runtime.prototypes.prototype", lambda s, m: computed.append(len(s.ids)) or prototype(s, m))
     new = old.update(changed)
     assert sorted(computed) == [2, 8]
     np.testing.assert_array_equal(new.matrix, scratch.matrix)
-    assert [c.label for c in new.classes] == list(changed)
+    assert [c.shots.label for c in new.classes] == list(changed)
     np.testing.assert_array_equal(old.matrix, before)  # whoever still reads the old ones sees no change
-    assert Prototypes(metric, 16).update({}).scores(before[0]).shape == (0,)
+    assert Prototypes(metric, 16).update({}).matrix.shape == (0, 16)
 
 
 @settings(max_examples=30, deadline=None)
@@ -118,7 +119,5 @@ def test_adding_and_taking_away_gives_back_the_same_bits(metric, seed, steps, un
         for _ in extra:
             other.undo()
             got = got.update(other.classes)
-    assert [c.label for c in got.classes] == [c.label for c in expected.classes]
+    assert [c.shots.label for c in got.classes] == [c.shots.label for c in expected.classes]
     assert got.matrix.tobytes() == expected.matrix.tobytes()
-    x = unit(rng, 8)
-    assert got.scores(x).tobytes() == expected.scores(x).tobytes()

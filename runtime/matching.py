@@ -1,0 +1,104 @@
+"""Match an embedding against a gallery: the best class, and the checks that all must pass, or "unknown".
+
+1. score: at least what the class demands of this frame (`runtime/unknowns.py`);
+2. margin: clearly nearer than the runner-up, or two classes are the same thing;
+3. nearest shot: near at least one thing that was really shown;
+4. not this: nearer to a shot than to any frame that was rejected for this class.
+
+A Matcher is one immutable view of a gallery, so readers need no lock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.heads import Head
+from runtime.prototypes import Prototypes, similarity
+from runtime.unknowns import Acceptance, clearly_nearer
+
+N_NEAREST = 3
+ACCEPTED = "accepted"
+
+
+@dataclass(frozen=True)
+class Match:
+    """The decision on one embedding, with everything it was decided by.
+
+    row: index of the best class, -1 in an empty gallery.  check: "accepted" or the name of the check that failed.
+    nearest: rows into the best class's shots, nearest first, with their scores.
+    """
+
+    row: int
+    check: str
+    score: float
+    threshold: float
+    runner_up: int
+    margin: float
+    nearest: tuple[tuple[int, float], ...]
+
+
+EMPTY = Match(-1, "empty gallery", float("-inf"), float("-inf"), -1, float("inf"), ())
+
+
+@dataclass(frozen=True, eq=False)
+class Matcher:
+    """A gallery ready to be matched. acceptance=None: a closed set, the best class is always accepted."""
+
+    prototypes: Prototypes
+    head: Head | None
+    acceptance: Acceptance | None
+
+    def decide(self, embedding: NDArray[np.float32]) -> Match:
+        """Match one embedding `float32 [D]`."""
+        if self.head is None:
+            return EMPTY
+        scores = self.head.scores(embedding)
+        own = scores[: self.head.n_classes]
+        best = int(own.argmax())
+        score = float(own[best])
+        own[best] = -np.inf
+        runner_up, second = -1, float("-inf")
+        if len(own) > 1:
+            runner_up = int(own.argmax())
+            second = float(own[runner_up])
+        shots = self.prototypes.classes[best].shots
+        shot_scores = similarity(shots.embeddings, embedding, self.prototypes.metric)
+        nearest = tuple((int(i), float(shot_scores[i])) for i in _largest(shot_scores))
+        check, threshold = ACCEPTED, float("-inf")
+        if self.acceptance is not None:
+            threshold = self.acceptance.threshold(best, scores)
+            check = self._check(best, score, threshold, second, nearest[0][1], embedding)
+        return Match(best, check, score, threshold, runner_up, score - second, nearest)
+
+    def pass_by_score(self, embeddings: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The best class of each embedding `float32 [N, D]`, and whether its score is enough: `int [N]`, `bool [N]`."""
+        assert self.head
+        assert self.acceptance
+        scores, rows = self.head.scores_many(embeddings), np.arange(len(embeddings))
+        best = scores[:, : self.head.n_classes].argmax(axis=1)
+        score = scores[rows, best].copy()
+        scores[rows, best] = -np.inf
+        return best, score >= self.acceptance.levels[best] + self.acceptance.pressure.costs(scores)
+
+    def _check(
+        self, best: int, score: float, threshold: float, second: float, nearest: float, z: NDArray[np.float32]
+    ) -> str:
+        metric = self.prototypes.metric
+        negatives = self.prototypes.classes[best].shots.negatives
+        if score < threshold:
+            return "score"
+        if not clearly_nearer(score, second, metric):
+            return "margin"
+        if self.acceptance and nearest < self.acceptance.nearest:
+            return "nearest shot"
+        if len(negatives) and similarity(negatives, z, metric).max() >= nearest:
+            return "not this"
+        return ACCEPTED
+
+
+def _largest(scores: NDArray[np.float32]) -> list[int]:
+    """Indices of the N_NEAREST highest scores, highest first; of equal ones the first."""
+    return np.argsort(-scores, kind="stable")[:N_NEAREST].tolist()  # type: ignore[no-any-return]
