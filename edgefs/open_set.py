@@ -115,10 +115,10 @@ def open_set(
             chosen[name][head.name] = chosen[name].get(head.name, 0) + 1
             figures[name].append([plain, *_measure(matcher, draw)])
     reports = []
-    for name in heads:
-        plain, ranked, accepts, rejects, wrong = (_mean(column) for column in np.array(figures[name]).T)
-        about = prior.stranger_rate, n_known, n_shot, n_galleries, chosen[name]
-        reports.append(OpenSet(name, ranked, plain, accepts, rejects, wrong, *about))
+    for each in heads:
+        own, ranked, accepts, rejects, wrong = (_mean(column) for column in np.array(figures[each]).T)
+        facts = prior.stranger_rate, n_known, n_shot, n_galleries, chosen[each]
+        reports.append(OpenSet(each, ranked, own, accepts, rejects, wrong, *facts))
     return reports
 
 

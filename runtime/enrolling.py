@@ -28,11 +28,13 @@ class Observation:
     """One frame, looked at; the frame itself need not be kept.
 
     embedding: `float32 [D]`.  crop: JPEG of the whole frame, at most CROP_SIDE on its shorter side; None: privacy mode.
+    model: fingerprint of the bundle that embedded it; "": the one at work.
     """
 
     embedding: NDArray[np.float32]
     crop: bytes | None
     quality: FrameQuality
+    model: str = ""
 
 
 def choose(

@@ -48,7 +48,7 @@ class Inbox:
     """The strangers of one stream of answers. In memory. Safe from several threads."""
 
     def __init__(self, bundle: Bundle, *, capacity: int = MAX_STRANGERS) -> None:
-        self._metric, self._dim = bundle.metric, bundle.dim
+        self._metric, self._dim, self._model = bundle.metric, bundle.dim, bundle.fingerprint
         self.capacity = capacity
         self._clusters: dict[int, _Cluster] = {}
         self._next = 1
@@ -119,7 +119,7 @@ class Inbox:
         cluster.stranger = Stranger(old.id, old.seen + 1, old.first_s, time_s, crop or old.crop)
         taken = np.array([view.embedding for view in cluster.views], np.float32).reshape(-1, self._dim)
         if len(cluster.views) < MAX_VIEWS and not same_view(embedding, taken):
-            cluster.views.append(Observation(embedding, crop, FrameQuality(0, 255, 1.0)))
+            cluster.views.append(Observation(embedding, crop, FrameQuality(0, 255, 1.0), self._model))
 
     def _make_room(self) -> None:
         while len(self._clusters) >= self.capacity:

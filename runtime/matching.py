@@ -10,13 +10,15 @@ A Matcher is one immutable view of a gallery, so readers need no lock.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.heads import Head
-from runtime.prototypes import Prototypes, similarity
+from runtime.prototypes import Prototype, Prototypes, similarity
+from runtime.recognition import NearestShot, Recognition
 from runtime.unknowns import Acceptance, clearly_nearer
 
 N_NEAREST = 3
@@ -97,6 +99,31 @@ class Matcher:
         if len(negatives) and similarity(negatives, z, metric).max() >= nearest:
             return "not this"
         return ACCEPTED
+
+
+def recognition_of(
+    match: Match, classes: Sequence[Prototype], timings: dict[str, float], embedding: NDArray[np.float32]
+) -> Recognition:
+    """Tell a match in words.  classes: those that were matched."""
+    embedding = embedding.view()
+    embedding.setflags(write=False)
+    if match is EMPTY:
+        return Recognition(
+            None, None, match.score, match.threshold, None, match.margin, match.check, (), timings, embedding
+        )
+    shots = classes[match.row].shots
+    return Recognition(
+        label=shots.label if match.check == ACCEPTED else None,
+        candidate=shots.label,
+        score=match.score,
+        threshold=match.threshold,
+        runner_up=classes[match.runner_up].shots.label if match.runner_up >= 0 else None,
+        margin=match.margin,
+        check=match.check,
+        nearest=tuple(NearestShot(int(shots.ids[i]), score) for i, score in match.nearest),
+        timings_ms=timings,
+        embedding=embedding,
+    )
 
 
 def _largest(scores: NDArray[np.float32]) -> list[int]:

@@ -21,36 +21,31 @@ from runtime import explain
 from runtime.bank import Bank
 from runtime.bundle import Bundle
 from runtime.engines import Engine, open_engine
-from runtime.enrolling import Observation, advice, choose, crop_of, new_shots
-from runtime.errors import EngineError, GalleryMismatch
+from runtime.enrolling import Observation, advice, choose, new_shots
+from runtime.errors import GalleryMismatch, NothingToUndo
 from runtime.gallery import Gallery, clean_label, open_gallery
 from runtime.gallery.shots import checked_embedding
-from runtime.heads import HeadChooser
-from runtime.matching import ACCEPTED, EMPTY, Match, Matcher
-from runtime.preprocess import Frames, as_frames, chunks
+from runtime.matching import Matcher, recognition_of
+from runtime.model import CHUNK, Model
+from runtime.preprocess import Frames, chunks
 from runtime.preview import preview_reject
-from runtime.prior import Prior
-from runtime.prototypes import Prototype, Prototypes
-from runtime.quality import measure
 from runtime.recognition import (
     AcceptedFrame,
     ClassSummary,
     Enrollment,
-    NearestShot,
     Recognition,
     RejectPreview,
 )
 from runtime.reembed import reembed_gallery
 from runtime.ring import Ring
-from runtime.unknowns import acceptance
+from runtime.summary import summary_of
+from runtime.swap import Progress, SwapReport, embedded, named_right, read_aside, replace_all, write_aside
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from runtime.explain import Explanation
     from runtime.inbox import Inbox
-
-CHUNK = 16  # frames per engine call: more gains little on a CPU and costs memory
 
 
 class Recognizer:
@@ -61,6 +56,7 @@ class Recognizer:
         An opened gallery or engine stays open: who opened it closes it.
     stranger_rate: the share of strangers that may be accepted; None: never unknown.
     head: how a class is scored: "auto", "mean", "subprototypes" or "lda" (`runtime/heads.py`).
+    keep_crops: False stores embeddings only (privacy): no pictures to show, and no other model can take over.
     reembed: a gallery filled by another model is embedded again from its crops instead of refused.
 
     Raises GalleryMismatch, GalleryCorrupt, GalleryUnwritable, EngineMissing, EngineError or OptionError.
@@ -76,19 +72,16 @@ class Recognizer:
         precision: str | None = None,
         stranger_rate: float | None = 0.05,
         head: str = "auto",
+        keep_crops: bool = True,
         reembed: bool = False,
     ) -> None:
-        self.bundle = bundle
-        self._preprocess = bundle.preprocess
-        scale = typical_distance(bundle)
-        self._prior = None if stranger_rate is None else Prior(bundle.calibration, stranger_rate, scale)
-        self._heads = HeadChooser(head, bundle.dim, scale, bundle.background())
-        self.bank = Bank(bundle.dim)
-        self._building = threading.Lock()
+        self._options: dict[str, Any] = {"stranger_rate": stranger_rate, "head": head, "keep_crops": keep_crops}
+        self._writing = threading.RLock()  # a swap must not fall between a look and what is stored of it
         with ExitStack() as opened:
-            self.engine = open_engine(bundle, engine, precision=precision, threads=threads)
+            at_work = open_engine(bundle, engine, precision=precision, threads=threads)
             if isinstance(engine, str):
-                opened.callback(self.engine.close)
+                opened.callback(at_work.close)
+            self._model = Model(bundle, at_work, **self._options)
             if reembed and isinstance(gallery, (str, Path)) and Path(gallery).exists():
                 reembed_gallery(gallery, bundle, self.embed)
             if gallery is None or isinstance(gallery, (str, Path)):
@@ -102,8 +95,22 @@ class Recognizer:
                 )
             self._opened = opened.pop_all()
         self.gallery: Gallery = gallery
-        self._matcher = Matcher(Prototypes(bundle.metric, bundle.dim), None, None)
-        self._seen: tuple[object, int] = (None, 0)
+        self._before: Model | None = None  # the model a swap replaced
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle at work."""
+        return self._model.bundle
+
+    @property
+    def engine(self) -> Engine:
+        """The engine it runs on."""
+        return self._model.engine
+
+    @property
+    def bank(self) -> Bank:
+        """Frames that show nothing taught: `bank.offer(answer, time_s)` samples them as the camera runs."""
+        return self._model.bank
 
     @property
     def labels(self) -> list[str]:
@@ -113,22 +120,16 @@ class Recognizer:
     def classes(self) -> list[ClassSummary]:
         """How well each class is known, in the order they were first shown."""
         matcher = self._up_to_date()
-        return [self._summary(matcher, row, proto) for row, proto in enumerate(matcher.prototypes.classes)]
+        rate = self._options["stranger_rate"]
+        return [summary_of(matcher, row, rate) for row in range(len(matcher.prototypes.classes))]
 
     def embed(self, frames: Frames) -> NDArray[np.float32]:
         """Embed frames (`uint8` BGR or grey; one, a 4-d array, any iterable): `float32 [N, D]`. Raises FrameError."""
-        parts = [self._embed_inputs(self._preprocess.batch(some)) for some in chunks(frames, CHUNK)]
-        return np.concatenate(parts) if parts else np.zeros((0, self.bundle.dim), np.float32)
+        return self._model.embed(frames)
 
     def observe(self, frames: Frames) -> list[Observation]:
         """Embedding, crop and quality of each frame; only these stay in memory, however many frames there are."""
-        inputs, seen = [], []
-        for frame in as_frames(frames):
-            inputs.append(self._preprocess(frame))
-            seen.append((crop_of(frame), measure(frame)))
-        parts = [self._embed_inputs(np.stack(inputs[i : i + CHUNK])) for i in range(0, len(inputs), CHUNK)]
-        embeddings = [embedding for part in parts for embedding in part]
-        return [Observation(z, crop, quality) for z, (crop, quality) in zip(embeddings, seen, strict=True)]
+        return self._model.observe(frames)
 
     def enroll(self, label: str, frames: Frames, *, source: str = "api") -> Enrollment:
         """Teach a class from frames of one burst, or add to it. All accepted shots are stored in one transaction.
@@ -142,11 +143,13 @@ class Recognizer:
     def enroll_observed(self, label: str, observations: Sequence[Observation], *, source: str = "api") -> Enrollment:
         """`enroll` for frames that were looked at already, as one burst."""
         label = clean_label(label)
-        known = self.gallery.classes.get(label)
-        taken = known.embeddings if known else np.zeros((0, self.bundle.dim), np.float32)
-        kept, rejected, qualities = choose(observations, taken)
-        shots = new_shots([observations[i] for i in kept], qualities, source=source, now_s=time.time())
-        ids = self.gallery.add(label, shots) if shots else []
+        with self._writing:
+            observations = [self._model.as_seen_now(seen) for seen in observations]
+            known = self.gallery.classes.get(label)
+            taken = known.embeddings if known else np.zeros((0, self.bundle.dim), np.float32)
+            kept, rejected, qualities = choose(observations, taken)
+            shots = new_shots([observations[i] for i in kept], qualities, source=source, now_s=time.time())
+            ids = self.gallery.add(label, shots) if shots else []
         accepted = tuple(AcceptedFrame(i, shot_id) for i, shot_id in zip(kept, ids, strict=True))
         return Enrollment(
             label, accepted, tuple(rejected), tuple(advice(len(taken) + len(accepted), accepted, rejected))
@@ -160,34 +163,34 @@ class Recognizer:
 
     def recognize(self, frame: NDArray[np.uint8]) -> Recognition:
         """Recognise one frame, `uint8 [H, W, 3]` BGR or grey `[H, W]`. Raises FrameError."""
-        start = time.perf_counter()
-        inputs = np.empty((1, *self._preprocess.shape), np.uint8)
-        self._preprocess(frame, inputs[0])
+        start, model = time.perf_counter(), self._model
+        inputs = np.empty((1, *model.preprocess.shape), np.uint8)
+        model.preprocess(frame, inputs[0])
         prepared = time.perf_counter()
-        embedding = self._embed_inputs(inputs)[0]
+        embedding = model.embed_inputs(inputs)[0]
         embedded = time.perf_counter()
-        return self._match(embedding, start, prepared, embedded)
+        return self._match(model, embedding, start, prepared, embedded)
 
     def recognize_many(self, frames: Frames) -> list[Recognition]:
         """Recognise frames in batches; the timings of each are its share of the batch."""
         answers = []
         for some in chunks(frames, CHUNK):
-            start = time.perf_counter()
-            inputs = self._preprocess.batch(some)
+            start, model = time.perf_counter(), self._model
+            inputs = model.preprocess.batch(some)
             prepared = time.perf_counter()
-            embeddings = self._embed_inputs(inputs)
+            embeddings = model.embed_inputs(inputs)
             embedded = time.perf_counter()
             share = 1 / len(inputs)
             for embedding in embeddings:
                 now = time.perf_counter()
                 at = now - (embedded - prepared) * share
-                answers.append(self._match(embedding, at - (prepared - start) * share, at, now))
+                answers.append(self._match(model, embedding, at - (prepared - start) * share, at, now))
         return answers
 
     def match(self, embedding: ArrayLike) -> Recognition:
         """Score a stored embedding, `float32 [D]`, as if its frame came now. Raises InvalidShot."""
-        now = time.perf_counter()
-        return self._match(checked_embedding(embedding, self.bundle.dim), now, now, now)
+        now, model = time.perf_counter(), self._model
+        return self._match(model, checked_embedding(embedding, model.bundle.dim), now, now, now)
 
     def match_many(self, embeddings: ArrayLike) -> list[Recognition]:
         """Score stored embeddings, `float32 [N, D]`. Raises InvalidShot."""
@@ -203,9 +206,9 @@ class Recognizer:
 
     def reject_observed(self, seen: Observation, label: str) -> int:
         """`reject` for a frame that was looked at already."""
-        (shot_id,) = self.gallery.add(
-            label, new_shots([seen], [1.0], source="reject", now_s=time.time()), negative=True
-        )
+        with self._writing:
+            shots = new_shots([self._model.as_seen_now(seen)], [1.0], source="reject", now_s=time.time())
+            (shot_id,) = self.gallery.add(label, shots, negative=True)
         return shot_id
 
     def preview_reject(self, what: NDArray[Any], label: str, ring: Ring) -> RejectPreview:
@@ -214,16 +217,55 @@ class Recognizer:
         what: a frame, `uint8`, or the embedding `float32 [D]` of an answer.  Raises UnknownLabel, FrameError.
         """
         self.gallery.records(label)  # raises UnknownLabel
-        negative = self.embed(what)[0] if what.dtype == np.uint8 else checked_embedding(what, self.bundle.dim)
-        matcher = self._up_to_date()
+        model = self._model
+        negative = model.embed(what)[0] if what.dtype == np.uint8 else checked_embedding(what, model.bundle.dim)
+        matcher = model.matcher(self.gallery)
         row = [proto.shots.label for proto in matcher.prototypes.classes].index(clean_label(label))
-        return preview_reject(matcher, self._prior, self.bank.samples(), row, negative, ring.answers())
+        return preview_reject(matcher, model.prior, model.bank.samples(), row, negative, ring.answers())
 
     def watch_strangers(self, frames: Frames) -> int:
         """Learn from frames in which nothing taught is in view what strangers look like here; returns how many."""
         embeddings = self.embed(frames)
         self.bank.tell(embeddings)
         return len(embeddings)
+
+    def swap(
+        self,
+        bundle: Bundle,
+        *,
+        engine: str | Engine = "auto",
+        threads: int | None = None,
+        precision: str | None = None,
+        progress: Progress | None = None,
+    ) -> SwapReport:
+        """Let another bundle take over, all classes embedded again from their crops; recognition goes on meanwhile.
+
+        It takes as long as embedding every shot: call it in a thread beside a camera. progress(done, of) is called as
+        it goes. Raises GalleryMismatch when a shot has no crop (privacy mode), BundleError, EngineError or
+        GalleryUnwritable; then everything is as before.
+        """
+        with ExitStack() as opened:
+            at_work = open_engine(bundle, engine, precision=precision, threads=threads)
+            if isinstance(engine, str):
+                opened.callback(at_work.close)
+            new = Model(bundle, at_work, **self._options)
+            embeddings = embedded(self.gallery, new.embed, read_aside(self.gallery, bundle.fingerprint), progress)
+            with self._writing:
+                old, before = self._model, self._up_to_date().prototypes
+                aside = write_aside(self.gallery)
+                replace_all(self.gallery, new.embed, embeddings, fingerprint=bundle.fingerprint, dim=bundle.dim)
+                self._model, self._before = new, old
+            self._opened.push(opened.pop_all())  # the old engine stays open too: other threads may be using it
+        after = self._up_to_date().prototypes
+        shots = sum(len(proto.shots.ids) for proto in after.classes)
+        counts = shots, len(after.classes), named_right(before), named_right(after)
+        return SwapReport(old.bundle.name, bundle.name, *counts, None if aside is None else str(aside))
+
+    def rollback(self) -> SwapReport:
+        """Take back the last `swap` of this recognizer: the old embeddings, to the bit. Raises NothingToUndo."""
+        if self._before is None:
+            raise NothingToUndo("There must be a swap to roll back, but this recognizer made none. Use swap(bundle).")
+        return self.swap(self._before.bundle, engine=self._before.engine)
 
     def forget(self, label: str) -> int:
         """Forget a class; returns how many shots it had. Raises UnknownLabel."""
@@ -263,32 +305,12 @@ class Recognizer:
         self.close()
 
     def _up_to_date(self) -> Matcher:
-        """The gallery as it is now, ready to be matched; built when the first frame after a change asks for it."""
-        if self._seen[0] is self.gallery.classes and self._seen[1] == self.bank.version:
-            return self._matcher
-        with self._building:  # else a slower thread could put an older view in place
-            classes, version = self.gallery.classes, self.bank.version
-            if self._seen[0] is not classes or self._seen[1] != version:
-                prototypes = self._matcher.prototypes.update(classes)
-                head = self._heads.head(prototypes) if classes else None
-                demands = None
-                if head and self._prior:
-                    demands = acceptance(self._prior, prototypes, head, self.bank.samples())
-                self._matcher = Matcher(prototypes, head, demands)
-                self._seen = classes, version
-            return self._matcher
+        return self._model.matcher(self.gallery)
 
-    def _embed_inputs(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
-        embeddings = np.asarray(self.engine.embed(inputs), np.float32)
-        if embeddings.shape != (len(inputs), self.bundle.dim) or not np.isfinite(embeddings).all():
-            raise EngineError(
-                f"{self.engine.info.name} must answer finite float32 [{len(inputs)}, {self.bundle.dim}], but gave "
-                f"{embeddings.shape} with {int((~np.isfinite(embeddings)).sum())} NaN or infinite; run bundle.verify()"
-            )
-        return embeddings
-
-    def _match(self, embedding: NDArray[np.float32], start: float, prepared: float, embedded: float) -> Recognition:
-        matcher = self._up_to_date()
+    def _match(
+        self, model: Model, embedding: NDArray[np.float32], start: float, prepared: float, embedded: float
+    ) -> Recognition:
+        matcher = model.matcher(self.gallery)
         match = matcher.decide(embedding)
         done = time.perf_counter()
         timings = {
@@ -297,54 +319,4 @@ class Recognizer:
             "match": (done - embedded) * 1e3,
             "total": (done - start) * 1e3,
         }
-        return _recognition(match, matcher.prototypes.classes, timings, embedding)
-
-    def _summary(self, matcher: Matcher, row: int, proto: Prototype) -> ClassSummary:
-        shots, demands = proto.shots, matcher.acceptance
-        promise, needed, views = "nothing: a closed set accepts every stranger", 0, float(len(shots.ids))
-        if self._prior and demands:
-            rate = f"{100 * self._prior.stranger_rate:g} %"
-            needed, views = demands.views_needed(row, self._prior.stranger_rate), demands.views[row]
-            promise = f"{needed} more views of other things for {rate}" if needed else f"≤ {rate} of strangers"
-        return ClassSummary(
-            label=shots.label,
-            n_shots=len(shots.ids),
-            n_views=views,
-            n_bursts=len(set(shots.bursts)),
-            n_negatives=len(shots.negatives),
-            head=matcher.head.name if matcher.head else "mean",
-            promise=promise,
-            views_needed=needed,
-            set_aside=proto.set_aside,
-        )
-
-
-def typical_distance(bundle: Bundle) -> float:
-    """How far apart unlike frames are, root mean square: what a temperature is measured in; 1 for cosines."""
-    if bundle.metric == "cosine":
-        return 1.0
-    return max(float(np.sqrt(2 * bundle.golden()[1].var(axis=0).sum())), 1e-6)
-
-
-def _recognition(
-    match: Match, classes: Sequence[Prototype], timings: dict[str, float], embedding: NDArray[np.float32]
-) -> Recognition:
-    embedding = embedding.view()
-    embedding.setflags(write=False)
-    if match is EMPTY:
-        return Recognition(
-            None, None, match.score, match.threshold, None, match.margin, match.check, (), timings, embedding
-        )
-    shots = classes[match.row].shots
-    return Recognition(
-        label=shots.label if match.check == ACCEPTED else None,
-        candidate=shots.label,
-        score=match.score,
-        threshold=match.threshold,
-        runner_up=classes[match.runner_up].shots.label if match.runner_up >= 0 else None,
-        margin=match.margin,
-        check=match.check,
-        nearest=tuple(NearestShot(int(shots.ids[i]), score) for i, score in match.nearest),
-        timings_ms=timings,
-        embedding=embedding,
-    )
+        return recognition_of(match, matcher.prototypes.classes, timings, embedding)

@@ -99,7 +99,7 @@ def acceptance(prior: Prior, prototypes: Prototypes, head: Head, bank: NDArray[n
     samples = np.concatenate([bank, _rejected(prototypes, head)])
     if len(samples) < SAMPLES_PER_CLASS:  # one would move every level; a rejected frame has its own check
         samples = samples[:0]
-    views = tuple(prior.views(int(proto.kept.sum()), proto.spread) for proto in classes)
+    views = tuple(_views(prior, proto) for proto in classes)
     levels = np.array([prior.threshold(n) for n in views])
     probes, own = _probes(prototypes)
     scores = head.scores_many(probes)
@@ -112,13 +112,23 @@ def acceptance(prior: Prior, prototypes: Prototypes, head: Head, bank: NDArray[n
         seen = np.append(seen, _familiarity(head.scores_many(samples), prototypes, pressure, offsets))
         own = np.append(own, len(classes) + np.arange(len(samples)))
     speaking = max(0, len(classes) - 2) + len(samples) / SAMPLES_PER_CLASS
-    evidence = min(1.0, len(seen) * prior.stranger_rate) * speaking**2
+    worth = sum(views) + len(samples)
+    evidence = min(1.0, worth * prior.stranger_rate) * speaking**2
     if evidence and np.isfinite(seen).any():
-        promised = len(seen) * (1 - 1 / max(len(classes), 2)) >= 1 / prior.stranger_rate - 1
+        promised = worth * (1 - 1 / max(len(classes), 2)) >= 1 / prior.stranger_rate - 1
         found = upper_level(seen, own if promised else np.arange(len(seen)), 1 - prior.stranger_rate)
-        table = np.where(np.isfinite(levels), PRIOR, 0) / (PRIOR + evidence)
-        levels = table * np.where(np.isfinite(levels), levels, 0) + (1 - table) * found
+        table = np.where(np.isfinite(levels), levels, -np.inf)
+        share = np.where(np.isfinite(levels), PRIOR, 0) / (PRIOR + evidence)
+        levels = share * np.where(np.isfinite(levels), levels, 0) + (1 - share) * found
+        if not promised:  # a few views may ask for more than the table, not for less
+            levels = np.maximum(levels, table)
     return Acceptance(levels + offsets, pressure, prior.nearest_threshold(), views, len(samples))
+
+
+def _views(prior: Prior, proto: Prototype) -> float:
+    """How many different photographs a class is worth: told by the spread of its shots, but each burst is one."""
+    bursts = {burst for burst, kept in zip(proto.shots.bursts, proto.kept, strict=True) if kept}
+    return max(float(len(bursts)), prior.views(int(proto.kept.sum()), proto.spread))
 
 
 def clearly_nearer(score: float, other: float, metric: str) -> bool:
@@ -179,7 +189,7 @@ def _familiarity(
     best = own.argmax(axis=1)
     score = own[rows, best].astype(np.float64)
     own[rows, best] = -np.inf
-    near = [clearly_nearer(one, other, prototypes.metric) for one, other in zip(score, own.max(axis=1), strict=True)]
+    near = [clearly_nearer(a, b, prototypes.metric) for a, b in zip(score, own.max(axis=1), strict=True)]
     return np.where(near, score - pressure.costs(scores) - offsets[best], -np.inf)
 
 

@@ -196,6 +196,12 @@ class SqliteGallery:
         with self._up_to_date() as memory:
             return sorted({row[0] for row in every_shot(self._db) if shot_is_sound(row, 4 * memory.dim)})
 
+    def stored_embeddings(self) -> dict[int, NDArray[np.float32]]:
+        """The embedding float32 [dim] of each of `stored_ids`."""
+        with self._up_to_date() as memory:
+            rows = [row for row in every_shot(self._db) if shot_is_sound(row, 4 * memory.dim)]
+            return {row[0]: np.frombuffer(row[-2], np.dtype("<f4")) for row in rows}
+
     def refresh(self) -> bool:
         """Take in what other processes changed; return whether there was anything. Raises GalleryMismatch."""
         with self._transaction("read it"):

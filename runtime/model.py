@@ -1,0 +1,104 @@
+"""Everything that depends on the bundle: its engine, how frames are prepared, and the gallery as this bundle sees it.
+
+A Recognizer holds exactly one and replaces it as a whole when the model is swapped, so no frame is ever embedded by one
+bundle and matched by another.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.bank import Bank
+from runtime.bundle import Bundle
+from runtime.engines import Engine
+from runtime.enrolling import Observation, crop_of
+from runtime.errors import EngineError, InvalidShot
+from runtime.gallery import Gallery
+from runtime.heads import HeadChooser
+from runtime.matching import Matcher
+from runtime.opencv import decode_image
+from runtime.preprocess import Frames, as_frames, chunks
+from runtime.prior import Prior
+from runtime.prototypes import Prototypes
+from runtime.quality import measure
+from runtime.unknowns import acceptance
+
+CHUNK = 16  # frames per engine call: more gains little on a CPU and costs memory
+
+
+class Model:
+    """A bundle at work. stranger_rate, head, keep_crops: see Recognizer."""
+
+    def __init__(
+        self, bundle: Bundle, engine: Engine, *, stranger_rate: float | None, head: str, keep_crops: bool
+    ) -> None:
+        scale = typical_distance(bundle)
+        self.bundle, self.engine, self.preprocess = bundle, engine, bundle.preprocess
+        self.prior = None if stranger_rate is None else Prior(bundle.calibration, stranger_rate, scale)
+        self.bank = Bank(bundle.dim)
+        self._keep_crops = keep_crops
+        self._heads = HeadChooser(head, bundle.dim, scale, bundle.background())
+        self._matcher = Matcher(Prototypes(bundle.metric, bundle.dim), None, None)
+        self._seen: tuple[object, int] = (None, 0)
+        self._building = threading.Lock()
+
+    def embed(self, frames: Frames) -> NDArray[np.float32]:
+        """Embed frames: `float32 [N, D]`. Raises FrameError, EngineError."""
+        parts = [self.embed_inputs(self.preprocess.batch(some)) for some in chunks(frames, CHUNK)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.bundle.dim), np.float32)
+
+    def embed_inputs(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embed prepared frames `uint8 [N, H, W, C]`: `float32 [N, D]`. Raises EngineError for a wrong answer."""
+        embeddings = np.asarray(self.engine.embed(inputs), np.float32)
+        if embeddings.shape != (len(inputs), self.bundle.dim) or not np.isfinite(embeddings).all():
+            raise EngineError(
+                f"{self.engine.info.name} must answer finite float32 [{len(inputs)}, {self.bundle.dim}], but gave "
+                f"{embeddings.shape} with {int((~np.isfinite(embeddings)).sum())} NaN or infinite; run bundle.verify()"
+            )
+        return embeddings
+
+    def observe(self, frames: Frames) -> list[Observation]:
+        """Embedding, crop and quality of each frame; only these stay in memory, however many frames there are."""
+        inputs, seen = [], []
+        for frame in as_frames(frames):
+            inputs.append(self.preprocess(frame))
+            seen.append((crop_of(frame) if self._keep_crops else None, measure(frame)))
+        parts = [self.embed_inputs(np.stack(inputs[i : i + CHUNK])) for i in range(0, len(inputs), CHUNK)]
+        embeddings = [embedding for part in parts for embedding in part]
+        model = self.bundle.fingerprint
+        return [Observation(z, crop, quality, model) for z, (crop, quality) in zip(embeddings, seen, strict=True)]
+
+    def as_seen_now(self, seen: Observation) -> Observation:
+        """An observation that another model made, made anew from its crop. Raises InvalidShot without one."""
+        if seen.model in ("", self.bundle.fingerprint):
+            return seen
+        if seen.crop is None:
+            raise InvalidShot("A frame seen by another model must have a crop to be embedded again. Show it again.")
+        embedding = self.embed(decode_image(seen.crop, "the crop of a frame"))[0]
+        return Observation(embedding, seen.crop, seen.quality, self.bundle.fingerprint)
+
+    def matcher(self, gallery: Gallery) -> Matcher:
+        """The gallery as it is now, ready to be matched; built when the first frame after a change asks for it."""
+        if self._seen[0] is gallery.classes and self._seen[1] == self.bank.version:
+            return self._matcher
+        with self._building:  # else a slower thread could put an older view in place
+            classes, version = gallery.classes, self.bank.version
+            if gallery.fingerprint == self.bundle.fingerprint and self._seen != (classes, version):
+                prototypes = self._matcher.prototypes.update(classes)
+                head = self._heads.head(prototypes) if classes else None
+                demands = None
+                if head and self.prior:
+                    demands = acceptance(self.prior, prototypes, head, self.bank.samples())
+                self._matcher = Matcher(prototypes, head, demands)
+                self._seen = classes, version
+            return self._matcher
+
+
+def typical_distance(bundle: Bundle) -> float:
+    """How far apart unlike frames are, root mean square: what a temperature is measured in; 1 for cosines."""
+    if bundle.metric == "cosine":
+        return 1.0
+    return max(float(np.sqrt(2 * bundle.golden()[1].var(axis=0).sum())), 1e-6)
