@@ -111,11 +111,10 @@ class HeadChooser:
         if probes is None or not len(probes.own):
             return self._make("mean", prototypes)
         hits = mean_hits(prototypes, probes)
-        best, most = "mean", 0.0
+        best, most = "mean", -1
         for name, needed, found in self._others(prototypes, probes):
-            surplus = clearly_better(found, hits) - needed
-            if surplus >= most:
-                best, most = name, surplus
+            if clearly_better(found, hits) >= needed and int(found.sum()) > most:
+                best, most = name, int(found.sum())
         return self._make(best, prototypes)
 
     def _others(self, prototypes: Prototypes, probes: Probes) -> Iterator[tuple[str, float, NDArray[np.bool_]]]:

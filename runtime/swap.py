@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,7 +138,7 @@ def read_aside(gallery: Gallery, fingerprint: str) -> dict[int, NDArray[np.float
         with np.load(path, allow_pickle=False) as data:
             ids, rows, digest = data["ids"], data["embeddings"], data["digest"].tobytes()
             sound = str(data["fingerprint"]) == fingerprint and _digest(ids, rows, fingerprint) == digest
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise GalleryCorrupt(f"{path} must hold old embeddings, but cannot be read: {error}. Remove it.") from error
     if not sound:
         raise GalleryCorrupt(f"{path} must be what was written, but its digest does not fit. Remove it.")
