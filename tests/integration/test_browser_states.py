@@ -321,6 +321,23 @@ def test_the_region_is_drawn_by_pointer_and_moved_by_keys(shop, fake, open_devic
     assert shop.calls[-1] == ("PUT", "cameras/0/region", {}, {"region": None})
 
 
+def test_a_region_stays_with_the_camera_it_was_drawn_on(shop, fake, open_device):
+    page = open_device(shop)
+    shop.change(cameras=[fake.camera(), fake.camera("1", name="belt")])
+    page.get_by_role("button", name="Region", exact=True).click()
+    page.keyboard.press("ArrowRight")
+    page.get_by_role("button", name="belt").click()
+    page.wait_for_timeout(500)
+    assert [path for method, path, _, _ in shop.calls if method == "PUT"] == ["cameras/0/region"]
+    assert page.locator("#region").is_hidden()
+
+
+def test_a_single_class_can_be_renamed_and_forgotten_but_not_merged(fake, open_device):
+    page = open_device(fake.FakeDevice(classes=[fake.taught("mug", 0)]))
+    page.get_by_role("button", name="More about mug").click()
+    assert page.locator("#classes .acts").inner_text().split() == ["Rename", "Forget"]
+
+
 def test_each_of_several_cameras_has_its_own_answer(shop, fake, open_device):
     page = open_device(shop)
     shop.change(cameras=[fake.camera(), fake.camera("1", name="belt", state="stalled", frame_age_s=9)])

@@ -72,11 +72,9 @@ const button = (text, onclick) => el("button", { type: "button", class: "plain",
 
 function offer(acts, label) {
   acts.className = "acts";
-  acts.replaceChildren(
-    button("Rename", () => ask(acts, label, rename(label))),
-    labels().length > 1 ? button("Merge", () => ask(acts, label, merge(label))) : null,
-    button("Forget", () => act(call("DELETE", `classes?${query({ label })}`), `Forgot ${label}`)),
-  );
+  acts.replaceChildren(button("Rename", () => ask(acts, label, rename(label))));
+  if (labels().length > 1) acts.append(button("Merge", () => ask(acts, label, merge(label))));
+  acts.append(button("Forget", () => act(call("DELETE", `classes?${query({ label })}`), `Forgot ${label}`)));
 }
 
 /** Instead of the buttons, one field with what to do and the way back. */

@@ -18,13 +18,14 @@ export async function connect() {
     listen();
   } catch (error) {
     if (error.status === 401) become("locked");
-    else retry(error);
+    else retry();
   }
 }
 
 function listen() {
   const url = new URL(`${BASE}events`, location.href);
   url.protocol = url.protocol.replace("http", "ws");
+  socket?.close();
   const mine = (socket = new WebSocket(url));
   mine.onopen = () => {
     tries = 0;
@@ -37,7 +38,7 @@ function listen() {
     receive(JSON.parse(data));
   };
   mine.onclose = () => {
-    if (mine === socket) retry({ message: "The connection was closed." });
+    if (mine === socket) retry();
   };
 }
 
@@ -70,27 +71,27 @@ function replaceCamera(camera) {
   emit("changed", store.state);
 }
 
-function retry(error) {
+function retry() {
   socket = null;
   clearTimeout(timer);
   const wait_s = Math.min(MAX_WAIT_S, 2 ** tries++ / 2);
   timer = setTimeout(connect, wait_s * 1000);
-  if (tries > 1 || store.link !== "online") become("offline", error.message);
+  if (tries > 1 || store.link !== "online") become("offline");
   else become("connecting");
 }
 
-function become(link, message = "") {
+function become(link) {
   if (store.link === link && link !== "locked") return;
   store.link = link;
-  emit("link", message);
+  emit("link");
 }
 
 /** Look whether a silent device is still there; call it once a second. */
 export function watch() {
   if (store.link !== "online" || performance.now() - heard < SILENCE_S * 1000) return;
   heard = performance.now();
-  call("GET", "state", undefined, { timeout_s: 5 }).then(take, (error) => {
+  call("GET", "state", undefined, { timeout_s: 5 }).then(take, () => {
     socket?.close();
-    retry(error);
+    retry();
   });
 }

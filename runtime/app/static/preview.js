@@ -1,6 +1,6 @@
 // The picture of one camera, and what is to be said when there is none.
 
-import { BASE, call, camera as route } from "./api.js";
+import { BASE, camera as route } from "./api.js";
 import { $, el, span, vary, words } from "./dom.js";
 import { on, show, shown, store } from "./store.js";
 
@@ -116,5 +116,3 @@ function renderSwitcher() {
 
 /** A file by its own name; an address as it is. */
 const short = (name) => (name.includes("://") ? name : name.split("/").pop() || name);
-
-export const putRegion = (region) => call("PUT", `${route(store.camera)}/region`, { region });

@@ -1,9 +1,9 @@
 // The part of the picture that is looked at: drawn, moved and resized by pointer or by arrow keys. Fractions, 0..1.
 
+import { call, camera as route } from "./api.js";
 import { $, vary } from "./dom.js";
 import { act } from "./notices.js";
-import { putRegion } from "./preview.js";
-import { on, shown } from "./store.js";
+import { on, shown, store } from "./store.js";
 
 const LEAST = 0.05; // a smaller region is a slip of the hand
 const STEP = 0.02;
@@ -11,11 +11,15 @@ const CENTRE = { x: 0.2, y: 0.15, w: 0.6, h: 0.7 };
 
 let region = null;
 let drag = null;
-let saving = 0;
+let unsaved = null; // { camera, region, timer }: keys repeat faster than they need be sent
 
 export function startRegion() {
   on("changed", render);
-  on("shown", render);
+  on("shown", () => {
+    send();
+    unsaved = null; // of the other camera
+    render();
+  });
   $("region-edit").addEventListener("click", toggle);
   $("stage").addEventListener("pointerdown", grab);
   $("stage").addEventListener("pointermove", pull);
@@ -39,7 +43,7 @@ function toggle() {
 }
 
 function render() {
-  if (drag || saving) return; // the hand is quicker than the network
+  if (drag || unsaved) return; // the hand is quicker than the network
   region = shown()?.region ?? null;
   draw();
 }
@@ -52,11 +56,16 @@ function draw() {
 function save(next) {
   region = next;
   draw();
-  clearTimeout(saving);
-  saving = setTimeout(async () => {
-    await act(putRegion(next && round(next)));
-    saving = 0;
-  }, 250);
+  clearTimeout(unsaved?.timer);
+  unsaved = { camera: store.camera, region: next && round(next), timer: setTimeout(send, 250) };
+}
+
+async function send() {
+  const mine = unsaved;
+  if (!mine) return;
+  clearTimeout(mine.timer);
+  await act(call("PUT", `${route(mine.camera)}/region`, { region: mine.region }));
+  if (unsaved === mine) unsaved = null;
 }
 
 const round = (box) => Object.fromEntries(Object.entries(box).map(([name, value]) => [name, Math.round(value * 1e4) / 1e4]));
