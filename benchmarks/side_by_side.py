@@ -144,8 +144,7 @@ def _openvino_files(bundle: Bundle, precision: str) -> tuple[Any, ...]:
 
 def benchmark_app(bundle: Bundle, threads: int, seconds: float) -> float | None:
     """The median that OpenVINO's own benchmark_app states for the same file, threads, arithmetic; None without it."""
-    program = Path(sys.executable).with_name("benchmark_app")
-    command = [str(program)] if program.exists() else [sys.executable, "-m", "openvino.tools.benchmark.main"]
+    command = [sys.executable, "-c", "from openvino.tools.benchmark.main import main; main()"]
     files = _openvino_files(bundle, "fp32")
     with tempfile.TemporaryDirectory() as folder:
         names = ("model.xml", "model.bin") if len(files) == 2 else ("model.onnx",)
