@@ -27,13 +27,17 @@ def host() -> dict[str, Any]:
     }
 
 
+def result_path(theme: str) -> Path:
+    """Where today's result of a theme is kept."""
+    name = "-".join(machine.cpu_model().lower().split()[:3])
+    return RESULTS / f"{theme}_{name}-{os.cpu_count()}cpu_{machine.facts()['date'][:10]}.json"
+
+
 def save(theme: str, figures: dict[str, Any]) -> Path:
     """Write a result file and return its path."""
-    facts = host()
-    name = "-".join(machine.cpu_model().lower().split()[:3])
-    path = RESULTS / f"{theme}_{name}-{os.cpu_count()}cpu_{facts['date'][:10]}.json"
+    path = result_path(theme)
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({"host": facts, **figures}, indent=1) + "\n")
+    path.write_text(json.dumps({"host": host(), **figures}, indent=1) + "\n")
     return path
 
 

@@ -1,9 +1,10 @@
 """How often `edgefs bench --compare` is right: pairs of real runs, of the same build and with a planted slowdown.
 
-    python -m benchmarks.compare [--same 20] [--slower 10] [--factor 1.10] [--seconds 3]
+    python -m benchmarks.compare [--rounds 10] [--factor 1.10] [--seconds 3] [--more]
 
-Each run is a process of its own. In a planted one every engine call is held up until it has taken `factor` times as
-long. Neighbouring runs are compared: as machines drift, these are the pairs people compare.
+Each run is a process of its own. A round is four of them: three of this build, and one in which every engine call is
+held up until it has taken `factor` times as long. Neighbouring runs are compared: as machines drift, these are the
+pairs that people compare. Saved after every round; --more goes on with the result of today.
 """
 
 from __future__ import annotations
@@ -20,13 +21,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import save
+from benchmarks.common import result_path, save
 from edgefs.bench.compare import compare
+from edgefs.bench.machine import cpu_model
 from edgefs.bench.run import Plan, bench
 from edgefs.demo.progress import silent
 from runtime.engines.onnxruntime import OnnxRuntimeEngine
 from runtime.engines.openvino import OpenVinoEngine
 from runtime.models import default_bundle
+
+ROUND = (False, False, False, True)  # which runs have the slowdown
+KEPT = ("engine", "precision", "samples", "undisturbed_samples", "blocks")
 
 
 def plant(factor: float) -> None:
@@ -45,54 +50,62 @@ def plant(factor: float) -> None:
 
 
 def one(path: Path, factor: float, seconds: float) -> None:
+    """A run in this process, to a file: what a comparison needs of it."""
     plant(factor)
     plan = Plan(engines=("onnxruntime", "openvino"), threads=1, seconds=seconds, with_opening=False)
-    path.write_text(json.dumps(bench(default_bundle(), plan, silent)))
+    report = bench(default_bundle(), plan, silent)
+    rows = [{name: row[name] for name in KEPT} for row in report["results"]]
+    path.write_text(json.dumps({"factor": factor, "others_cpus": report["before"]["others_cpus"], "results": rows}))
 
 
-def runs(factors: list[float], seconds: float) -> list[dict[str, Any]]:
-    """One report for each factor, in order."""
-    reports = []
+def run_once(factor: float, seconds: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "report.json"
-        for factor in factors:
-            command = [sys.executable, "-m", "benchmarks.compare", "--one", str(path), "--factor", str(factor)]
-            subprocess.run([*command, "--seconds", str(seconds)], check=True)
-            reports.append(json.loads(path.read_text()))
-            print(".", end="", flush=True)
-    return reports
+        path = Path(folder) / "run.json"
+        command = [sys.executable, "-m", "benchmarks.compare", "--one", str(path), "--factor", str(factor)]
+        subprocess.run([*command, "--seconds", str(seconds)], check=True)
+        return json.loads(path.read_text())  # type: ignore[no-any-return]
+
+
+def verdicts(sessions: list[list[dict[str, Any]]]) -> dict[str, Any]:
+    """Kind of pair -> how many there are, and how often each verdict was given for each metric."""
+    here = {"machine": {"machine": cpu_model()}, "threads": 1}
+    found: dict[str, list[Any]] = {"same build": [], "slowdown planted": [], "slowdown taken away": []}
+    for old, new in (pair for session in sessions for pair in pairwise(session)):
+        ratio = new["factor"] / old["factor"]
+        kind = "same build" if ratio == 1 else "slowdown planted" if ratio > 1 else "slowdown taken away"
+        found[kind].append([asdict(change) for change in compare({**here, **old}, {**here, **new})])
+    return {
+        kind: {
+            "pairs": len(pairs),
+            "verdicts": Counter(f"{change['metric']}: {change['verdict']}" for pair in pairs for change in pair),
+            "changes": pairs,
+        }
+        for kind, pairs in found.items()
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--same", type=int, default=20, help="pairs of the same build")
-    parser.add_argument("--slower", type=int, default=10, help="pairs of which the second is slower")
+    parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--factor", type=float, default=1.10)
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--more", action="store_true")
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
         one(args.one, args.factor, args.seconds)
         return
-    same = runs([1.0] * (args.same + 1), args.seconds) if args.same else []
-    mixed = runs([1.0, args.factor] * args.slower, args.seconds)
-    pairs = {
-        "same build": list(pairwise(same)),
-        f"planted {args.factor}": list(zip(mixed[::2], mixed[1::2], strict=True)),
-    }
-    figures: dict[str, Any] = {"seconds": args.seconds, "blocks": [_calm(report) for report in (*same, *mixed)]}
-    for name, some in pairs.items():
-        changes = [[asdict(change) for change in compare(old, new)] for old, new in some]
-        counts = Counter(f"{change['metric']}: {change['verdict']}" for each in changes for change in each)
-        figures[name] = {"pairs": len(some), "verdicts": dict(counts), "changes": changes}
-        print(f"\n{name}, {len(some)} pairs: {dict(counts)}")
-    kind = "compare" if args.same and args.slower else "compare-same" if args.same else "compare-planted"
-    print(f"written to {save(kind, figures)}")
-
-
-def _calm(report: dict[str, Any]) -> dict[str, Any]:
-    """The blocks themselves, so that another rule can be tried on the same runs."""
-    return {f"{row['engine']} {metric}": ms for row in report["results"] for metric, ms in row["blocks"].items()}
+    path = result_path("compare")
+    sessions = json.loads(path.read_text())["sessions"] if args.more and path.exists() else []
+    sessions.append([])
+    for _ in range(args.rounds):
+        for planted in ROUND:
+            sessions[-1].append(run_once(args.factor if planted else 1.0, args.seconds))
+        found = verdicts(sessions)
+        save("compare", {"factor": args.factor, "seconds": args.seconds, **found, "sessions": sessions})
+        for kind, of in found.items():
+            print(f"{kind}, {of['pairs']} pairs: {dict(of['verdicts'])}", flush=True)
+    print(f"written to {path}")
 
 
 if __name__ == "__main__":
