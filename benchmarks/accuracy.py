@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--engine", default="auto")
     args = parser.parse_args()
     figures: dict[str, object] = {}
-    rows = []
+    summary: dict[str, str] = {}
     with Recognizer(load_bundle(args.bundle), engine=args.engine) as recognizer:
         for name, (folder, episodes) in SETS.items():
             embeddings, labels = embed_folder(recognizer, args.data / folder)
@@ -68,15 +68,15 @@ def main() -> None:
                     embeddings, labels, n_way=n_way, n_shot=n_shot, n_query=n_query, metric=recognizer.bundle.metric
                 )
                 figures[f"{name} {n_way}-way {n_shot}-shot"] = vars(accuracy)
-                rows.append((name, f"{n_way}-way {n_shot}-shot", f"{accuracy.mean:.2f} ± {accuracy.interval:.2f}"))
+                summary[f"{name}, {n_way}-way {n_shot}-shot"] = f"{accuracy.mean:.1f} ± {accuracy.interval:.1f} %"
         for views in ((0,), (0, 120, 240)):
             accuracy_percent, count = coil_accuracy(recognizer, args.data / "coil100", views)
             figures[f"coil100 13-way {len(views)} views"] = {"mean": accuracy_percent, "queries": count}
-            rows.append(("coil100", f"13-way, {len(views)} view(s) shown", f"{accuracy_percent:.2f} ({count} queries)"))
+            summary[f"coil100, 13-way, {len(views)} view(s) shown"] = f"{accuracy_percent:.1f} % of {count} views"
         facts = {"bundle": recognizer.bundle.name, "fingerprint": recognizer.bundle.fingerprint}
         engine = vars(recognizer.engine.info)
-    print(table(rows, ("set", "task", "accuracy %")))
-    print(f"written to {save('accuracy', {**facts, 'engine': engine, 'figures': figures})}")
+    print(table(list(summary.items()), ("set and task", "nearest class mean, 95 % interval")))
+    print(f"written to {save('accuracy', {**facts, 'engine': engine, 'summary': summary, 'figures': figures})}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Training: the student learns to place a crop where the teacher places it."""
+"""Training: the student learns to say of every place of a picture, and of the whole, what the teacher says."""
 
 from __future__ import annotations
 
@@ -12,36 +12,53 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from crops import DIM, distillation_targets
-from disturb import disturb, shrink
-from measure import few_shot
-from photos import SIZE, read_held_out
+from disturb import disturb
+from lessons import DIM, GRID
+from photos import SIZE, read_held_out, read_quartets
 from safetensors.torch import save_file
-from student import MEAN, STD, Student, embed, unit
+from start import student_of
+from student import MEAN, STD, Student, embed, normalise, unit
 from torch import Tensor
 from tqdm import tqdm
+
+from edgefs.evaluation import few_shot_accuracy
+from edgefs.training.machine import computes_bf16
+from runtime.bundle import Bundle
 
 
 @dataclass(frozen=True)
 class Config:
     seed: int = 0
-    minutes: float = 40.0  # the schedule follows the clock: a busy machine gives a weaker net, not a later one
-    batch: int = 128
-    # Small images first: four times the crops a second while the coarse geometry is learnt (progressive resizing).
-    sizes: tuple[tuple[float, int], ...] = ((0.0, 64), (0.3, 96), (0.6, SIZE))  # from this progress on, this size
+    minutes: float = 80.0  # the schedule follows the clock: a busy machine gives a weaker net, not a later one
+    batch: int = 64
+    # Until then the student sees a part of each picture, at full detail, and answers for that part: half the work.
+    parts_until: float = 0.75
+    part: int = GRID - 1  # places in a row of a part
+    # From then on the first layers stay as they are: they settle first, and a step costs a third less (FreezeOut,
+    # Brock 2017, arXiv:1706.04983).
+    settled_from: float = 0.25
     save_every_minutes: float = 4.0
-    lr: float = 3e-3
+    measure_every: int = 5  # saves
+    lr: float = 1.5e-3
     weight_decay: float = 0.05
     ema: float = 0.999
-    bank: int = 4096  # targets each sample is compared with
+    bank: int = 4096  # pictures each one is compared with
     temperature: float = 0.1
-    neighbours: float = 1.0  # weight of the neighbourhood term
+    places: float = 1.0  # weight of the places' term
+    neighbours: float = 1.0  # weight of the neighbourhood's term
 
 
-def neighbourhood_loss(z: Tensor, target: Tensor, bank: Tensor, temperature: float) -> Tensor:
-    """How differently student and teacher see a crop's likeness to the crops of `bank` (SEED, Fang 2021)."""
-    likeness, wanted = z @ bank.T / temperature, target @ bank.T / temperature
-    return F.kl_div(likeness.log_softmax(1), wanted.log_softmax(1), log_target=True, reduction="batchmean")
+def distillation_loss(places: Tensor, wanted: Tensor, bank: Tensor, config: Config) -> Tensor:
+    """places, wanted: float32 [N, H, W, DIM]; bank: unit embeddings [B, DIM] of other pictures.
+
+    Three terms: each place's squared error relative to the teacher's spread; the cosine of the whole; and how
+    differently the two see a picture's likeness to those of the bank (SEED, Fang 2021, arXiv:2101.04731).
+    """
+    place_error = (places - wanted).square().mean() / wanted.square().mean()
+    z, target = F.normalize(places.mean((1, 2))), F.normalize(wanted.mean((1, 2)))
+    likeness, wanted_likeness = z @ bank.T / config.temperature, target @ bank.T / config.temperature
+    near = F.kl_div(likeness.log_softmax(1), wanted_likeness.log_softmax(1), log_target=True, reduction="batchmean")
+    return config.places * place_error + 1 - (z * target).sum(1).mean() + config.neighbours * near
 
 
 def learning_rate(progress: float, config: Config) -> float:
@@ -49,13 +66,44 @@ def learning_rate(progress: float, config: Config) -> float:
     return config.lr * min(1.0, progress / 0.03 + 0.01) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
+class Lessons:
+    """What `lessons.py` has written so far; it may still be writing."""
+
+    def __init__(self, out: Path) -> None:
+        self.state = out / "lessons.json"
+        self.pictures = np.load(out / "pictures.npy", mmap_mode="r")
+        self.targets = np.load(out / "targets.npy", mmap_mode="r")
+
+    def __len__(self) -> int:
+        return json.loads(self.state.read_text())["done"]
+
+    def batch(self, rng: np.random.Generator, n: int, part: int) -> tuple[np.ndarray, Tensor]:
+        """Pictures uint8 [n, 32 part, 32 part, 3] and the teacher's word [n, part, part, DIM]; half are mirrored."""
+        rows = np.sort(rng.choice(len(self), n, replace=False))
+        corners, mirrored = rng.integers(0, GRID - part + 1, (n, 2)), rng.random(n) < 0.5
+        pictures = np.empty((n, 32 * part, 32 * part, 3), np.uint8)
+        targets = np.empty((n, part, part, DIM), np.float32)
+        for i in rng.permutation(n):  # the order decides who is blurred
+            top, left = corners[i]
+            step = -1 if mirrored[i] else 1
+            whole = self.pictures[rows[i], 32 * top : 32 * (top + part), 32 * left : 32 * (left + part)]
+            pictures[i] = whole[:, ::step]
+            targets[i] = self.targets[rows[i], top : top + part, left : left + part][:, ::step]
+        return pictures, torch.from_numpy(targets)
+
+    def bank(self, n: int) -> Tensor:
+        """Unit embeddings [n, DIM] of evenly chosen pictures."""
+        rows = np.linspace(0, len(self) - 1, n).astype(int)
+        return F.normalize(torch.from_numpy(self.targets[rows].astype(np.float32).mean((1, 2))))
+
+
 class Run:
     """What a training run carries from step to step, and across interruptions."""
 
-    def __init__(self, config: Config, out: Path) -> None:
+    def __init__(self, config: Config, out: Path, student: Student) -> None:
         torch.manual_seed(config.seed)
         self.config, self.out, self.step, self.seconds = config, out, 0, 0.0
-        self.student = Student().to(memory_format=torch.channels_last)
+        self.student = student.to(memory_format=torch.channels_last)
         self.average = Student().to(memory_format=torch.channels_last)
         self.average.load_state_dict(self.student.state_dict())
         decayed = [p for p in self.student.parameters() if p.ndim > 1]
@@ -78,8 +126,12 @@ class Run:
         return self.seconds / 60 / self.config.minutes
 
     @property
-    def size(self) -> int:
-        return [size for start, size in self.config.sizes if start <= self.progress][-1]
+    def settled(self) -> bool:
+        return self.progress >= self.config.settled_from
+
+    @property
+    def part(self) -> int:
+        return self.config.part if self.progress < self.config.parts_until else GRID
 
     def save(self, facts: dict) -> None:
         parts = {name: getattr(self, name).state_dict() for name in ("student", "average", "optimiser")}
@@ -87,15 +139,15 @@ class Run:
         save_file({k: v.contiguous() for k, v in self.average.state_dict().items()}, self.out / "student.safetensors")
         (self.out / "student.json").write_text(json.dumps(facts, indent=2) + "\n")
 
-    def advance(self, x: Tensor, target: Tensor, bank: Tensor) -> float:
+    def advance(self, x: Tensor, wanted: Tensor, bank: Tensor) -> float:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.progress, self.config)
         self.student.train()
-        with torch.autocast("cpu", torch.bfloat16):
-            features = self.student(x)
-        z = F.normalize(features.float())
-        near = neighbourhood_loss(z, target, bank, self.config.temperature)
-        loss = 1 - (z * target).sum(1).mean() + self.config.neighbours * near
+        if self.settled:
+            self.student.first_layers.eval().requires_grad_(False)
+        with torch.autocast("cpu", torch.bfloat16, enabled=computes_bf16("cpu")):
+            places = self.student.places(x)
+        loss = distillation_loss(places.float(), wanted, bank, self.config)
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
@@ -111,55 +163,71 @@ class Run:
             mean.lerp_(now, share) if mean.is_floating_point() else mean.copy_(now)
 
 
-def train(data: Path, out: Path, config: Config) -> None:
-    crops = np.load(out / "crops.npy", mmap_mode="r")
-    targets = torch.from_numpy(distillation_targets(np.load(out / "teacher.npy")))
-    held_out, labels = read_held_out(data)
-    run = Run(config, out)
+def train(data: Path, out: Path, config: Config, start: Path | None) -> None:
+    """start: a bundle to go on from; None starts from random weights."""
+    lessons = Lessons(out)
+    student = Student()
+    if start and not (out / "resume.pt").exists():
+        student = student_of(start, lessons.pictures)
+        fit_head(student, lessons)
+    run = Run(config, out, student)
+    views = {"held_out": read_held_out(data, per_class=30), "quartets": read_quartets(data)}
     noise = torch.randn(16, 3, SIZE, SIZE)
     bar = tqdm(total=round(config.minutes, 1), unit="min", mininterval=10)
-    average_loss, next_save = None, run.seconds + 60 * config.save_every_minutes
+    average_loss, saves, next_save = None, 0, run.seconds + 60 * config.save_every_minutes
     while run.progress < 1:
         started = time.perf_counter()
-        rows = batch_rows(run.step, len(crops), config)
-        bank = targets[torch.randint(len(targets), (config.bank,))]
-        loss = run.advance(disturb(shrink(crops[rows], run.size), noise), targets[rows], bank)
+        if run.step % 500 == 0 or average_loss is None:
+            bank = lessons.bank(config.bank)
+        pictures, wanted = lessons.batch(np.random.default_rng([config.seed, run.step]), config.batch, run.part)
+        loss = run.advance(disturb(pictures, noise), wanted, bank)
         average_loss = loss if average_loss is None else 0.98 * average_loss + 0.02 * loss
         run.seconds += time.perf_counter() - started
         bar.n = round(run.seconds / 60, 1)
-        bar.set_postfix(step=run.step, size=run.size, loss=f"{average_loss:.3f}", refresh=False)
+        bar.set_postfix(step=run.step, part=run.part, loss=f"{average_loss:.3f}", refresh=False)
         bar.update(0)
         if run.seconds >= next_save or run.progress >= 1:
-            next_save += 60 * config.save_every_minutes
-            run.average.base_mean.copy_(embed(run.average, crops[:4096]).mean(0))
-            run.save(describe(run, held_out, labels))
+            next_save, saves = next_save + 60 * config.save_every_minutes, saves + 1
+            measured = saves % config.measure_every == 0 or run.progress >= 1
+            run.save(describe(run, lessons, start, views if measured else {}))
 
 
-def batch_rows(step: int, n: int, config: Config) -> np.ndarray:
-    """Rows of one batch: each epoch is a permutation that depends on the seed and its number only."""
-    per_epoch = n // config.batch
-    epoch, at = divmod(step, per_epoch)
-    return np.random.default_rng([config.seed, epoch]).permutation(n)[at * config.batch : (at + 1) * config.batch]
+@torch.no_grad()
+def fit_head(student: Student, lessons: Lessons, n: int = 1024) -> None:
+    """Least squares from what the trunk says of each place to what the teacher says: it has other directions now."""
+    pictures = [normalise(lessons.pictures[at : at + 64].copy()) for at in range(0, n, 64)]
+    seen = torch.cat([student.eval().trunk(student.stem(some)).permute(0, 2, 3, 1) for some in pictures]).flatten(0, 2)
+    seen = torch.cat([seen, torch.ones(len(seen), 1)], 1)
+    wanted = torch.from_numpy(lessons.targets[:n].astype(np.float32)).flatten(0, 2)
+    squares = seen.T @ seen
+    answer = torch.linalg.solve(squares + 1e-3 * squares.diagonal().mean() * torch.eye(len(squares)), seen.T @ wanted)
+    student.head.weight.data, student.head.bias.data = answer[:-1].T.contiguous(), answer[-1]
 
 
-def describe(run: Run, held_out: np.ndarray, labels: np.ndarray) -> dict:
+def describe(run: Run, lessons: Lessons, start: Path | None, views: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict:
     """The facts that go beside a checkpoint."""
-    z = unit(embed(run.average, held_out, run.average.base_mean))
     facts = {
         "architecture": "recipes/default_embedder: Student",
         "parameters": sum(p.numel() for p in run.average.parameters()),
         "input": {"size": SIZE, "colour": "RGB", "crop": "centre square", "mean": [MEAN] * 3, "std": [STD] * 3},
         "dim": DIM,
         "config": asdict(run.config),
+        "start": start and Bundle.load(start).fingerprint,
+        "lessons": len(lessons),
         "step": run.step,
-        "progress": round(run.progress, 3),
+        "seconds": round(run.seconds),
         "commit": git_commit(),
-        "held_out_5_way": {f"{k}_shot": few_shot(z, labels, n_shot=k) for k in (1, 5)},
     }
-    tqdm.write(f"step {run.step}: held-out 5-way {facts['held_out_5_way']}")
+    for name, (pictures, labels) in views.items():
+        z = unit(embed(run.average, pictures))
+        found = {k: few_shot_accuracy(z, labels, n_shot=k, n_query=3) for k in (1, 5)}
+        facts[f"{name}_5_way"] = {f"{k}_shot": round(accuracy.mean, 2) for k, accuracy in found.items()}
+        tqdm.write(f"step {run.step}: {name} 5-way {facts[f'{name}_5_way']}")
     return facts
 
 
 def git_commit() -> str | None:
-    answer = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
+    """The last commit that changed the recipe."""
+    command = ["git", "log", "-1", "--format=%H", "--", "."]
+    answer = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True)
     return answer.stdout.strip() or None

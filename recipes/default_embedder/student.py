@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from crops import DIM
+from lessons import DIM
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.utils import fuse_conv_bn_eval
 
 MEAN = STD = 0.5  # student and teacher: RGB / 127.5 - 1
 
@@ -34,7 +36,7 @@ class Block(nn.Module):
 
 
 class Student(nn.Module):
-    """float32 [N, 3, SIZE, SIZE], RGB normalised with MEAN and STD -> float32 [N, DIM], before centring and L2.
+    """float32 [N, 3, SIZE, SIZE], RGB normalised with MEAN and STD -> float32 [N, DIM], before L2.
 
     A narrow ResNet of plain 3x3 convolutions. It has three times the arithmetic of MobileNetV3-small and yet trains
     almost twice as fast on a CPU (no depthwise layers, bf16 pays), and plain convolutions are what INT8 and GPUs like.
@@ -47,14 +49,30 @@ class Student(nn.Module):
             Block(24, 32, 1), Block(32, 64, 2), Block(64, 128, 2), Block(128, 128, 1), Block(128, 256, 2)
         )  # fmt: skip
         self.head = nn.Linear(256, DIM)
-        self.register_buffer("base_mean", torch.zeros(DIM))  # of the training crops; the exporter subtracts it
+
+    @property
+    def first_layers(self) -> nn.ModuleList:
+        return nn.ModuleList([self.stem, self.trunk[0]])
+
+    def places(self, x: Tensor) -> Tensor:
+        """What each place of the last feature map says: float32 [N, H / 32, W / 32, DIM]; `forward` is its mean."""
+        return self.head(self.trunk(self.stem(x)).permute(0, 2, 3, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.trunk(self.stem(x)).mean((2, 3)))
 
+    def folded(self) -> Student:
+        """A copy for export, every BatchNorm folded into its convolution: weights are rounded as they are stored."""
+        copy = deepcopy(self).eval()
+        for pair in [m for m in copy.modules() if isinstance(m, nn.Sequential)]:
+            for i in range(len(pair) - 1):
+                if isinstance(pair[i], nn.Conv2d) and isinstance(pair[i + 1], nn.BatchNorm2d):
+                    pair[i], pair[i + 1] = fuse_conv_bn_eval(pair[i], pair[i + 1]), nn.Identity()
+        return copy
+
 
 def load_student(path: Path) -> Student:
-    """The trained student, ready for export; its `base_mean` is to be subtracted before the L2 normalisation."""
+    """The trained student, ready for use."""
     student = Student()
     student.load_state_dict(load_file(str(path)))
     return student.eval()
@@ -66,11 +84,11 @@ def normalise(images: np.ndarray) -> Tensor:
 
 
 @torch.inference_mode()
-def embed(student: Student, images: np.ndarray, base_mean: Tensor | float = 0.0) -> Tensor:
+def embed(student: Student, images: np.ndarray) -> Tensor:
     """uint8 [N, SIZE, SIZE, 3] RGB -> float32 [N, DIM]."""
     student.eval()
     batches = (np.array(images[i : i + 256]) for i in range(0, len(images), 256))
-    return torch.cat([student(normalise(batch)) for batch in batches]) - base_mean
+    return torch.cat([student(normalise(batch)) for batch in batches])
 
 
 def unit(z: Tensor) -> np.ndarray:

@@ -38,7 +38,10 @@ def test_four_clips_taught_from_their_first_second_are_told_apart_in_their_last(
             for name, frames in clips.items()
         }
     for name, labels in answers.items():
-        assert labels.count(name) >= 0.95 * len(labels), f"{name}: {labels}"
+        assert set(labels) <= {name, None}, f"{name}: {labels}"
+        assert labels.count(name) >= 0.9 * len(labels), f"{name}: {labels}"
+    named = sum(labels.count(name) for name, labels in answers.items())
+    assert named >= 0.95 * sum(map(len, answers.values())), answers
 
 
 def test_clips_that_were_not_taught_are_unknown(clips):
