@@ -18,6 +18,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,7 +58,7 @@ WORK = {
     "maml_second_84": Work("maml", 84, "conv4_32", 5, 1, 15, 4, {"inner_steps": 5}),
     "reptile": Work("reptile", 28, "conv4", 5, 10, 1, 4, {}),
 }
-WORK_SECONDS, LEAST_ROUNDS = 15, 2
+WORK_SECONDS, LEAST_ROUNDS = 9, 1
 EVALUATION = ("evaluate_features", "evaluate_images")
 
 
@@ -174,28 +175,33 @@ def main() -> None:
     kept, (peers, absent) = args.keep_pages and keep_pages(), installed()
     for peer, state in {**peers, **absent}.items():
         print(f"{peer}: {state}")
-    figures, rows = {}, []
+    figures: dict[str, Any] = {}
+    report = {"threads": args.threads, "rounds": args.rounds, "pages_kept": kept}
+    report |= {"peers": peers, "absent": absent, "figures": figures}
     for name in args.only:
         figures[name] = measure(contenders_of(name, args.threads, peers), args.rounds)
-        mine = figures[name]["edgefs"]
-        for who, found in figures[name].items():
-            ratios = [f"{found[clock] / mine[clock]:.2f}" for clock in ("wall_ms", "cpu_ms")]
-            rows.append((name, who, found["wall_ms"], found["cpu_ms"], *ratios))
         print(f"{name}: {figures[name]}", flush=True)
-    print(table(rows, ("work", "who", "wall ms", "CPU ms", "x wall", "x CPU")))
-    report = {
-        "threads": args.threads,
-        "rounds": args.rounds,
-        "pages_kept": kept,
-        "peers": peers,
-        "absent": absent,
-        "figures": figures,
-    }
-    if args.out is None:
-        print(f"written to {save('training', report)}")
-    else:
-        text = json.dumps({"host": host(), **report}, indent=1) + "\n"
-        print(text) if args.out == "-" else Path(args.out).write_text(text)
+        where = write(report, args.out)  # after each, so that an interrupted run leaves what it measured
+    print(table(ratios(figures), ("work", "who", "wall ms", "CPU ms", "x wall", "x CPU")))
+    print(f"written to {where}" if where else json.dumps({"host": host(), **report}, indent=1))
+
+
+def ratios(figures: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """A row for each contender: its milliseconds, and how many times ours that is."""
+    return [
+        (name, who, *found.values(), *(f"{found[clock] / every['edgefs'][clock]:.2f}" for clock in found))
+        for name, every in figures.items()
+        for who, found in every.items()
+    ]
+
+
+def write(report: dict[str, Any], out: str | None) -> Path | None:
+    if out is None:
+        return save("training", report)
+    if out == "-":
+        return None
+    Path(out).write_text(json.dumps({"host": host(), **report}, indent=1) + "\n")
+    return Path(out)
 
 
 if __name__ == "__main__":
