@@ -53,7 +53,7 @@ def signs(args: argparse.Namespace) -> dict[str, Any]:
 def _splits(root: Path, args: argparse.Namespace, common: dict[str, Any], variants: dict[str, Any]) -> dict[str, Any]:
     """Test accuracy of every variant on the same splits, and of the second over the first, split by split."""
     found: dict[str, list[float]] = {name: [] for name in variants}
-    details = []
+    told: dict[str, Any] = {"options": {"common": common, **variants}, "splits": []}
     for seed in SPLITS:
         for name, options in variants.items():
             with tempfile.TemporaryDirectory() as out:
@@ -63,15 +63,15 @@ def _splits(root: Path, args: argparse.Namespace, common: dict[str, Any], varian
                 )  # fmt: skip
                 report = finetune(config, quiet=True)
             found[name].append(report.test.mean)
-            details.append({"split": seed, "variant": name, "test": report.test.mean, "n": report.test.n,
-                            "nearest_mean": report.nearest_mean.mean, "seconds": report.seconds,
-                            "waiting": report.waiting})  # fmt: skip
+            told["splits"].append({"split": seed, "variant": name, "test": report.test.mean, "n": report.test.n,
+                                   "nearest_mean": report.nearest_mean.mean, "seconds": report.seconds,
+                                   "waiting": report.waiting})  # fmt: skip
             print(f"split {seed}, {name}: {report.test}, {report.seconds:.0f} s", file=sys.stderr, flush=True)
-    first, second = found.values()
-    figures = {name: mean_interval(values) for name, values in found.items()}
-    figures["gain"] = mean_interval([b - a for a, b in zip(first, second, strict=True)])
-    told = {name: {"mean": mean, "interval": interval} for name, (mean, interval) in figures.items()}
-    return {"accuracy": told, "options": {"common": common, **variants}, "splits": details}
+        first, second = found.values()
+        gains = [b - a for a, b in zip(first, second, strict=True)]
+        told["accuracy"] = {name: mean_interval(values) for name, values in {**found, "gain": gains}.items()}
+        args.keep(told)
+    return told
 
 
 def mnist_usps(args: argparse.Namespace) -> dict[str, Any]:
