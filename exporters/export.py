@@ -123,12 +123,13 @@ def export(source: Source, request: Request, pictures: Pictures, *, progress: Pr
 
 
 def _require(request: Request) -> None:
-    """Miss libraries now, not after minutes."""
+    """Miss libraries, and architectures they do not know, now and not after minutes."""
     if "openvino" in request.targets:
         require(request.precisions)
-    for target in request.targets:
-        if target.startswith("tensorrt"):
-            load(target)
+    if "tensorrt" in request.targets:
+        load("tensorrt")
+    if "tensorrt-rtx" in request.targets:
+        tensorrt_rtx.check_compute(load("tensorrt-rtx"), request.compute)
 
 
 def with_base(source: Source, base: Pictures | None) -> tuple[Source, Mapping[str, Any] | None]:
@@ -173,8 +174,8 @@ def _outcome(
     outcome = trial.run(to_openvino(model, precision, calibration=frames))
     if precision == "int8" and outcome.failed and outcome.measured:
         outcome.close()
-        progress("openvino int8, accuracy-aware")
-        outcome = trial.run(to_openvino(model, precision, calibration=frames, method="accuracy-aware"))
+        progress("openvino int8, without its worst layers")
+        outcome = trial.run(to_openvino(model, precision, calibration=frames, rescue=True))
     return outcome
 
 

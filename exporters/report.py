@@ -57,11 +57,12 @@ def _verdict(outcome: Outcome, fp32: Latency | None, *, asked: bool, allow: bool
     candidate, latency = outcome.candidate, outcome.latency
     if not candidate.file:
         return False, candidate.reason
+    remark = f"; {candidate.reason}" if candidate.reason else ""
     if outcome.failed:
         why = "; ".join(outcome.failed)
         where = f"; first diverging layer: {outcome.diverges}" if outcome.diverges else ""
         loads = outcome.measured is not None  # what no engine opens cannot be allowed either
-        return allow and loads, f"{'kept on demand (--allow) although ' if allow and loads else ''}{why}{where}"
+        return allow and loads, f"{'kept on demand (--allow) although ' if allow and loads else ''}{why}{where}{remark}"
     if candidate.file == "model.onnx":
         return True, "the reference of the bundle"
     if not asked:
@@ -69,7 +70,7 @@ def _verdict(outcome: Outcome, fp32: Latency | None, *, asked: bool, allow: bool
     if candidate.precision == "fp32" or latency is None or fp32 is None:
         return True, candidate.reason or "as asked"
     p50_ms, fp32_ms = latency.p50_ms, fp32.p50_ms
-    speed = f"{fp32_ms / p50_ms:.2f} times the speed of fp32 here ({p50_ms:.2f} against {fp32_ms:.2f} ms)"
+    speed = f"{fp32_ms / p50_ms:.2f} times the speed of fp32 here ({p50_ms:.2f} against {fp32_ms:.2f} ms){remark}"
     if latency.beats(fp32):
         return True, f"within tolerance, {speed}"
     return allow, f"{'kept on demand (--allow) although it' if allow else 'it'} does not pay: {speed}"

@@ -77,13 +77,18 @@ def build_candidate(
     )
 
 
-def _set_compute(trt: Any, config: Any, compute: Sequence[str]) -> None:
+def check_compute(trt: Any, compute: Sequence[str]) -> None:
+    """Raise ExportError for an architecture this library does not know."""
     known = {name for name in trt.ComputeCapability.__members__ if name.startswith("SM")}
     unknown = [name for name in compute if name not in known]
     if unknown or not compute:
         raise ExportError(
             f"--compute must name some of {', '.join(sorted(known))}, but got {', '.join(compute) or 'none'}"
         )
+
+
+def _set_compute(trt: Any, config: Any, compute: Sequence[str]) -> None:
+    check_compute(trt, compute)
     config.num_compute_capabilities = len(compute)
     for i, name in enumerate(compute):
         if not config.set_compute_capability(getattr(trt.ComputeCapability, name), i):

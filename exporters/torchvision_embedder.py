@@ -107,11 +107,12 @@ def _torchvision() -> Any:
 
 def _download(name: str, best: Any) -> Any:
     """Have torchvision fetch its weights now, so that a missing network is reported as what it is."""
+    folder = f"{torch.hub.get_dir()}/checkpoints"
     try:
         best.get_state_dict(progress=True, check_hash=True)
-    except (OSError, RuntimeError) as error:  # URLError is an OSError; a wrong hash is a RuntimeError
+    except Exception as error:  # URLError, a wrong hash, and for a damaged file in the cache several kinds of torch's
         raise SourceError(
-            f"the weights of {name} must be downloadable from {best.url}, but: {error}; download them elsewhere and "
-            "pass --weights FILE, or --weights none"
+            f"the weights of {name} must come from {best.url}, or from {folder}, but: {error}; "
+            "download them elsewhere and pass --weights FILE, or --weights none"
         ) from error
     return best

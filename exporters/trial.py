@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from exporters.candidate import Candidate
 from exporters.divergence import first_diverging_layer, first_diverging_module
+from exporters.errors import ExportError
 from exporters.pictures import Pictures
 from exporters.source import Source
+from exporters.typed import run_on_cpu
 from exporters.verify import Latency, Measured, failed_gates, measure
 from runtime.bundle import Artifact, Bundle
 from runtime.engines import ENGINES, Engine, agreement
@@ -71,25 +73,37 @@ class Trial:
         )
 
     def run(self, candidate: Candidate) -> Outcome:
-        """Measure a candidate; the engine stays open, to be timed beside the others."""
-        file, target = _runnable(candidate)
-        if not file:
+        """Measure a candidate; the engine stays open, to be timed beside the others.
+
+        A plan of TensorRT cannot run here: the ONNX file it was built from is measured instead, and nothing is timed.
+        """
+        if not candidate.file:
             return Outcome(candidate)
-        extra = {name: data for name, data in candidate.files.items() if name != "model.onnx"}
-        artifact = Artifact(target, candidate.precision, file)
+        engine, file = None, candidate.file
         try:
-            engine = _open(self.bundle(extra, (artifact,) if extra else ()), artifact, self.threads)
-            embeddings = np.concatenate([engine.embed(frames) for frames in self._chunks()])
-        except (BundleError, EngineError) as error:
+            if candidate.target in ENGINE_OF:
+                engine = self._open(candidate)
+                embeddings = np.concatenate([engine.embed(frames) for frames in self._chunks()])
+            else:
+                file = next((name for name in candidate.files if name.endswith(".onnx")), "model.onnx")
+                embeddings = run_on_cpu(candidate.files.get(file, self.model), self.pictures.frames)
+        except (BundleError, EngineError, ExportError) as error:
             return Outcome(candidate, failed=(str(error),))
         measured = measure(self.reference, embeddings, self.pictures.labels, self.source.metric)
         failed = tuple(failed_gates(candidate.precision, measured))
         outcome = Outcome(candidate, measured, engine, failed)
-        if target != candidate.target:
-            outcome.close()  # it stood in for TensorRT: its speed says nothing
         if failed:
             outcome.diverges = self._diverges(candidate, file, embeddings)
         return outcome
+
+    def _open(self, candidate: Candidate) -> Engine:
+        """The device's engine without its golden check: a trial wants to see how far off it is, and where."""
+        extra = {name: data for name, data in candidate.files.items() if name != "model.onnx"}
+        artifact = Artifact(candidate.target, candidate.precision, candidate.file)
+        module, name = ENGINES[ENGINE_OF[candidate.target]]
+        opener = getattr(importlib.import_module(module), name)
+        engine: Engine = opener(self.bundle(extra, (artifact,) if extra else ()), artifact, self.threads)
+        return engine
 
     def _diverges(self, candidate: Candidate, file: str, embeddings: NDArray[np.float32]) -> str | None:
         """Look at the picture that came out worst."""
@@ -109,18 +123,3 @@ class Trial:
 
     def _chunks(self) -> list[NDArray[np.uint8]]:
         return [self.pictures.frames[i : i + CHUNK] for i in range(0, len(self.pictures), CHUNK)]
-
-
-def _open(bundle: Bundle, artifact: Artifact, threads: int) -> Engine:
-    """The device's engine without its golden check: a trial wants to see how far off it is, and where."""
-    module, name = ENGINES[ENGINE_OF[artifact.target]]
-    engine: Engine = getattr(importlib.import_module(module), name)(bundle, artifact, threads)
-    return engine
-
-
-def _runnable(candidate: Candidate) -> tuple[str, str]:
-    """What an engine of this machine can run, and its target; of a TensorRT plan, the ONNX it was built from."""
-    if candidate.target in ENGINE_OF:
-        return candidate.file, candidate.target
-    own = next((name for name in candidate.files if name.endswith(".onnx")), "model.onnx")
-    return (own if candidate.file else ""), "onnx"

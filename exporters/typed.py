@@ -21,6 +21,7 @@ from runtime.engines import agreement
 PRECISIONS = ("fp32", "fp16", "int8")
 FLOOR = {"fp32": 0.99999, "fp16": 0.999, "int8": 0.5}  # int8 may move an embedding far and still recognise; not so far
 CHECKED = 8  # frames
+CHUNK = 16  # at once: bounds memory
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def _check_request(precision: str, shape: tuple[int, int, int], calibration: NDA
 
 
 def run_on_cpu(model: bytes, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Embed `uint8 [N, H, W, C]` with ONNX Runtime. Raises ExportError."""
+    """Embed `uint8 [N, H, W, C]`, N from 1, with ONNX Runtime. Raises ExportError."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -99,10 +100,11 @@ def run_on_cpu(model: bytes, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
             providers=["CPUExecutionProvider"],
             disabled_optimizers=["NchwcTransformer"],  # crashes on a float16 ViT (onnxruntime 1.32)
         )
-        embeddings: NDArray[np.float32] = session.run(None, {session.get_inputs()[0].name: frames})[0]
+        name = session.get_inputs()[0].name
+        parts = [session.run(None, {name: frames[i : i + CHUNK]})[0] for i in range(0, len(frames), CHUNK)]
     except Exception as error:  # its own RuntimeError subclasses, which differ between versions
         raise ExportError(f"ONNX Runtime must run the file, but cannot: {error}; leave this precision out") from error
-    return embeddings
+    return np.concatenate(parts)
 
 
 def _plain(model: bytes) -> bytes:

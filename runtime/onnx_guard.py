@@ -56,9 +56,11 @@ def check_onnx(data: bytes, name: str = "model.onnx") -> None:
 
 
 def _check_node(node: memoryview, name: str) -> None:
-    operator, domain = "", ""
+    layer, operator, domain = "", "", ""
     for field, payload in _fields(node):
-        if field == 4:
+        if field == 3:
+            layer = str(_bytes(payload), "utf-8")
+        elif field == 4:
             operator = str(_bytes(payload), "utf-8")
         elif field == 7:
             domain = str(_bytes(payload), "utf-8")
@@ -66,8 +68,9 @@ def _check_node(node: memoryview, name: str) -> None:
             _check_attribute(_bytes(payload), name)
     if operator not in ALLOWED_OPERATORS or domain not in ("", "ai.onnx"):
         full = f"{domain}.{operator}" if domain else operator
+        where = f" in its layer {layer}" if layer else ""
         raise BundleUnsupported(
-            f"{name} uses the operator {full}, which is not on the list of allowed ones; replace it"
+            f"{name} uses the operator {full}{where}, which is not on the list of allowed ones; replace it"
         )
 
 

@@ -14,13 +14,15 @@ it anyway. Exit status 1: a gate failed.
 from __future__ import annotations
 
 import argparse
+import sys
+import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgefs.cli.options import positive, table
-from runtime.errors import BundleError, OptionError
+from edgefs.export_page import number
+from runtime.errors import BundleError
 
 if TYPE_CHECKING:
     from exporters.export import Exported, Request
@@ -59,6 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--triton", metavar="DIR", help="also add every artefact to this Triton model repository")
     parser.add_argument("--ovms", metavar="DIR", help="also add them to this OpenVINO Model Server repository")
+    parser.add_argument("--report", metavar="FILE", help="also write the verification as a page, FILE.html")
 
 
 def _configure_source(parser: argparse.ArgumentParser) -> None:
@@ -89,14 +92,16 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise BundleError(f"{args.out} exists already; choose another name, or replace it with --overwrite")
     from exporters.export import export
 
-    source = _source(args)
-    request, pictures = _request(args, source)
-    with _progress(request) as progress:
+    with _Stages(args) as progress:
+        progress("source")
+        source = _source(args)
+        progress("pictures")
+        request, pictures = _request(args, source)
         exported = export(source, request, pictures, progress=progress)
         bundle = exported.bundle.save(args.out, overwrite=args.overwrite)
         _serve(bundle, args)
     print(_words(exported, bundle, pictures))
-    return {
+    report = {
         "bundle": str(bundle.path),
         "name": bundle.name,
         "fingerprint": bundle.fingerprint,
@@ -105,6 +110,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "verified_on": {key: value for key, value in pictures.facts().items() if key != "names"},
         "passed": exported.passed or args.allow,
     }
+    if args.report:
+        _write_page(report, Path(args.report))
+    return report
+
+
+def _write_page(report: dict[str, Any], path: Path) -> None:
+    from edgefs.export_page import render
+
+    try:
+        path.write_text(render({**report, "artifacts": [made.to_json() for made in report["artifacts"]]}), "utf-8")
+    except OSError as error:
+        raise BundleError(f"--report {path} cannot be written: {error.strerror}; choose another place") from error
+    print(f"report: {path}")
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -123,6 +141,7 @@ def numbers(text: str) -> tuple[float, ...]:
 
 
 def _source(args: argparse.Namespace) -> Source:
+    mean, std = (values * 3 if values and len(values) == 1 else values for values in (args.mean, args.std))
     source: Any
     if args.onnx:
         from exporters.user_onnx import open_onnx
@@ -131,52 +150,17 @@ def _source(args: argparse.Namespace) -> Source:
             args.onnx, mean=args.mean, std=args.std, size=args.size, colour=args.colour, metric=args.metric
         )
     elif args.backbone:
-        source = _backbone(args)
+        from edgefs.sources import backbone_source
+
+        source = backbone_source(
+            args.backbone, weights=args.weights, size=args.size, mean=mean, std=std, metric=args.metric
+        )
     else:
-        source = _checkpoint(args)
+        from edgefs.sources import checkpoint_source
+
+        source = checkpoint_source(args.checkpoint, size=args.size)
     source.name = args.name or source.name
     return source  # type: ignore[no-any-return]
-
-
-def _backbone(args: argparse.Namespace) -> Source:
-    from edgefs.backbones import BACKBONES, TORCHVISION, build
-    from exporters.graph import EmbedderGraph
-    from exporters.source import TorchSource
-    from exporters.torchvision_embedder import IMAGENET, torchvision_source
-    from exporters.weights import load_weights
-    from runtime.preprocess import Preprocess
-
-    mean, std = (values * 3 if values and len(values) == 1 else values for values in (args.mean, args.std))
-    if args.backbone not in BACKBONES:
-        name = args.backbone.removeprefix(TORCHVISION)
-        return torchvision_source(name, weights=args.weights, size=args.size, mean=mean, std=std, metric=args.metric)
-    if args.weights == "DEFAULT":
-        raise OptionError(
-            f"{args.backbone} has no weights of its own; name them: --weights FILE, or none for random ones"
-        )
-    size = args.size or 84
-    network = build(args.backbone, channels=3, size=size)
-    facts: dict[str, Any] = {"backbone": args.backbone, "weights": args.weights}
-    if args.weights != "none":
-        facts |= load_weights(network, args.weights)
-    graph = EmbedderGraph(network, mean=mean or IMAGENET[0], std=std or IMAGENET[1], metric=args.metric)
-    return TorchSource(args.backbone, graph, Preprocess((size, size), resampler="area"), facts)
-
-
-def _checkpoint(args: argparse.Namespace) -> Source:
-    from edgefs.training.checkpoint import load_checkpoint
-    from edgefs.training.embedder import embedder_of
-    from exporters.source import TorchSource
-
-    checkpoint = load_checkpoint(args.checkpoint)
-    graph, preprocess = embedder_of(checkpoint)
-    if args.size:
-        preprocess = replace(preprocess, size=(args.size, args.size))
-    facts = {
-        "checkpoint": Path(args.checkpoint).name,
-        **{key: checkpoint.card[key] for key in ("config", "figures", "sha256")},
-    }
-    return TorchSource(Path(args.checkpoint).stem, graph, preprocess, facts, centres=False)
 
 
 def _request(args: argparse.Namespace, source: Source) -> tuple[Request, Pictures]:
@@ -200,19 +184,22 @@ def _request(args: argparse.Namespace, source: Source) -> tuple[Request, Picture
     return request, to_verify_with(args.verify or args.calibrate, preprocess)
 
 
-class _progress:
-    """A bar of stages on a terminal; nothing elsewhere."""
+class _Stages:
+    """A bar of stages on a terminal, a line for each everywhere else; on stderr, which is not the result."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, args: argparse.Namespace) -> None:
         from tqdm import tqdm
 
-        stages = 5 + len({*request.targets, "onnx"}) * len({*request.precisions, "fp32"})
-        self.bar = tqdm(total=stages, disable=None, leave=False, bar_format="{l_bar}{bar}| {elapsed}")
+        self.begin = time.perf_counter()
+        total = 7 + len({*args.targets, "onnx"}) * len({*args.precisions, "fp32"})
+        self.bar = tqdm(total=total, disable=None, leave=False, bar_format="{l_bar}{bar}| {elapsed}")
 
     def __enter__(self) -> Callable[[str], None]:
         return self._stage
 
     def _stage(self, name: str) -> None:
+        if self.bar.disable:
+            print(f"{time.perf_counter() - self.begin:6.1f} s  {name}", file=sys.stderr, flush=True)
         self.bar.update(self.bar.n < self.bar.total - 1)
         self.bar.set_description(name)
 
@@ -235,10 +222,10 @@ def _words(exported: Exported, bundle: Bundle, pictures: Pictures) -> str:
             report.target,
             report.precision,
             f"{report.bytes / 1e6:.2f}",
-            _number(report.min_cosine, ".5f"),
-            _number(report.neighbour_agreement, ".1%"),
-            _number(report.accuracy_difference, "+.2f"),
-            _number(report.latency_ms, ".2f"),
+            number(report.min_cosine, ".5f"),
+            number(report.neighbour_agreement, ".1%"),
+            number(report.accuracy_difference, "+.2f"),
+            number(report.latency_ms, ".2f"),
             "kept" if report.kept else "left out",
         )
         for report in exported.reports
@@ -256,7 +243,3 @@ def _words(exported: Exported, bundle: Bundle, pictures: Pictures) -> str:
             f"written to {bundle.path}",
         ]
     )
-
-
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)

@@ -8,9 +8,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from edgefs.demo.parts import answer, document, facts, picture, section, table
+from edgefs.demo.parts import answer, picture
 from edgefs.demo.story import UNKNOWN, Lesson, Picture, Story
 from edgefs.demo.timeline import timeline
+from edgefs.html_report import card, document, facts, figures, headline, section, table
 
 OWN_CLIP = """edgefs demo --source clip.mp4
 edgefs demo --source clip.mp4 --teach mug=0-1.5 --teach cap=4-5 --region 320,60,600,600"""
@@ -48,8 +49,7 @@ def _head(report: dict[str, Any]) -> str:
     missed = "known" in report and not report["passed"]
     result = ", recognised less well than required" if missed else ", then recognised"
     lead = f"No training step. Then {report['frames']:,} other frames came in one at a time, as from a camera."
-    title = f'<span class="brand">edgefs demo</span><h1>{things}{result}</h1>'
-    return f'<header>{title}<p class="lead soft">{lead}</p></header>'
+    return headline("edgefs demo", things + result, lead)
 
 
 def _figures(report: dict[str, Any]) -> str:
@@ -62,25 +62,20 @@ def _figures(report: dict[str, Any]) -> str:
     else:
         counts, total = report["answers"], max(1, report["frames"])
         known = report["frames"] - counts.get(UNKNOWN, 0)
-        cards += [_card(f"{known:,}", f"frames recognised, {100 * known / total:.0f} % of {report['frames']:,}")]
-        cards += [_card(f"{counts.get(UNKNOWN, 0):,}", "frames called unknown")]
+        cards += [card(f"{known:,}", f"frames recognised, {100 * known / total:.0f} % of {report['frames']:,}")]
+        cards += [card(f"{counts.get(UNKNOWN, 0):,}", "frames called unknown")]
     total_ms = report["latency_ms"]["total"]
     if total_ms:
         words = f"a frame from file to answer; 9 of 10 within {total_ms['p90']:.1f} ms"
-        cards.append(_card(f"{total_ms['p50']:.1f} ms", words))
-    return f'<div class="figures">{"".join(cards)}</div>'
+        cards.append(card(f"{total_ms['p50']:.1f} ms", words))
+    return figures(cards)
 
 
 def _share(share: dict[str, Any], words: str) -> str:
     interval = f"95 % interval {100 * share['low']:.1f} to {100 * share['high']:.1f} %"
     needs = f"{share['right']:,} of {share['frames']:,}; {interval}; required {100 * share['required']:.0f} %"
     verdict = "" if share["passed"] else "Missed. "
-    return _card(f"{100 * share['share']:.1f} %", words, verdict + needs, missed=not share["passed"])
-
-
-def _card(number: str, words: str, small: str = "", *, missed: bool = False) -> str:
-    note = f'<br><span class="soft">{escape(small)}</span>' if small else ""
-    return f'<div class="{"missed" if missed else "kept"}"><strong>{escape(number)}</strong>{escape(words)}{note}</div>'
+    return card(f"{100 * share['share']:.1f} %", words, verdict + needs, missed=not share["passed"])
 
 
 def _timeline(story: Story, report: dict[str, Any]) -> str:

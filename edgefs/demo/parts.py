@@ -1,48 +1,12 @@
-"""The parts of an HTML report. What comes from outside is escaped here, and a page refers to nothing outside itself."""
+"""Frames on the demo's page: the picture, what was answered, and why."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from importlib.resources import files
-from pathlib import Path
 
 from edgefs.demo.story import UNKNOWN, Picture
 from runtime.recognition import Recognition
-
-# nothing may be fetched, whatever a name in the page says
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-
-
-def document(title: str, body: Iterable[str]) -> str:
-    """A whole page, with the stylesheet that all reports share with the live page."""
-    sheets = (files("runtime") / "app" / "static" / "style.css", Path(__file__).with_name("page.css"))
-    css = "".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
-    head = (
-        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{escape(title)}</title>\n<style>\n{css}</style>\n<body>",
-    )
-    return "\n".join([*head, *(part for part in body if part), "</body>\n</html>\n"])
-
-
-def section(title: str, *parts: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>\n" + "\n".join(part for part in parts if part) + "\n</section>"
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Plain columns; the first is text, the others numbers."""
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    body = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
-
-
-def facts(pairs: Mapping[str, str]) -> str:
-    return (
-        "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in pairs.items()) + "</dl>"
-    )
 
 
 def picture(shown: Picture, caption: str, alt: str) -> str:

@@ -31,11 +31,9 @@ class OnnxRuntimeEngine:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if artifact.precision != "int8":  # weights stored as int8 are unpacked once, not for every frame
             options.add_session_config_entry("session.disable_quant_qdq", "1")
-        # float16 graphs are meant for GPUs; on a CPU this pass of ONNX Runtime 1.32 ends the process on a ViT
-        unsafe = ["NchwcTransformer"] if artifact.precision == "fp16" else None
         try:
             self._session: Any = ort.InferenceSession(
-                bundle.read(artifact.file), options, providers=["CPUExecutionProvider"], disabled_optimizers=unsafe
+                bundle.read(artifact.file), options, providers=["CPUExecutionProvider"]
             )
         except BundleError:
             raise

@@ -78,7 +78,8 @@ def user_onnx(tmp_path):
         external=False,
     ):
         rng = np.random.default_rng(0)
-        weights = {"w": rng.standard_normal((8, channels, 3, 3)), "b": rng.standard_normal(8), "one": np.ones(1)}
+        weights = {"w": rng.standard_normal((8, channels, 3, 3)), "b": rng.standard_normal(8)}
+        weights["fc"] = rng.standard_normal((8, 8))
         sides = [batch, channels, size, size] if layout == "NCHW" else [batch, size, size, channels]
         steps, at = [], "x"
         if dtype != TensorProto.FLOAT:
@@ -100,6 +101,10 @@ def user_onnx(tmp_path):
                 helper.make_node("Softmax", ["f"], ["y"], axis=1),
             ],
             "constant": [helper.make_node("Flatten", ["pooled"], ["f"]), helper.make_node("Sub", ["f", "f"], ["y"])],
+            "gemm": [
+                helper.make_node("Flatten", ["pooled"], ["f"]),
+                helper.make_node("Gemm", ["f", "fc"], ["y"], "projection"),
+            ],
             "fixed": [helper.make_node("Reshape", ["pooled", "shape"], ["y"])],
             "topk": [
                 helper.make_node("Flatten", ["pooled"], ["f"]),

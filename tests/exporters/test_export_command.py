@@ -1,5 +1,7 @@
 """`edgefs export`: the three sources, the JSON, and the exit status, through the real command line."""
 
+import hashlib
+import importlib.util
 import json
 
 import pytest
@@ -36,7 +38,8 @@ def run(capsys, *argv):
 def test_a_users_onnx_becomes_a_bundle_that_engines_open(user_onnx, photos, tmp_path, capsys):
     options = ("--mean", "0.5", "--std", "0.25", "--targets", "onnx,openvino", "--precisions", "fp32,fp16", "--allow")
     where = ("--verify", photos, "--base", photos, "--out", tmp_path / "b.edgefs", "--ovms", tmp_path / "ovms")
-    status, report, err = run(capsys, "--onnx", user_onnx(), *options, *where, "--triton", tmp_path / "triton")
+    more = ("--triton", tmp_path / "triton", "--report", tmp_path / "report.html")
+    status, report, err = run(capsys, "--onnx", user_onnx(), *options, *where, *more)
     assert status == 0
     assert report["passed"]
     assert [(row["target"], row["precision"]) for row in report["artifacts"]] == [
@@ -49,6 +52,8 @@ def test_a_users_onnx_becomes_a_bundle_that_engines_open(user_onnx, photos, tmp_
     assert open_engine(bundle, "onnxruntime").info.golden_cosine > 0.9999
     assert (tmp_path / "triton/user-onnx-fp32/config.pbtxt").is_file()
     assert (tmp_path / "ovms/config.json").is_file()
+    assert "4 of 4 artefacts kept" in (tmp_path / "report.html").read_text()
+    assert " s  openvino fp16" in err, "a line for each stage where there is no terminal"
 
 
 def test_a_checkpoint_keeps_its_own_metric_and_centring(tmp_path, photos, capsys):
@@ -75,6 +80,51 @@ def test_a_backbone_with_random_weights_and_a_zip(tmp_path, photos, capsys):
     assert status == 0
     assert report["name"] == "mine"
     assert Bundle.load(tmp_path / "b.zip").preprocess.size == (32, 32)
+
+
+RTX = pytest.mark.skipif(importlib.util.find_spec("tensorrt_rtx") is None, reason="needs edgefs[tensorrt-rtx]")
+
+
+@RTX
+def test_plans_for_rtx_pcs_are_built_without_one(user_onnx, photos, tmp_path, capsys):
+    options = ("--targets", "tensorrt-rtx", "--precisions", "fp32,fp16,int8", "--compute", "SM86,SM120")
+    where = ("--calibrate", photos, "--verify", photos, "--out", tmp_path / "pc.edgefs")
+    status, report, err = run(capsys, "--onnx", user_onnx(), "--mean", "0.5", "--std", "0.25", *options, *where)
+    assert status == 0, err
+    plans = {row["precision"]: row for row in report["artifacts"] if row["target"] == "tensorrt-rtx"}
+    assert set(plans) == {"fp32", "fp16", "int8"}
+    bundle = Bundle.load(tmp_path / "pc.edgefs")
+    for precision, row in plans.items():
+        assert row["kept"], row["reason"]
+        assert row["latency_ms"] is None, "nothing here can run it"
+        assert "built for SM86, SM120, not run; its ONNX on this CPU" in row["reason"]
+        assert row["min_cosine"] > {"fp32": 0.9999, "fp16": 0.999, "int8": 0.9}[precision]
+        passport = json.loads(bundle.read(row["file"].replace(".plan", ".passport.json")))
+        assert passport["compute_capabilities"] == ["8.6", "12.0"]
+        assert passport["plan_sha256"] == hashlib.sha256(bundle.read(row["file"])).hexdigest()
+        assert "--computeCapabilities=86,120" in passport["trtexec"]
+
+
+@RTX
+def test_what_nvidias_builder_refuses_is_said_with_the_node(user_onnx, photos, tmp_path, capsys):
+    """Turing has no float32 products in this library; one precision refused does not cost the other."""
+    options = ("--targets", "tensorrt-rtx", "--precisions", "fp32,fp16", "--compute", "SM75", "--verify", photos)
+    source = ("--onnx", user_onnx(end="gemm"), "--mean", "0.5", "--std", "0.25")
+    status, report, _ = run(capsys, *source, *options, "--out", tmp_path / "b.edgefs")
+    assert status == 1
+    fp32, fp16 = (row for row in report["artifacts"] if row["target"] == "tensorrt-rtx")
+    assert (fp32["kept"], fp16["kept"]) == (False, True)
+    assert "net/projection" in fp32["reason"]
+    assert "Turing (SM75): FP32 GEMM is not supported" in fp32["reason"]
+
+
+@RTX
+def test_an_unknown_gpu_is_refused_at_once(user_onnx, photos, tmp_path, capsys):
+    options = ("--targets", "tensorrt-rtx", "--compute", "SM99", "--verify", photos, "--out", tmp_path / "b.edgefs")
+    status, report, _ = run(capsys, "--onnx", user_onnx(), "--mean", "0.5", "--std", "0.25", *options)
+    assert status == 1
+    assert "SM120" in report["error"]["message"]
+    assert "but got SM99" in report["error"]["message"]
 
 
 @pytest.mark.parametrize(("argv", "message"), [

@@ -40,7 +40,7 @@ def test_a_reduced_precision_must_be_faster_than_fp32_of_its_own_target():
     ]
     (first, _), (second, _), (faster, why), (slower, why_not) = verdicts(outcomes)
     assert (first, second, faster, slower) == (True, True, True, False)
-    assert why == "within tolerance, 2.00 times the speed of fp32 here (1.00 against 2.00 ms)"
+    assert why == "within tolerance, 2.00 times the speed of fp32 here (1.00 against 2.00 ms); a remark"
     assert why_not.startswith("it does not pay: 0.67 times")
     assert verdicts(outcomes, allow=True)[-1][0]
 
@@ -58,8 +58,8 @@ def test_a_better_median_alone_is_luck():
 
 def test_a_failed_gate_comes_before_speed():
     outcomes = [outcome("openvino", "fp32", 2.0), outcome("openvino", "int8", 0.5, failed=("it lost 3 points",))]
-    assert verdicts(outcomes)[1] == (False, "it lost 3 points")
-    assert verdicts(outcomes, allow=True)[1] == (True, "kept on demand (--allow) although it lost 3 points")
+    assert verdicts(outcomes)[1] == (False, "it lost 3 points; a remark")
+    assert verdicts(outcomes, allow=True)[1] == (True, "kept on demand (--allow) although it lost 3 points; a remark")
 
 
 def test_the_yardstick_nobody_asked_for_is_not_kept():

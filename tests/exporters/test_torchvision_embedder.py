@@ -1,6 +1,9 @@
 """torchvision's networks and weights from files: cut at the right place, and refused by the first wrong key."""
 
+import email.message
+import io
 import pickle
+import urllib.error
 
 import numpy as np
 import pytest
@@ -49,6 +52,61 @@ def test_random_weights_are_the_same_every_time_and_do_not_vanish():
     )
     np.testing.assert_array_equal(first, second)
     assert np.linalg.norm(first, axis=1).min() > 0.01
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """torch's own download cache, empty: the file that torchvision would download goes there."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder / models.MobileNet_V3_Small_Weights.DEFAULT.url.rpartition("/")[2]
+
+
+@pytest.fixture
+def site(monkeypatch):
+    """What torchvision's web site answers: put bytes into `site`; without any it cannot be reached."""
+    content = []
+
+    def answer(*_):
+        if not content:
+            raise urllib.error.URLError("no route to host")
+        body = io.BytesIO(content[0])
+        body.info = email.message.Message
+        return body
+
+    monkeypatch.setattr("torch.hub.urlopen", answer)
+    return content
+
+
+def test_default_weights_come_from_torchs_cache_and_bring_their_preprocessing(cache, site):
+    torch.manual_seed(3)
+    network = models.mobilenet_v3_small()
+    torch.save(network.state_dict(), cache)
+    source = torchvision_source("mobilenet_v3_small", weights="DEFAULT", size=64)
+    assert source.facts["weights"] == "MobileNet_V3_Small_Weights.IMAGENET1K_V1"
+    torch.testing.assert_close(source.graph.network.features[0][0].weight, network.features[0][0].weight)
+
+
+def test_without_a_network_the_address_and_the_ways_out_are_named(cache, site):
+    with pytest.raises(
+        SourceError, match=r"download\.pytorch\.org/models/mobilenet_v3_small.*no route to host.*--weights"
+    ):
+        torchvision_source("mobilenet_v3_small")
+    assert list(cache.parent.iterdir()) == []
+
+
+def test_a_download_of_other_bytes_is_refused_and_not_kept(cache, site):
+    site.append(b"a login page")
+    with pytest.raises(SourceError, match=r"invalid hash value.*--weights FILE"):
+        torchvision_source("mobilenet_v3_small")
+    assert not cache.exists()
+
+
+def test_a_damaged_file_in_the_cache_is_named(cache, site):
+    cache.write_bytes(b"half a file")
+    with pytest.raises(SourceError, match=r"hub/checkpoints, but"):
+        torchvision_source("mobilenet_v3_small")
 
 
 @pytest.fixture

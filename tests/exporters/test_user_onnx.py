@@ -55,6 +55,12 @@ def test_the_base_mean_is_subtracted_in_the_graph(user_onnx, pictures):
     assert np.abs(np.linalg.norm(got, axis=1) - 1).max() < 1e-5
 
 
+def test_the_wrapped_file_says_its_opset_once(user_onnx, onnx_of):
+    """compose.merge_models lists it once per part, and ONNX Runtime's quantiser refuses that."""
+    proto = onnx_of(open_onnx(user_onnx(), **IMAGENET).to_onnx())
+    assert [(entry.domain, entry.version) for entry in proto.opset_import] == [("", 18)]
+
+
 def test_grey_files_want_grey_frames(user_onnx, pictures):
     source = open_onnx(user_onnx(channels=1), mean=(0.5,), std=(0.5,), colour="grey")
     frames = pictures.frames[..., :1].copy()
