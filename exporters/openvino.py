@@ -47,17 +47,17 @@ def to_openvino(
             if calibration is None:
                 raise ExportError("int8 needs pictures to calibrate with; name them with --calibrate FOLDER or VIDEO")
             network, remark = rescued(network, calibration) if rescue else (quantised(network, calibration), "")
+        network.set_rt_info(precision, ["edgefs", "precision"])
+        network.set_rt_info("uint8 NHWC, BGR or grey", ["edgefs", "input"])
+        if precision == "int8":
+            network.set_rt_info(
+                f"NNCF {import_nncf().__version__} post-training {remark}".strip(), ["edgefs", "quantisation"]
+            )
+        xml, weights = _serialised(openvino, network, half=precision == "fp16")
     except ExportError:
         raise
     except Exception as error:  # OpenVINO's frontends and NNCF raise RuntimeError, TypeError and their own
         raise ExportError(f"OpenVINO {openvino.__version__} refuses the {precision} model: {error}") from error
-    network.set_rt_info(precision, ["edgefs", "precision"])
-    network.set_rt_info("uint8 NHWC, BGR or grey", ["edgefs", "input"])
-    if precision == "int8":
-        network.set_rt_info(
-            f"NNCF {import_nncf().__version__} post-training {remark}".strip(), ["edgefs", "quantisation"]
-        )
-    xml, weights = _serialised(openvino, network, half=precision == "fp16")
     file = f"openvino/{precision}/model.xml"
     return Candidate("openvino", precision, file, {file: xml, file.replace(".xml", ".bin"): weights}, remark)
 
