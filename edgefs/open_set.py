@@ -13,18 +13,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgefs.errors import DataError
+from runtime.bundle import Bundle
+from runtime.engines import open_engine
 from runtime.gallery import ClassShots
 from runtime.heads import HEADS, HeadChooser
 from runtime.matching import ACCEPTED, Matcher
+from runtime.model import typical_distance
 from runtime.prior import Prior
 from runtime.prototypes import Prototypes, Rows, class_mean
 from runtime.unknowns import acceptance
 
+EMBED_AT_ONCE = 64  # pictures handed to an engine
 MAX_QUERIES = 10  # of each class and gallery
 
 
@@ -120,6 +126,51 @@ def open_set(
         facts = prior.stranger_rate, n_known, n_shot, n_galleries, chosen[each]
         reports.append(OpenSet(each, ranked, own, accepts, rejects, wrong, *facts))
     return reports
+
+
+def evaluate_open_set(
+    source: str | Path,
+    *,
+    data: str,
+    root: str | Path,
+    split: str = "test",
+    shots: Sequence[int] = (5,),
+    stranger_rate: float = 0.05,
+    heads: Sequence[str] = ("auto", *HEADS),
+    n_galleries: int = 200,
+    seed: int = 0,
+    engine: str = "auto",
+    threads: int | None = None,
+    variant: str = "lake",
+    bad_files: str = "fail",
+) -> list[OpenSet]:
+    """Open-set figures of a bundle, through any engine, on any named image set; every picture is embedded once."""
+    from edgefs.data import load
+
+    bundle = Bundle.load(source)
+    options: dict[str, Any] = {"variant": variant} if data == "omniglot" else {}
+    images = load(data, root, split, preprocess=bundle.preprocess, policy=bad_files, **options)
+    at_work = open_engine(bundle, engine, threads=threads)
+    try:
+        starts = range(0, len(images), EMBED_AT_ONCE)
+        parts = [at_work.embed(np.ascontiguousarray(images.images[i : i + EMBED_AT_ONCE])) for i in starts]
+    finally:
+        at_work.close()
+    return [
+        report
+        for n_shot in shots
+        for report in open_set(
+            np.concatenate(parts),
+            images.labels,
+            prior=Prior(bundle.calibration, stranger_rate, typical_distance(bundle)),
+            metric=bundle.metric,
+            background=bundle.background(),
+            heads=heads,
+            n_shot=n_shot,
+            n_galleries=n_galleries,
+            seed=seed,
+        )
+    ]
 
 
 def auroc(known: NDArray[np.float64], strange: NDArray[np.float64]) -> float:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from runtime.bundle import Bundle
 from runtime.gallery import open_gallery
-from runtime.swap import Embed, Progress, embedded, read_aside, replace_all, write_aside
+from runtime.prototypes import Prototypes
+from runtime.swap import Embed, Progress, embedded, named_right, read_aside, replace_all, write_aside
 
 
 def reembed_gallery(path: str | Path, bundle: Bundle, embed: Embed, progress: Progress | None = None) -> int:
@@ -24,5 +25,26 @@ def reembed_gallery(path: str | Path, bundle: Bundle, embed: Embed, progress: Pr
         write_aside(gallery)
         replace_all(gallery, embed, embeddings, fingerprint=bundle.fingerprint, dim=bundle.dim)
         return len(embeddings)
+    finally:
+        gallery.close()
+
+
+def compare_models(
+    path: str | Path, bundle: Bundle, embed: Embed, progress: Progress | None = None
+) -> tuple[dict[str, float], dict[str, float]] | None:
+    """`reembed_gallery`, and per class the share of its shots that the others name right, before and after.
+
+    None when the gallery fits already. Cosines stand for the old model's metric, which is not known here.
+    """
+    before = _named_right(path, "cosine")
+    if not reembed_gallery(path, bundle, embed, progress):
+        return None
+    return before, _named_right(path, bundle.metric)
+
+
+def _named_right(path: str | Path, metric: str) -> dict[str, float]:
+    gallery = open_gallery(path, fingerprint=None, dim=None)
+    try:
+        return named_right(Prototypes(metric, gallery.dim).update(gallery.classes))
     finally:
         gallery.close()

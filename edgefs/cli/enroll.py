@@ -20,6 +20,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source", nargs="+", help="picture, folder, video, camera index, rtsp:// URL or GStreamer pipeline"
     )
+    parser.add_argument(
+        "--no-crops", action="store_true", help="privacy: keep embeddings only; then no other model can take over"
+    )
     add_source_options(parser)
     add_recognizer_options(parser)
 
@@ -29,14 +32,18 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         frames = (frame.image for source in args.source for frame in frames_of(source, args))
         enrollment = recognizer.enroll(args.label, frames, source=" ".join(args.source))
         shots = recognizer.gallery.classes.get(enrollment.label)
+        known = {summary.label: summary for summary in recognizer.classes()}.get(enrollment.label)
     reasons = [rejected.reason for rejected in enrollment.rejected]
     print(f"{enrollment.label}: {len(enrollment.accepted)} shots taken, {len(reasons)} frames refused")
     for reason in sorted(set(reasons)):
         print(f"  {reasons.count(reason)} x {reason}")
     for line in enrollment.advice:
         print(f"  {line}")
+    if known:
+        print(f"  promised: {known.promise}")
     return {
         "label": enrollment.label,
+        "class": known,
         "accepted": enrollment.accepted,
         "rejected": enrollment.rejected,
         "advice": enrollment.advice,

@@ -6,6 +6,7 @@ examples:
   edgefs evaluate run/best.safetensors --data omniglot --root DIR --split val --ways 5 20
   edgefs evaluate model.edgefs --data cifar_fs --root DIR --engine openvino
   edgefs evaluate run/best.safetensors --data folder --root photos/ --shots 1 3
+  edgefs evaluate model.edgefs --data folder --root photos/ --split all --open-set --rate 5% --shots 5
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from edgefs.cli.options import table
+from edgefs.cli.options import positive, share, table
 from edgefs.evaluation import evaluate
+from runtime.heads import HEADS
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,9 +37,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads of the engine (default: at most 2)")
     parser.add_argument("--bad-files", default="fail", choices=("fail", "skip"))
     parser.add_argument("--download", action="store_true", help="fetch the data if its authors host it")
+    parser.add_argument("--open-set", action="store_true",
+                        help="how well strangers are told: half of the classes are taught")  # fmt: skip
+    parser.add_argument("--rate", type=share, default=0.05, metavar="SHARE",
+                        help="of strangers that may be given a name, with --open-set (default: 5%%)")  # fmt: skip
+    parser.add_argument("--galleries", type=positive, default=200, metavar="N", help="with --open-set (default: 200)")
+    parser.add_argument("--heads", nargs="+", default=("auto", *HEADS), choices=("auto", *HEADS), metavar="HEAD",
+                        help="with --open-set: auto, mean, subprototypes, lda (default: all)")  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
+    if args.open_set:
+        return _open_set(args)
     report = evaluate(
         args.source,
         data=args.data,
@@ -66,3 +77,35 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "skipped": report.skipped,
         "accuracies": [{"head": head, **vars(accuracy)} for head, accuracy in report.accuracies],
     }  # fmt: skip
+
+
+def _open_set(args: argparse.Namespace) -> dict[str, Any]:
+    from edgefs.open_set import evaluate_open_set
+
+    reports = evaluate_open_set(
+        args.source,
+        data=args.data,
+        root=args.root,
+        split=args.split,
+        shots=args.shots,
+        stranger_rate=args.rate,
+        heads=args.heads,
+        n_galleries=args.galleries,
+        seed=args.seed,
+        engine=args.engine,
+        threads=args.threads,
+        variant=args.variant,
+        bad_files=args.bad_files,
+    )
+    rows = [
+        (r.n_shot, r.n_known, r.head, *(f"{mean:.1f} ± {half:.1f}" for mean, half in
+         (r.plain_auroc, r.auroc, r.false_accepts, r.false_rejects, r.wrong_names)))
+        for r in reports
+    ]  # fmt: skip
+    print(
+        table(
+            rows, ("shots", "classes", "head", "plain AUROC", "AUROC", "false accepts", "false rejects", "wrong names")
+        )
+    )
+    print(f"{args.galleries} galleries, asked for {100 * args.rate:g} % of strangers; percent, ± 95 % over galleries")
+    return {"source": args.source, "data": args.data, "split": args.split, "open_set": reports}

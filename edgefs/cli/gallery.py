@@ -5,7 +5,9 @@ examples:
   edgefs gallery rename mug cup
   edgefs gallery undo
   edgefs gallery export shop.zip        edgefs gallery import shop.zip
-  edgefs gallery reembed --bundle better.edgefs
+  edgefs gallery classes                                (views, promise, head, shots set aside)
+  edgefs gallery why photo.jpg                          edgefs gallery reject mug photo.jpg
+  edgefs gallery swap --bundle better.edgefs            (and back with the old bundle: to the bit)
 """
 
 from __future__ import annotations
@@ -20,10 +22,10 @@ from numpy.typing import NDArray
 
 from edgefs.cli.options import load_bundle, table
 from runtime.errors import UnknownLabel
-from runtime.gallery import Gallery, export_gallery, import_gallery, open_gallery
-from runtime.opencv import decode_image
+from runtime.gallery import Gallery, export_gallery, import_gallery, open_gallery, peek
+from runtime.opencv import decode_image, read_image
 from runtime.recognizer import Recognizer
-from runtime.reembed import reembed_gallery
+from runtime.reembed import compare_models, reembed_gallery
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -38,13 +40,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("history", "what undo would take back, newest first", ()),
         ("export", "write everything into one file", ("file",)),
         ("import", "add what an exported file holds", ("file",)),
+        ("classes", "how well each class is known, and what is promised about strangers", ()),
+        ("why", "why a picture is taken for what it is", ("picture",)),
+        ("reject", 'a picture that is "not this": never taken for this class again', ("label", "picture")),
+        ("swap", "let another bundle take over, and compare before and after", ()),
         ("reembed", "embed every shot again, for another bundle", ()),
     ):
         action = actions.add_parser(name, help=summary, description=summary)
         for argument in arguments:
             action.add_argument(argument)
         action.add_argument("--gallery", metavar="FILE", default="gallery.db", help="default: gallery.db")
-        if name in ("import", "reembed"):
+        if name in ("import", "reembed", "classes", "why", "reject", "swap"):
             action.add_argument("--bundle", metavar="PATH", help="bundle of the gallery (default: the embedded one)")
 
 
@@ -53,8 +59,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         return _import(args)
     if not Path(args.gallery).exists():
         raise UnknownLabel(f"{args.gallery} must be a gallery, but nothing is there; do: edgefs enroll NAME SOURCE")
-    if args.action == "reembed":
-        return _reembed(args)
+    if args.action in WITH_MODEL:
+        return {"gallery": args.gallery, **WITH_MODEL[args.action](args)}
     gallery = open_gallery(args.gallery, fingerprint=None, dim=None)
     try:
         report: dict[str, Any] = ACTIONS[args.action](gallery, args)
@@ -146,9 +152,57 @@ def _reembed(args: argparse.Namespace) -> dict[str, Any]:
     print(
         f"re-embedded {count} shots for {bundle.name}" if count else f"nothing to do: filled by {bundle.name} already"
     )
-    return {"gallery": args.gallery, "bundle": bundle.where, "shots": count}
+    return {"bundle": bundle.where, "shots": count}
 
 
+def _classes(args: argparse.Namespace) -> dict[str, Any]:
+    with Recognizer(load_bundle(args.bundle), gallery=args.gallery) as recognizer:
+        classes = recognizer.classes()
+    rows = [(c.label, c.n_shots, f"{c.n_views:.1f}", c.n_bursts, c.head, len(c.set_aside), c.promise) for c in classes]
+    print(table(rows, ("label", "shots", "views", "bursts", "head", "set aside", "promise")) if rows else "empty")
+    return {"classes": classes}
+
+
+def _why(args: argparse.Namespace) -> dict[str, Any]:
+    with Recognizer(load_bundle(args.bundle), gallery=args.gallery) as recognizer:
+        why = recognizer.explain(recognizer.recognize(read_image(args.picture)))
+    for sentence in why.sentences:
+        print(sentence)
+    rows = [(near.shot_id, f"{near.score:.2f}", near.source) for near in why.nearest]
+    print(table(rows, ("shot", "score", "source")) if rows else "")
+    return {"picture": args.picture, "why": why}
+
+
+def _reject(args: argparse.Namespace) -> dict[str, Any]:
+    with Recognizer(load_bundle(args.bundle), gallery=args.gallery) as recognizer:
+        shot_id = recognizer.reject(read_image(args.picture), args.label)
+    print(f"{args.picture} is not {args.label}; to take that back: edgefs gallery undo --gallery {args.gallery}")
+    return {"label": args.label, "shot": shot_id}
+
+
+def _swap(args: argparse.Namespace) -> dict[str, Any]:
+    from tqdm import tqdm
+
+    bundle = load_bundle(args.bundle)
+    before = peek(args.gallery).fingerprint
+    with Recognizer(bundle) as recognizer, tqdm(unit="shot", disable=None, leave=False) as bar:
+
+        def progress(done: int, of: int) -> None:
+            bar.total = of
+            bar.update(done - bar.n)
+
+        comparison = compare_models(args.gallery, bundle, recognizer.embed, progress)
+    if comparison is None:
+        print(f"nothing to do: filled by {bundle.name} already")
+        return {"bundle": bundle.where, "shots": 0}
+    old, new = comparison
+    rows = [(label, *(f"{100 * share.get(label, float('nan')):.0f} %" for share in comparison)) for label in new]
+    print(table(rows, ("label", "named right before", "after")))
+    print(f"to go back: edgefs gallery swap --gallery {args.gallery} --bundle (the one of fingerprint {before[:12]})")
+    return {"bundle": bundle.where, "fingerprint_before": before, "before": old, "after": new}
+
+
+WITH_MODEL = {"reembed": _reembed, "classes": _classes, "why": _why, "reject": _reject, "swap": _swap}
 ACTIONS = {
     "ls": _ls,
     "show": _show,

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runtime.bundle import Bundle
+from runtime.heads import HEADS
 from runtime.models import default_bundle
 from runtime.recognizer import Recognizer
 
 
 def add_recognizer_options(parser: argparse.ArgumentParser) -> None:
-    """--bundle, --gallery, --engine, --threads, --reembed."""
+    """--bundle, --gallery, --engine, --threads, --head, --reembed."""
     parser.add_argument("--bundle", metavar="PATH", help="bundle directory or .zip (default: the embedded one)")
     parser.add_argument(
         "--gallery", metavar="FILE", default="gallery.db", help="where the classes are kept (default: gallery.db)"
@@ -22,6 +23,12 @@ def add_recognizer_options(parser: argparse.ArgumentParser) -> None:
         "--engine", default="auto", help="auto, onnxruntime or openvino (default: auto, the fastest here)"
     )
     parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads of the engine (default: at most 2)")
+    parser.add_argument(
+        "--head",
+        default="auto",
+        choices=("auto", *HEADS),
+        help="how a class is scored (default: auto, see docs/trust.md)",
+    )
     parser.add_argument("--reembed", action="store_true", help="re-embed a gallery that another bundle filled")
 
 
@@ -55,6 +62,17 @@ def seconds(text: str) -> float:
     return value
 
 
+def share(text: str) -> float:
+    """Parse a share, "0.05" or "5%"."""
+    try:
+        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a share in 0..1, like 0.05 or 5%, but got {text!r}")
+    return value
+
+
 def region(text: str) -> tuple[int, int, int, int]:
     """Parse "X,Y,W,H"."""
     try:
@@ -77,6 +95,8 @@ def open_recognizer(args: argparse.Namespace, *, stranger_rate: float | None = 0
         engine=args.engine,
         threads=args.threads,
         stranger_rate=stranger_rate,
+        head=getattr(args, "head", "auto"),
+        keep_crops=not getattr(args, "no_crops", False),
         reembed=args.reembed,
     )
 

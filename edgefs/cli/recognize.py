@@ -4,6 +4,7 @@ examples:
   edgefs recognize photo.jpg --gallery shop.db
   edgefs recognize clip.mp4 --every 5 --json answers.json
   edgefs recognize 0 --seconds 10
+  edgefs recognize photo.jpg --why                      (in sentences)
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edgefs.cli.frames import frames_of
-from edgefs.cli.options import add_recognizer_options, add_source_options, open_recognizer
+from edgefs.cli.options import add_recognizer_options, add_source_options, open_recognizer, share
 from runtime.errors import UnknownLabel
 
 
@@ -23,6 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "source", nargs="+", help="picture, folder, video, camera index, rtsp:// URL or GStreamer pipeline"
     )
     parser.add_argument("--closed-set", action="store_true", help='never say "unknown": always the nearest class')
+    parser.add_argument("--rate", type=share, default=0.05, metavar="SHARE",
+                        help="of strangers that may be given a name (default: 5%%)")  # fmt: skip
+    parser.add_argument("--why", action="store_true", help="say in sentences why each answer is what it is")
     add_source_options(parser)
     add_recognizer_options(parser)
 
@@ -31,7 +35,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     frames = []
     if not Path(args.gallery).exists():  # opening it would create it
         raise UnknownLabel(f"{args.gallery} must be a gallery, but nothing is there; do: edgefs enroll NAME SOURCE")
-    with open_recognizer(args, stranger_rate=None if args.closed_set else 0.05) as recognizer:
+    with open_recognizer(args, stranger_rate=None if args.closed_set else args.rate) as recognizer:
         if not recognizer.labels:
             raise UnknownLabel(
                 f"{args.gallery} must hold at least one class, but is empty; do: edgefs enroll NAME SOURCE"
@@ -43,8 +47,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
                     f"{source}  {frame.time_s:8.2f} s  {answer.label or 'unknown':20}  score {answer.score:.2f}"
                     f"  next {answer.runner_up or '-'}  {answer.timings_ms['total']:.1f} ms"
                 )
+                why = recognizer.explain(answer).sentences if args.why else ()
+                for sentence in why:
+                    print(f"    {sentence}")
                 about = {key: value for key, value in vars(answer).items() if key != "embedding"}
-                frames.append({"source": source, "index": frame.index, "time_s": frame.time_s, **about})
+                frames.append({"source": source, "index": frame.index, "time_s": frame.time_s, **about, "why": why})
         engine = recognizer.engine.info
     counts = Counter(frame["label"] or "unknown" for frame in frames)
     print(", ".join(f"{label}: {n}" for label, n in counts.most_common()) or "no frames")
