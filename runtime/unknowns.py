@@ -28,7 +28,7 @@ from runtime.prototypes import Prototype, Prototypes
 
 MAX_DISTANCE_RATIO = 0.95  # to the runner-up (Lowe 2004, "Distinctive Image Features", section 7.1)
 TEMPERATURE = 0.1  # of the soft maximum, in units of the bundle's scale
-BETA = 0.75  # how much pressure counts with a large cohort
+BETA = 0.5  # how much pressure counts with a large cohort
 COHORT = 5  # a cohort of so many others counts half: few say little
 PRIOR = 0.3  # what the table counts, where C classes count (C - 2) squared: two cannot tell how alike things are
 SAMPLES_PER_CLASS = 10  # so many rejected or sampled frames count like a class
