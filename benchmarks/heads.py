@@ -2,8 +2,8 @@
 
     python -m benchmarks.heads --data FOLDER [--bundle PATH] [--episodes 60]
 
-Every class of a set at once (at most 20), as many queries a class as are left, at most 15. "poisoned": of 10 shots one is a
-picture of another class. COIL-100's shots are views of one turntable, drawn at random.
+Every class of a set at once (at most 20), as many queries a class as are left, at most 15. "poisoned": one of 10 shots
+shows another class. COIL-100's shots are views of one turntable, drawn at random.
 """
 
 from __future__ import annotations
