@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-MIN_SHOTS = 5  # fewer cannot tell who disagrees with whom
+MIN_SHOTS = 8  # fewer views of a thing from all sides are all unlike each other
 MAX_SHARE = 0.25  # of a class; more is no slip but another kind of class
 ROBUST_DEVIATIONS = 3.0
 MIN_GAP = 0.15  # below the median of (cosine to the mean + cosine to the nearest) / 2
