@@ -20,6 +20,7 @@ from runtime.subprototypes import MIN_SHOTS, sub_prototypes
 
 HEADS = ("mean", "subprototypes", "lda")
 MIN_SHOTS_LDA = 3  # of a class, on average
+EVIDENCE_LDA = 1.0  # standard deviations, without any degree of freedom
 REFINED = 16  # classes, the best by their means, whose parts are looked at: 1,000 classes cost the same
 
 
@@ -131,5 +132,5 @@ class HeadChooser:
             variance = float(np.trace(covariance)) / len(covariance)
             if variance > 0:
                 factor = (1 - shrinkage(len(covariance), dof)) / (variance * dof)
-                needed = EVIDENCE - 3 * min(1.0, dof / len(covariance))
+                needed = EVIDENCE_LDA - 2 * min(1.0, dof / len(covariance))
                 yield "lda", needed, lda_hits(prototypes, probes, whitening(covariance, dof), factor)
