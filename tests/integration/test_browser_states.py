@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import re
 import time
 
 import pytest
 
 MISSING = "no camera at index 0; plug one in, or start edgefs live with another --source"
 UNAUTHORISED = (401, {"error": {"type": "Unauthorised", "message": "a token is needed"}})
+LAST_FRAME = re.compile(r"Last frame \d+ s ago, reconnecting")
 PICTURE = "data:image/jpeg;base64,"
 
 
@@ -60,13 +62,14 @@ def no_camera(device, page, fake):
 
 def stalled(device, page, fake):
     device.send(type="camera", **fake.camera(state="stalled", message="check its cable", frame_age_s=4))
-    page.get_by_text("Last frame 4 s ago, reconnecting").wait_for()
-    page.get_by_text("Last frame 6 s ago, reconnecting").wait_for()  # it counts on by itself
+    page.get_by_text(LAST_FRAME).wait_for()
+    said = page.locator("#camera-note strong").inner_text()
+    page.locator("#camera-note strong").filter(has_not_text=said).wait_for()  # it counts on by itself
 
 
 def reconnecting(device, page, fake):
     device.change(cameras=[fake.camera(state="reconnecting", message="", frame_age_s=61)])
-    page.get_by_text("Last frame 61 s ago, reconnecting").wait_for()
+    page.get_by_text(LAST_FRAME).wait_for()
 
 
 def ended(device, page, fake):
@@ -214,10 +217,11 @@ def test_answers_are_spoken_politely_and_not_thirty_times_a_second(shop, fake, o
         """() => { window.said = []; const spoken = document.getElementById('spoken');
         new MutationObserver(() => said.push(spoken.textContent)).observe(spoken, {childList: true}) }"""
     )
+    start_s = time.monotonic()
     for i in range(60):
         shop.send(**fake.answer(("mug", "cap")[i % 2]))
         page.wait_for_timeout(30)
-    assert 1 <= page.evaluate("said.length") <= 2
+    assert 1 <= page.evaluate("said.length") <= 1 + (time.monotonic() - start_s) / 2
     assert page.locator("#spoken").get_attribute("aria-live") == "polite"
 
 
@@ -345,7 +349,7 @@ def test_each_of_several_cameras_has_its_own_answer(shop, fake, open_device):
     shop.send(**fake.answer("cap", camera="1"))
     page.locator("#said", has_text="mug").wait_for()
     page.get_by_role("button", name="belt").click()
-    page.get_by_text("Last frame 9 s ago, reconnecting").wait_for()
+    page.get_by_text(LAST_FRAME).wait_for()
     shop.send(type="camera", **fake.camera("1", name="belt"))
     page.locator("#said", has_text="cap").wait_for()
     assert page.url.endswith("#camera=1")  # a reload stays with it
