@@ -1,6 +1,6 @@
 """How often `edgefs bench --compare` is right: pairs of real runs, of the same build and with a planted slowdown.
 
-    python -m benchmarks.compare [--rounds 10] [--factor 1.10] [--seconds 3] [--more]
+    python -m benchmarks.compare [--rounds 10] [--factor 1.10] [--seconds 3] [--engine onnxruntime] [--more]
 
 Each run is a process of its own. A round is four of them: three of this build, and one in which every engine call is
 held up until it has taken `factor` times as long. Neighbouring runs are compared: as machines drift, these are the
@@ -49,20 +49,20 @@ def plant(factor: float) -> None:
         engine.embed = slowed  # type: ignore[method-assign]
 
 
-def one(path: Path, factor: float, seconds: float) -> None:
+def one(path: Path, factor: float, seconds: float, engine: str) -> None:
     """A run in this process, to a file: what a comparison needs of it."""
     plant(factor)
-    plan = Plan(engines=("onnxruntime", "openvino"), threads=1, seconds=seconds, with_opening=False)
+    plan = Plan(engines=(engine,), threads=1, seconds=seconds, with_opening=False)
     report = bench(default_bundle(), plan, silent)
     rows = [{name: row[name] for name in KEPT} for row in report["results"]]
     path.write_text(json.dumps({"factor": factor, "others_cpus": report["before"]["others_cpus"], "results": rows}))
 
 
-def run_once(factor: float, seconds: float) -> dict[str, Any]:
+def run_once(factor: float, seconds: float, engine: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.json"
         command = [sys.executable, "-m", "benchmarks.compare", "--one", str(path), "--factor", str(factor)]
-        subprocess.run([*command, "--seconds", str(seconds)], check=True)
+        subprocess.run([*command, "--seconds", str(seconds), "--engine", engine], check=True)
         return json.loads(path.read_text())  # type: ignore[no-any-return]
 
 
@@ -89,18 +89,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--factor", type=float, default=1.10)
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--engine", default="onnxruntime")
     parser.add_argument("--more", action="store_true")
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
-        one(args.one, args.factor, args.seconds)
+        one(args.one, args.factor, args.seconds, args.engine)
         return
     path = result_path("compare")
     sessions = json.loads(path.read_text())["sessions"] if args.more and path.exists() else []
     sessions.append([])
     for _ in range(args.rounds):
         for planted in ROUND:
-            sessions[-1].append(run_once(args.factor if planted else 1.0, args.seconds))
+            sessions[-1].append(run_once(args.factor if planted else 1.0, args.seconds, args.engine))
         found = verdicts(sessions)
         save("compare", {"factor": args.factor, "seconds": args.seconds, **found, "sessions": sessions})
         for kind, of in found.items():

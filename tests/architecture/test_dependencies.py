@@ -162,3 +162,8 @@ def test_the_wheel_has_the_three_packages_and_the_models_and_no_tests(tmp_path):
     assert any(name.endswith("LICENSE") for name in names - packed)
     (entry,) = (name for name in names if name.endswith("entry_points.txt"))
     assert "edgefs = edgefs.cli:main" in zipfile.ZipFile(wheel).read(entry).decode()
+
+
+def test_what_times_opening_has_nothing_imported_before_it_starts(python):
+    code = "import sys, edgefs.bench.opening; print('numpy' in sys.modules)"
+    assert python(code).stdout == "False\n"
