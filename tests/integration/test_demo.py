@@ -65,7 +65,7 @@ def test_passing_means_that_both_requirements_are_met(demo):
 def test_the_report_is_strict_json_and_says_what_ran(demo):
     report, _ = demo
     assert json.loads(json.dumps(report, allow_nan=False)) == report
-    assert report["engine"]["reason"].startswith("fastest verified here")
+    assert "fastest verified here" in report["engine"]["reason"]  # "remembered: " before it, if another test opened it
     assert list(report["latency_ms"]) == ["decode", "preprocess", "embed", "match", "total"]
     assert all(0 <= ms["p50"] <= ms["p90"] for ms in report["latency_ms"].values())
 
