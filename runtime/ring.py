@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from runtime.recognition import Recognition
 
-CAPACITY = 3600  # an hour at one answer a second; at D = 512 and 5 kB a crop about 30 MB
+CAPACITY = 3600  # an hour at one answer a second; at D = 512 and 40 kB a crop about 150 MB
 
 
 @dataclass(frozen=True, eq=False)

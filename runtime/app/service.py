@@ -27,6 +27,7 @@ from runtime.recognition import Enrollment
 from runtime.recognizer import Recognizer
 from runtime.ring import RecentAnswer, Ring
 
+REMEMBERED = 480  # answers that can still be asked about: two minutes of a camera, about 20 MB of pictures
 REFRESH_S = 1.0  # how often the gallery file is looked at for what other processes changed
 COALESCE_S = 0.1  # between two messages of the whole state
 
@@ -59,7 +60,7 @@ class Service:
         on_answer: Callable[[Answer], None] = lambda _: None,
     ) -> None:
         self.recognizer, self.device, self.stranger_rate = recognizer, device, stranger_rate
-        self.hub, self.ring, self.inbox = Hub(), Ring(), Inbox(recognizer.bundle)
+        self.hub, self.ring, self.inbox = Hub(), Ring(REMEMBERED), Inbox(recognizer.bundle)
         self._other_model = other_model
         self._own_recognizer: Recognizer | None = None
         self._regions = Regions(other_model.path if other_model else recognizer.gallery.path)
