@@ -3,6 +3,7 @@
 import json
 import resource
 import sys
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -94,36 +95,37 @@ def test_a_broken_picture_is_named(export, user_onnx, tmp_path):
     assert "x.png" in message
 
 
-@pytest.fixture
-def full_disk():
-    """No file may grow beyond some bytes: what a full disk looks like, in the middle of writing."""
+@contextmanager
+def full_disk(limit):
+    """No file may grow beyond some bytes: what a full disk looks like, in the middle of writing.
 
-    def at(limit):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-
+    Only around the code under test: pytest's own output may go to a file too.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield at
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("name", ["b.edgefs", "b.zip"])
-def test_a_disk_that_fills_up_midway_leaves_nothing(user_onnx, photos, tmp_path, capsys, full_disk, name):
+def test_a_disk_that_fills_up_midway_leaves_nothing(user_onnx, photos, tmp_path, capsys, name):
     options = ["--onnx", str(user_onnx()), *PIXELS, "--targets", "onnx", "--verify", str(photos)]
     out = tmp_path / "disk" / name
-    full_disk(8000)  # golden_frames.npy has 12 kB
-    assert main(["export", *options, "--out", str(out)]) == 1
+    with full_disk(8000):  # golden_frames.npy has 12 kB
+        assert main(["export", *options, "--out", str(out)]) == 1
     assert "free some space" in capsys.readouterr().err
     assert list(out.parent.iterdir()) == []
-    full_disk(1 << 30)
     assert main(["export", *options, "--out", str(out)]) == 0
     assert Bundle.load(out).verify()
 
 
-def test_a_full_disk_does_not_make_a_wrong_artefact(export, user_onnx, full_disk):
+def test_a_full_disk_does_not_make_a_wrong_artefact(export, user_onnx):
     """OpenVINO writes its weights itself, into a temporary file, before they go into the bundle."""
     path = user_onnx()
-    full_disk(500)
-    status, report, err = export("--onnx", path, *PIXELS, "--targets", "openvino")
+    with full_disk(500):
+        status, report, err = export("--onnx", path, *PIXELS, "--targets", "openvino")
     assert status == 1
     assert "openvino" not in [row["target"] for row in report.get("artifacts", []) if row["kept"]]
     assert "space" in err or "File too large" in err or "refuses" in err, err
