@@ -12,7 +12,7 @@ pytestmark = pytest.mark.torch
 def test_a_network_learns_the_classes_and_leaves_everything_a_person_needs(small_config):
     from edgefs import finetune
 
-    config = small_config(epochs=6, augment=("shift",), mixup=0.2, balance="sampler")
+    config = small_config(epochs=15, augment=("shift",), mixup=0.2, balance="sampler")
     report = finetune(config, quiet=True)
     assert report.test.mean > 80
     assert report.nearest_mean.mean > 80
@@ -48,7 +48,7 @@ def test_only_what_the_policy_names_is_changed(small_config, trainable):
 
     first = finetune(small_config(epochs=1), quiet=True).best
     config = small_config(
-        init_from=str(first), out=str(first.parent / "next"), trainable=trainable, lr=1e-2, val_share=0
+        init_from=str(first), out=str(first.parent / "next"), trainable=trainable, lr=1e-3, val_share=0
     )
     before = load_checkpoint(first).method.state_dict()
     after = load_checkpoint(finetune(config, quiet=True).best).method.state_dict()
