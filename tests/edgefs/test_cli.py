@@ -341,6 +341,8 @@ def test_ctrl_c_ends_a_live_stream_and_keeps_what_it_gave(camera):
 
 
 def test_a_second_ctrl_c_interrupts(camera):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever an earlier test left
+
     def impatient():
         for _ in frames_of("0", options()):
             signal.raise_signal(signal.SIGINT)  # to this thread: two for the whole process may become one
