@@ -23,7 +23,7 @@ def host() -> dict[str, Any]:
         **machine.facts(),
         "commit": _commit(),
         "load_average": os.getloadavg()[0],
-        "command": " ".join(["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *map(_public, sys.argv[1:])]),
+        "command": " ".join(["python", "-m", f"benchmarks.{_module(sys.argv[0])}", *map(_public, sys.argv[1:])]),
     }
 
 
@@ -45,6 +45,11 @@ def without_samples(report: dict[str, Any]) -> dict[str, Any]:
     """A bench report that is small enough to be kept: without the single calls and what `host` says already."""
     rows = [{k: v for k, v in row.items() if k not in ("samples_ms", "blocks")} for row in report["results"]]
     return {**{k: v for k, v in report.items() if k != "machine"}, "results": rows}
+
+
+def _module(script: str) -> str:
+    path = Path(script)
+    return path.parent.name if path.stem == "__main__" else path.stem
 
 
 def _public(argument: str) -> str:

@@ -23,9 +23,10 @@ import torch
 from benchmarks.common import host, save
 from edgefs.backbones import BACKBONES, build
 from edgefs.cli.options import table
-from exporters.export import Request, export
+from exporters.export import export
 from exporters.graph import EmbedderGraph
 from exporters.pictures import representative, to_verify_with
+from exporters.request import Request
 from exporters.source import TorchSource
 from exporters.torchvision_embedder import IMAGENET, settle, torchvision_source
 from runtime.preprocess import Preprocess

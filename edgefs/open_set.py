@@ -143,13 +143,14 @@ def evaluate_open_set(
     threads: int | None = None,
     variant: str = "lake",
     bad_files: str = "fail",
+    download: bool = False,
 ) -> list[OpenSet]:
     """Open-set figures of a bundle, through any engine, on any named image set; every picture is embedded once."""
     from edgefs.data import load
 
     bundle = Bundle.load(source)
     options: dict[str, Any] = {"variant": variant} if data == "omniglot" else {}
-    images = load(data, root, split, preprocess=bundle.preprocess, policy=bad_files, **options)
+    images = load(data, root, split, preprocess=bundle.preprocess, policy=bad_files, download=download, **options)
     at_work = open_engine(bundle, engine, threads=threads)
     try:
         starts = range(0, len(images), EMBED_AT_ONCE)

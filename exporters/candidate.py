@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+TARGETS = ("onnx", "openvino", "tensorrt", "tensorrt-rtx")
+PRECISIONS = ("fp32", "fp16", "int8")
+
 
 @dataclass(frozen=True)
 class Candidate:
     """One artefact that was built, or the reason why it could not be.
 
-    target: "onnx", "openvino", "tensorrt" or "tensorrt-rtx".  precision: "fp32", "fp16" or "int8".
+    target, precision: of TARGETS and PRECISIONS.
     file: the one an engine opens, as a path in the bundle; "" when nothing was built.
     files: every file of it, path in the bundle -> bytes.  reason: why it was not built, or what should be known of it.
     """

@@ -7,71 +7,30 @@ more, is left out and the report says why. Nothing here knows where the source c
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from exporters import tensorrt, tensorrt_rtx
+from exporters.build import Progress, build, check_tools
 from exporters.calibrate import calibration_table
-from exporters.candidate import Candidate
-from exporters.errors import ExportError, GateFailed, PicturesError, ToolMissing
-from exporters.onnx_cpu import to_onnx_cpu
-from exporters.openvino import require, to_openvino
+from exporters.errors import GateFailed
 from exporters.pictures import Pictures
 from exporters.report import Report, judge
+from exporters.request import Request
 from exporters.sensible import check_embeds
 from exporters.source import Source
 from exporters.tail import finished
 from exporters.trial import Outcome, Trial
 from exporters.verify import interleaved
+from exporters.versions import installed
 from runtime.bundle import Artifact, Bundle
-from runtime.engines.tensorrt_library import load
-from runtime.errors import EngineError
 
-TARGETS = ("onnx", "openvino", "tensorrt", "tensorrt-rtx")
-PRECISIONS = ("fp32", "fp16", "int8")
 SAMPLE = 16  # pictures for a first look
 MIN_CLASSES = 6  # five of a gallery and a stranger
-PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "onnxruntime", "openvino", "nncf", "tensorrt", "tensorrt_rtx")
-Progress = Callable[[str], object]
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked of an export.
-
-    calibration: for int8.  base: classes that no gallery will hold, for the base mean and the rejection table.
-    allow: keep what failed a gate or does not pay.  exporter, slim: see `exporters.onnx`.
-    max_batch: of TensorRT's profiles.  compute: architectures that TensorRT for RTX builds for.
-    threads: of the engines while they are measured.
-    """
-
-    targets: Sequence[str] = ("onnx", "openvino")
-    precisions: Sequence[str] = ("fp32",)
-    calibration: Pictures | None = None
-    base: Pictures | None = None
-    allow: bool = False
-    exporter: str = "dynamo"
-    slim: bool = False
-    max_batch: int = 8
-    compute: Sequence[str] = ("SM86", "SM120")
-    threads: int = 2
-
-    def __post_init__(self) -> None:
-        for asked, known in ((self.targets, TARGETS), (self.precisions, PRECISIONS)):
-            wrong = [name for name in asked if name not in known]
-            if wrong or not asked:
-                raise ExportError(
-                    f"targets and precisions must be some of {', '.join(known)}, but got {wrong or 'none'}"
-                )
-        if "int8" in self.precisions and self.calibration is None:
-            raise PicturesError(
-                "int8 must be calibrated on pictures like the device's; name them: --calibrate FOLDER or VIDEO"
-            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +53,7 @@ def export(source: Source, request: Request, pictures: Pictures, *, progress: Pr
     Raises ExportError; EngineMissing (no TensorRT where it was asked for); GateFailed when model.onnx itself does not
     answer as the source does (unless allowed).
     """
-    _require(request)
+    check_tools(request)
     progress("base classes")
     check_embeds(source, pictures.frames[:: max(1, len(pictures) // SAMPLE)])
     source, calibration = with_base(source, request.base)
@@ -104,7 +63,7 @@ def export(source: Source, request: Request, pictures: Pictures, *, progress: Pr
     trial = Trial(source, model, pictures, source.embed(pictures.frames), threads=request.threads)
     outcomes: list[Outcome] = []
     try:
-        for outcome in _outcomes(model, request, trial, progress):
+        for outcome in build(model, request, trial, progress):
             outcomes.append(outcome)
             if outcome.failed and outcome.candidate.file == "model.onnx" and not request.allow:
                 raise GateFailed(
@@ -122,16 +81,6 @@ def export(source: Source, request: Request, pictures: Pictures, *, progress: Pr
     return Exported(bundle, reports, source_ms, not any(report.failed for report in reports))
 
 
-def _require(request: Request) -> None:
-    """Miss libraries, and architectures they do not know, now and not after minutes."""
-    if "openvino" in request.targets:
-        require(request.precisions)
-    if "tensorrt" in request.targets:
-        load("tensorrt")
-    if "tensorrt-rtx" in request.targets:
-        tensorrt_rtx.check_compute(load("tensorrt-rtx"), request.compute)
-
-
 def with_base(source: Source, base: Pictures | None) -> tuple[Source, Mapping[str, Any] | None]:
     """Centre a source by its base classes where its metric wants that, and draw up the rejection table.
 
@@ -146,63 +95,14 @@ def with_base(source: Source, base: Pictures | None) -> tuple[Source, Mapping[st
     return source, calibration_table(features, base.labels, metric=source.metric)
 
 
-def _outcomes(model: bytes, request: Request, trial: Trial, progress: Progress) -> Iterator[Outcome]:
-    """Every artefact that is needed, built and measured; fp32 of a CPU target always, as the yardstick."""
-    frames = None if request.calibration is None else request.calibration.frames
-    reduced = [precision for precision in PRECISIONS[1:] if precision in request.precisions]
-    for target in ("onnx", *(target for target in TARGETS[1:] if target in request.targets)):
-        if target.startswith("tensorrt"):
-            progress(f"{target} {' '.join(request.precisions)}")
-            yield from map(trial.run, _tensorrt(target, model, request, trial))
-            continue
-        for precision in ("fp32", *(reduced if target in request.targets else ())):
-            progress(f"{target} {precision}")
-            try:
-                outcome = _outcome(target, precision, model, frames, trial, progress)
-            except ToolMissing:
-                raise
-            except ExportError as error:  # one precision that cannot be built does not cost the others
-                outcome = Outcome(Candidate(target, precision, reason=str(error)))
-            yield outcome
-
-
-def _outcome(
-    target: str, precision: str, model: bytes, frames: NDArray[np.uint8] | None, trial: Trial, progress: Progress
-) -> Outcome:
-    if target == "onnx":
-        return trial.run(to_onnx_cpu(model, precision, calibration=frames))
-    outcome = trial.run(to_openvino(model, precision, calibration=frames))
-    if precision == "int8" and outcome.failed and outcome.measured:
-        outcome.close()
-        progress("openvino int8, without its worst layers")
-        outcome = trial.run(to_openvino(model, precision, calibration=frames, rescue=True))
-    return outcome
-
-
-def _tensorrt(target: str, model: bytes, request: Request, trial: Trial) -> list[Candidate]:
-    options: dict[str, Any] = {
-        "precisions": request.precisions,
-        "shape": trial.source.preprocess.shape,
-        "calibration": None if request.calibration is None else request.calibration.frames,
-        "max_batch": request.max_batch,
-    }
-    try:
-        if target == "tensorrt":
-            return tensorrt.candidates(model, **options)
-        return tensorrt_rtx.candidates(model, **options, compute=request.compute)
-    except EngineError as error:  # a library without a GPU or driver
-        return [Candidate(target, precision, reason=str(error)) for precision in request.precisions]
-
-
 def _time(outcomes: Sequence[Outcome], source: Source, frame: NDArray[np.uint8]) -> float:
-    """Fill in the latencies of all that is open, and return the source's."""
-    opened = {str(i): outcome.engine for i, outcome in enumerate(outcomes) if outcome.engine is not None}
-    calls: dict[str, Callable[[], object]] = {"source": lambda: source.embed(frame)}
-    calls |= {i: lambda engine=engine: engine.embed(frame) for i, engine in opened.items()}  # type: ignore[misc]
-    times = interleaved(calls)
-    for i in opened:
-        outcomes[int(i)].latency = times[i]
-    return times["source"].p50_ms
+    """Fill in the latencies of all that is open, and return the source's p50, ms."""
+    timed = [(outcome, outcome.engine) for outcome in outcomes if outcome.engine is not None]
+    calls = [partial(source.embed, frame), *(partial(engine.embed, frame) for _, engine in timed)]
+    own, *others = interleaved(calls)
+    for (outcome, _), latency in zip(timed, others, strict=True):
+        outcome.latency = latency
+    return own.p50_ms
 
 
 def _bundle(
@@ -220,7 +120,7 @@ def _bundle(
     provenance = {
         "source": trial.source.facts,
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "versions": _versions(),
+        "versions": installed(),
         "exporter": request.exporter,
         "calibration": request.calibration and request.calibration.facts(),
         "base": request.base and request.base.facts(),
@@ -229,13 +129,3 @@ def _bundle(
     }
     description = f"{trial.source.name}, exported by edgefs"
     return trial.bundle(extra, artifacts, description=description, calibration=calibration, provenance=provenance)
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

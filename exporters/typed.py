@@ -12,13 +12,13 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from exporters.candidate import PRECISIONS
 from exporters.errors import ExportError, ToolMissing
 from exporters.half import name_nodes, to_half
 from exporters.qdq import to_int8
 from exporters.storage import with_float_weights
 from runtime.engines import agreement
 
-PRECISIONS = ("fp32", "fp16", "int8")
 FLOOR = {"fp32": 0.99999, "fp16": 0.999, "int8": 0.5}  # int8 may move an embedding far and still recognise; not so far
 CHECKED = 8  # frames
 CHUNK = 16  # at once: bounds memory

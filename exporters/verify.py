@@ -6,7 +6,7 @@ counts as much as five: reduced precision costs most where shots are fewest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -83,19 +83,19 @@ def failed_gates(precision: str, measured: Measured) -> list[str]:
     return failed
 
 
-def interleaved(calls: Mapping[str, Callable[[], object]]) -> dict[str, Latency]:
+def interleaved(calls: Sequence[Callable[[], object]]) -> list[Latency]:
     """Time calls, all in turn, so that a busy machine slows them alike.
 
     A slow call drops out once it has had its share of the time; the fast ones go on to more rounds.
     """
-    for call in calls.values():
+    for call in calls:
         call()  # the first one allocates and compiles
-    times: dict[str, list[float]] = {name: [] for name in calls}
+    times: list[list[float]] = [[] for _ in calls]
     rng, share_ms = np.random.default_rng(0), 1e3 * BUDGET_S / len(calls)
     for turn in range(MAX_ROUNDS):
-        running = [name for name in calls if turn < MIN_ROUNDS or sum(times[name]) < share_ms]
-        for name in rng.permutation(running):  # some libraries' threads spin on after a call and slow the next
+        running = [i for i, had in enumerate(times) if turn < MIN_ROUNDS or sum(had) < share_ms]
+        for i in rng.permutation(running):  # some libraries' threads spin on after a call and slow the next
             start = perf_counter()
-            calls[name]()
-            times[name].append(1e3 * (perf_counter() - start))
-    return {name: Latency(float(np.median(values)), min(values)) for name, values in times.items()}
+            calls[i]()
+            times[i].append(1e3 * (perf_counter() - start))
+    return [Latency(float(np.median(had)), min(had)) for had in times]

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
 import os
 import platform
 import time
 from pathlib import Path
 from typing import Any
 
-PACKAGES = (
-    *("edgefs", "numpy", "onnxruntime", "onnxruntime-gpu", "openvino", "opencv-python-headless", "opencv-python"),
-    *("tensorrt", "tensorrt_rtx", "torch", "torchvision", "onnx", "nncf"),
-)
+from exporters.versions import installed
+
 BUSY = 0.1  # of a CPU, taken by others: below it nothing is noticed at the median
 HOT_C = 85.0
 
@@ -24,20 +21,9 @@ def facts() -> dict[str, Any]:
         "machine": f"{cpu_model()}, {os.cpu_count()} CPUs, {platform.system()} {platform.machine()}",
         "board": _text(Path("/proc/device-tree/model")),  # a Jetson or a Raspberry Pi says its name here
         "python": platform.python_version(),
-        "versions": versions(),
+        "versions": installed(),
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
-
-
-def versions() -> dict[str, str]:
-    """The installed ones of PACKAGES, from their metadata: nothing is imported."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def cpu_model() -> str:

@@ -51,20 +51,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         return _open_set(args)
     report = evaluate(
         args.source,
-        data=args.data,
-        root=args.root,
-        split=args.split,
+        **_common(args),
         ways=args.ways,
-        shots=args.shots,
         n_query=args.n_query,
         n_episodes=args.episodes,
         rotations=args.rotations,
-        seed=args.seed,
-        engine=args.engine,
-        threads=args.threads,
-        variant=args.variant,
-        bad_files=args.bad_files,
-        download=args.download,
     )
     rows = [
         (f"{a.n_way}-way {a.n_shot}-shot", head, f"{a.mean:.2f} ± {a.interval:.2f}") for head, a in report.accuracies
@@ -79,23 +70,17 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _common(args: argparse.Namespace) -> dict[str, Any]:
+    """What both kinds of evaluation take: the pictures, the engine, the shots."""
+    names = ("data", "root", "split", "variant", "shots", "seed", "engine", "threads", "bad_files", "download")
+    return {name: getattr(args, name) for name in names}
+
+
 def _open_set(args: argparse.Namespace) -> dict[str, Any]:
     from edgefs.open_set import evaluate_open_set
 
     reports = evaluate_open_set(
-        args.source,
-        data=args.data,
-        root=args.root,
-        split=args.split,
-        shots=args.shots,
-        stranger_rate=args.rate,
-        heads=args.heads,
-        n_galleries=args.galleries,
-        seed=args.seed,
-        engine=args.engine,
-        threads=args.threads,
-        variant=args.variant,
-        bad_files=args.bad_files,
+        args.source, **_common(args), stranger_rate=args.rate, heads=args.heads, n_galleries=args.galleries
     )
     rows = [
         (r.n_shot, r.n_known, r.head, *(f"{mean:.1f} ± {half:.1f}" for mean, half in

@@ -25,8 +25,9 @@ from edgefs.export_page import number
 from runtime.errors import BundleError
 
 if TYPE_CHECKING:
-    from exporters.export import Exported, Request
+    from exporters.export import Exported
     from exporters.pictures import Pictures
+    from exporters.request import Request
     from exporters.source import Source
     from runtime.bundle import Bundle
 
@@ -164,8 +165,8 @@ def _source(args: argparse.Namespace) -> Source:
 
 
 def _request(args: argparse.Namespace, source: Source) -> tuple[Request, Pictures]:
-    from exporters.export import Request
     from exporters.pictures import representative, to_verify_with
+    from exporters.request import Request
 
     preprocess = source.preprocess
     calibration = representative(args.calibrate, preprocess, count=args.frames) if args.calibrate else None

@@ -14,9 +14,10 @@ pytest.importorskip("onnx")
 from exporters.candidate import Candidate  # noqa: E402
 from exporters.divergence import first_diverging_layer  # noqa: E402
 from exporters.errors import ExportError, GateFailed, PicturesError, SourceError, ToolMissing  # noqa: E402
-from exporters.export import Request, export, with_base  # noqa: E402
+from exporters.export import export, with_base  # noqa: E402
 from exporters.onnx_cpu import to_onnx_cpu  # noqa: E402
 from exporters.openvino import to_openvino  # noqa: E402
+from exporters.request import Request  # noqa: E402
 from exporters.source import TorchSource  # noqa: E402
 from exporters.trial import Trial  # noqa: E402
 from runtime.bundle import Bundle  # noqa: E402
@@ -116,7 +117,7 @@ def test_the_first_diverging_layer_is_named(ready, pictures, onnx_of):
 def test_an_artefact_that_fails_is_left_out_and_the_export_says_so(ready, pictures, onnx_of, monkeypatch):
     bad = spoilt(ready.model, onnx_of)
     file = "openvino/fp16/model.xml"
-    monkeypatch.setattr("exporters.export.to_openvino", lambda model, precision, **_: to_openvino(
+    monkeypatch.setattr("exporters.build.to_openvino", lambda model, precision, **_: to_openvino(
         bad if precision == "fp16" else model, precision))  # fmt: skip
     exported = export(ready, Request(targets=("openvino",), precisions=("fp32", "fp16")), pictures)
     failed = exported.reports[-1]
@@ -133,7 +134,7 @@ def test_int8_is_tried_again_without_its_worst_layers_when_it_fails(ready, pictu
         made = to_openvino(bad if precision == "int8" and not rescue else model, "fp32")
         return replace(made, precision=precision, reason="3 of 9 layers kept in float32" if rescue else "")
 
-    monkeypatch.setattr("exporters.export.to_openvino", convert)
+    monkeypatch.setattr("exporters.build.to_openvino", convert)
     monkeypatch.setattr(
         "exporters.trial.failed_gates", lambda _, measured: ["bad"] if measured.min_cosine < 0.9 else []
     )
@@ -157,7 +158,7 @@ def test_one_precision_that_cannot_be_built_does_not_cost_the_others(ready, pict
             raise ExportError("layer stem is refused")
         return to_openvino(model, precision)
 
-    monkeypatch.setattr("exporters.export.to_openvino", refuse)
+    monkeypatch.setattr("exporters.build.to_openvino", refuse)
     exported = export(ready, Request(targets=("openvino",), precisions=("fp32", "fp16")), pictures)
     assert (exported.reports[-1].kept, exported.reports[-1].reason) == (False, "layer stem is refused")
     assert not exported.passed

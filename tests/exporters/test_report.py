@@ -103,7 +103,7 @@ def test_a_gain_never_fails_and_int8_is_judged_by_accuracy_alone(precision, foun
 
 def test_calls_are_timed_in_turn():
     seen = []
-    times = interleaved({"a": lambda: seen.append("a"), "b": lambda: seen.append("b")})
-    assert set(times) == {"a", "b"}
+    times = interleaved([lambda: seen.append("a"), lambda: seen.append("b")])
+    assert len(times) == 2
     assert seen.count("a") == seen.count("b")
     assert 5 < "".join(seen).count("ab") < len(seen) // 2  # in random order

@@ -1,4 +1,4 @@
-"""The live app on a real RTSP server that is killed, or stopped, and comes back: `benchmarks/live.py rtsp`, held."""
+"""The live app on a real RTSP server that is killed, or stopped, and comes back: `benchmarks/live/rtsp.py`, held."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from argparse import Namespace
 
 import pytest
 
-from benchmarks.live import rtsp
-from benchmarks.rtsp import RtspMissing
+from benchmarks.live.rtsp import rtsp
+from benchmarks.live.rtsp_server import RtspMissing
 
 
 @pytest.mark.parametrize(

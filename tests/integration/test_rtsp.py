@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.rtsp import BITS, RtspMissing, RtspServer, made_ms
+from benchmarks.live.rtsp_server import BITS, RtspMissing, RtspServer, made_ms
 from runtime.camera import Frame, FrameSource, open_camera
 from runtime.errors import CameraMissing
 

@@ -89,7 +89,7 @@ def test_two_hundred_half_open_sockets_do_not_keep_a_good_client_waiting(live, m
         f"{len(waits)} answers, median {waits[len(waits) // 2]:.3f} s, worst {waits[-1]:.3f} s, +{grown / 1e6:.1f} MB"
     )
     assert waits[len(waits) // 2] < 0.5
-    assert waits[-1] < 2.0, "benchmarks/live.py measures it; this machine may be busy"
+    assert waits[-1] < 2.0, "benchmarks/live/sockets.py measures it; this machine may be busy"
     assert grown < 50e6
 
 

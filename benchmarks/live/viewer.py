@@ -1,6 +1,6 @@
 """People who watch: each takes the preview and the events as fast as they come. A process of its own, as they are.
 
-python -m benchmarks.viewer http://127.0.0.1:8080 --viewers 4
+python -m benchmarks.live.viewer http://127.0.0.1:8080 --viewers 4
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-SCRIPT = Path(__file__).parents[1] / "tests" / "integration" / "rtsp_server.py"
+SCRIPT = Path(__file__).parents[2] / "tests" / "integration" / "rtsp_server.py"
 PYTHON = Path("/usr/bin/python3")  # gi belongs to the system's Python
 PACKAGES_ABSENT = 77
 BLOCK, BITS = 10, 32  # as in rtsp_server.py
