@@ -18,9 +18,9 @@ from benchmarks.common import save
 from benchmarks.open_set import embed_coil
 from edgefs.cli.options import load_bundle, table
 from runtime.gallery import ClassShots
-from runtime.heads import HEADS, HeadChooser
+from runtime.heads import HEADS
+from runtime.matchers import Matchers
 from runtime.model import typical_distance
-from runtime.prototypes import Prototypes
 from runtime.recognizer import Recognizer
 
 SETS = {
@@ -60,14 +60,15 @@ def accuracies(
 ) -> dict[str, tuple[float, float]]:
     """Per choice of head: mean accuracy over episodes, in percent, and its 95 % interval."""
     bundle = recognizer.bundle
+    none, scale = np.zeros((0, bundle.dim), np.float32), typical_distance(bundle)
     found: dict[str, list[float]] = {choice: [] for choice in CHOICES}
     for seed in range(n_episodes):
         rng = np.random.default_rng(seed)
         gallery, queries, truth = episode(*data, n_shot, rng, poisoned=poisoned)
-        prototypes = Prototypes(bundle.metric, bundle.dim).update(gallery)
         for choice in CHOICES:
-            none = np.zeros((0, bundle.dim), np.float32)
-            head = HeadChooser(choice, bundle.dim, typical_distance(bundle), none).head(prototypes)
+            matchers = Matchers(*(bundle.metric, bundle.dim, none), prior=None, choice=choice, scale=scale)
+            head = matchers.matcher(gallery, none).head
+            assert head
             found[choice].append(100 * float((head.scores_many(queries).argmax(axis=1) == truth).mean()))
     return {
         choice: (float(np.mean(values)), float(1.96 * np.std(values, ddof=1) / np.sqrt(len(values))))

@@ -23,12 +23,12 @@ from edgefs.errors import DataError
 from runtime.bundle import Bundle
 from runtime.engines import open_engine
 from runtime.gallery import ClassShots
-from runtime.heads import HEADS, HeadChooser
+from runtime.heads import HEADS
+from runtime.matchers import Matchers
 from runtime.matching import ACCEPTED, Matcher
 from runtime.model import typical_distance
 from runtime.prior import Prior
-from runtime.prototypes import Prototypes, Rows, class_mean
-from runtime.unknowns import acceptance
+from runtime.prototypes import Rows, class_mean
 
 EMBED_AT_ONCE = 64  # pictures handed to an engine
 MAX_QUERIES = 10  # of each class and gallery
@@ -110,15 +110,15 @@ def open_set(
     figures: dict[str, list[list[float]]] = {head: [] for head in heads}
     chosen: dict[str, dict[str, int]] = {head: {} for head in heads}
     n_known = 0
-    choosers = {head: HeadChooser(head, dim, prior.scale, background) for head in heads}
+    none = np.zeros((0, dim), np.float32)
     for draw in draws(embeddings, labels, n_way=n_way, n_shot=n_shot, n_galleries=n_galleries, seed=seed):
         n_known = len(draw.shots)
-        prototypes = Prototypes(metric, dim).update(_gallery(draw.shots))
-        plain = _plain_auroc(draw, metric)
+        gallery, plain = _gallery(draw.shots), _plain_auroc(draw, metric)
         for name in heads:
-            head = choosers[name].head(prototypes)
-            matcher = Matcher(prototypes, head, acceptance(prior, prototypes, head, np.zeros((0, dim), np.float32)))
-            chosen[name][head.name] = chosen[name].get(head.name, 0) + 1
+            matchers = Matchers(metric, dim, background, prior=prior, choice=name, scale=prior.scale)
+            matcher = matchers.matcher(gallery, none)
+            assert matcher.head
+            chosen[name][matcher.head.name] = chosen[name].get(matcher.head.name, 0) + 1
             figures[name].append([plain, *_measure(matcher, draw)])
     reports = []
     for each in heads:

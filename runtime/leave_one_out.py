@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.prototypes import MIN_WEIGHT, Prototypes, class_mean, similarity
-from runtime.subprototypes import parts
+from runtime.prototypes import MIN_WEIGHT, Prototype, Prototypes, Rows, class_mean, similarity
+from runtime.subprototypes import Parts
 
 MAX_PROBES = 256  # shots taken out, spread evenly over the gallery
 EVIDENCE = 2.0  # standard deviations (McNemar 1947) by which another head must beat the plain mean
@@ -35,12 +35,7 @@ class Probes:
 
 def probes_of(prototypes: Prototypes, limit: int = MAX_PROBES) -> Probes:
     """Choose the shots to take out: of classes that still have one without it."""
-    every = [
-        (row, i)
-        for row, proto in enumerate(prototypes.classes)
-        for i in np.flatnonzero(proto.kept)
-        if proto.kept.sum() > 1
-    ]
+    every = [(row, i) for row, proto in enumerate(prototypes.classes) if proto.n_kept > 1 for i in _kept(proto)]
     chosen = [every[j] for j in np.linspace(0, len(every) - 1, min(limit, len(every))).astype(int)]
     embeddings, left_out = [], []
     for row, i in chosen:
@@ -66,25 +61,22 @@ def mean_hits(prototypes: Prototypes, probes: Probes) -> NDArray[np.bool_]:
     return _hits(scores, _pairs(probes.embeddings, probes.left_out, prototypes.metric), probes.own)
 
 
-def part_hits(prototypes: Prototypes, probes: Probes, all_parts: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
+def part_hits(prototypes: Prototypes, probes: Probes, all_parts: Sequence[Parts]) -> NDArray[np.bool_]:
     """The same for sub-prototypes; the part a probe belongs to forgets it."""
     metric = prototypes.metric
     scores = _plain(probes.embeddings, prototypes.matrix, metric)
-    for row, means in enumerate(all_parts):
-        if len(means) > 1:
-            scores[:, row] = 0.5 * scores[:, row] + 0.5 * _plain(probes.embeddings, means, metric).max(axis=1)
+    parted = [row for row, parts in enumerate(all_parts) if len(parts.means) > 1]
+    if parted:
+        first = np.cumsum([0, *(len(all_parts[row].means) for row in parted[:-1])])
+        to_parts = _plain(probes.embeddings, np.concatenate([all_parts[row].means for row in parted]), metric)
+        scores[:, parted] = 0.5 * scores[:, parted] + 0.5 * np.maximum.reduceat(to_parts, first, axis=1)
     own = _pairs(probes.embeddings, probes.left_out, metric)
-    owners: dict[int, tuple[NDArray[np.float32], NDArray[np.int64]]] = {}
     for p, (row, i) in enumerate(zip(probes.own, probes.index, strict=True)):
-        if len(all_parts[row]) > 1:
-            proto = prototypes.classes[row]
-            rows = proto.shots.embeddings[proto.kept]
-            if row not in owners:
-                owners[row] = parts(rows, metric)
-            means, owner = owners[row][0].copy(), owners[row][1]
-            at = int(proto.kept[:i].sum())
-            others = (owner == owner[at]) & (np.arange(len(rows)) != at)
-            means[owner[at]] = class_mean(rows[others], metric) if others.any() else probes.left_out[p]
+        parts, proto = all_parts[row], prototypes.classes[row]
+        if len(parts.means) > 1:
+            rows, means, at = proto.kept_rows, parts.means.copy(), int(proto.kept[:i].sum())
+            others = (parts.owner == parts.owner[at]) & (np.arange(len(rows)) != at)
+            means[parts.owner[at]] = class_mean(rows[others], metric) if others.any() else probes.left_out[p]
             own[p] = 0.5 * own[p] + 0.5 * similarity(means, probes.embeddings[p], metric).max()
     return _hits(scores, own, probes.own)
 
@@ -93,9 +85,9 @@ def lda_hits(prototypes: Prototypes, probes: Probes, white: NDArray[np.float32],
     """The same for LDA. shrunk_by: the factor of a residual's outer product in the shrunk covariance."""
     metric = prototypes.metric
     x, m, out = (rows @ white.T for rows in (probes.embeddings, prototypes.matrix, probes.left_out))
-    means = np.stack([proto.shots.embeddings[proto.kept].mean(axis=0) for proto in prototypes.classes])
-    counts = np.array([proto.kept.sum() for proto in prototypes.classes])[probes.own]
-    r = (probes.embeddings - means[probes.own]) @ white.T
+    means = {row: _plain_mean(prototypes.classes[row]) for row in np.unique(probes.own)}
+    counts = prototypes.counts[probes.own]
+    r = (probes.embeddings - np.stack([means[row] for row in probes.own])) @ white.T
     g = shrunk_by * counts / np.maximum(counts - 1, 1)
     gain = g / np.maximum(1 - g * np.einsum("pd,pd->p", r, r), 1e-3)  # of the downdated precision, along r
     xr = np.einsum("pd,pd->p", x, r)
@@ -118,13 +110,21 @@ def clearly_better(hits: NDArray[np.bool_], than: NDArray[np.bool_]) -> float:
     return (won - lost) / math.sqrt(won + lost) if won + lost else 0.0
 
 
+def _kept(proto: Prototype) -> list[int]:
+    return np.flatnonzero(proto.kept).tolist()  # type: ignore[no-any-return]
+
+
+def _plain_mean(proto: Prototype) -> NDArray[np.float32]:
+    return np.asarray(proto.kept_rows.mean(axis=0))
+
+
 def _hits(scores: NDArray[np.float32], own_score: NDArray[np.float32], own: NDArray[np.int64]) -> NDArray[np.bool_]:
     scores[np.arange(len(own)), own] = -np.inf
     return np.asarray(own_score > scores.max(axis=1))
 
 
 def _plain(x: NDArray[np.float32], rows: NDArray[np.float32], metric: str) -> NDArray[np.float32]:
-    return x @ rows.T if metric == "cosine" else np.stack([similarity(rows, z, metric) for z in x])
+    return Rows(rows, metric).scores_many(x)
 
 
 def _pairs(x: NDArray[np.float32], y: NDArray[np.float32], metric: str) -> NDArray[np.float32]:

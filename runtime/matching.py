@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from runtime.heads import Head
 from runtime.prototypes import Prototype, Prototypes, similarity
 from runtime.recognition import NearestShot, Recognition
-from runtime.unknowns import Acceptance, clearly_nearer
+from runtime.unknowns import Acceptance, clearly_nearer, soft_maxima
 
 N_NEAREST = 3
 ACCEPTED = "accepted"
@@ -75,15 +75,17 @@ class Matcher:
             check = self._check(best, score, threshold, second, nearest[0][1], embedding)
         return Match(best, check, score, threshold, runner_up, score - second, nearest)
 
-    def pass_by_score(self, embeddings: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """The best class of each embedding `float32 [N, D]`, and whether its score is enough: `int [N]`, `bool [N]`."""
+    def scored(
+        self, embeddings: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float64]]:
+        """The best class of each embedding `float32 [N, D]`, its score, and the pressure on it."""
         assert self.head
         assert self.acceptance
         scores, rows = self.head.scores_many(embeddings), np.arange(len(embeddings))
         best = scores[:, : self.head.n_classes].argmax(axis=1)
         score = scores[rows, best].copy()
         scores[rows, best] = -np.inf
-        return best, score >= self.acceptance.levels[best] + self.acceptance.pressure.costs(scores)
+        return best, score, soft_maxima(scores, self.acceptance.pressure.temperature)
 
     def _check(
         self, best: int, score: float, threshold: float, second: float, nearest: float, z: NDArray[np.float32]

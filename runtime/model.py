@@ -7,6 +7,7 @@ bundle and matched by another.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +18,15 @@ from runtime.engines import Engine
 from runtime.enrolling import Observation, crop_of
 from runtime.errors import EngineError, InvalidShot
 from runtime.gallery import Gallery
-from runtime.heads import HeadChooser
+from runtime.matchers import Matchers
 from runtime.matching import Matcher
 from runtime.opencv import decode_image
 from runtime.preprocess import Frames, as_frames, chunks
+from runtime.preview import preview_reject
 from runtime.prior import Prior
-from runtime.prototypes import Prototypes
 from runtime.quality import measure
-from runtime.unknowns import acceptance
+from runtime.recognition import RejectPreview
+from runtime.ring import RecentAnswer
 
 CHUNK = 16  # frames per engine call: more gains little on a CPU and costs memory
 
@@ -40,10 +42,12 @@ class Model:
         self.prior = None if stranger_rate is None else Prior(bundle.calibration, stranger_rate, scale)
         self.bank = Bank(bundle.dim)
         self._keep_crops = keep_crops
-        self._heads = HeadChooser(head, bundle.dim, scale, bundle.background())
-        self._matcher = Matcher(Prototypes(bundle.metric, bundle.dim), None, None)
+        self._matchers = Matchers(
+            *(bundle.metric, bundle.dim, bundle.background()), prior=self.prior, choice=head, scale=scale
+        )
+        self._matcher = self._matchers.matcher({}, self.bank.samples())
         self._seen: tuple[object, int] = (None, 0)
-        self._building = threading.Lock()
+        self._building = threading.RLock()
 
     def embed(self, frames: Frames) -> NDArray[np.float32]:
         """Embed frames: `float32 [N, D]`. Raises FrameError, EngineError."""
@@ -87,14 +91,19 @@ class Model:
         with self._building:  # else a slower thread could put an older view in place
             classes, version = gallery.classes, self.bank.version
             if gallery.fingerprint == self.bundle.fingerprint and self._seen != (classes, version):
-                prototypes = self._matcher.prototypes.update(classes)
-                head = self._heads.head(prototypes) if classes else None
-                demands = None
-                if head and self.prior:
-                    demands = acceptance(self.prior, prototypes, head, self.bank.samples())
-                self._matcher = Matcher(prototypes, head, demands)
+                self._matcher = self._matchers.matcher(classes, self.bank.samples())
                 self._seen = classes, version
             return self._matcher
+
+    def preview_reject(
+        self, gallery: Gallery, label: str, negative: NDArray[np.float32], answers: Sequence[RecentAnswer]
+    ) -> RejectPreview:
+        """What a rejected frame `float32 [D]` would change among these answers."""
+        with self._building:
+            now = self.matcher(gallery)
+            row = [proto.shots.label for proto in now.prototypes.classes].index(label)
+            after = self._matchers.rejecting(row, negative, self.bank.samples())
+        return preview_reject(now, after, row, negative, answers)
 
 
 def typical_distance(bundle: Bundle) -> float:

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from runtime.errors import OptionError
 
@@ -35,21 +36,21 @@ class Prior:
         if not 0 <= self.stranger_rate <= 1:
             raise OptionError(f"stranger_rate must be in 0..1, or None for a closed set, but got {self.stranger_rate}")
 
-    def views(self, n_shot: int, spread: float) -> float:
-        """How many different photographs, 1..n_shot, n_shot shots of this spread are worth.
+    def views(self, n_shot: ArrayLike, spread: ArrayLike) -> NDArray[np.float64]:
+        """How many different photographs, 1..n_shot, n_shot shots of this spread are worth; of one class or of many.
 
         n different ones spread by (1 - 1/n) of the variance within a class, on average; this solves for n.
         """
         within = (self.calibration or {}).get("within_variance")
         if not within:
-            return float(n_shot)
-        return float(min(n_shot, 1 / max(1 - spread / within, 1e-6)))
+            return np.asarray(n_shot, np.float64)
+        return np.asarray(np.minimum(n_shot, 1 / np.maximum(1 - np.asarray(spread) / within, 1e-6)))
 
-    def threshold(self, views: float) -> float:
-        """The score a class of so many views demands; -inf where the bundle has no table."""
+    def threshold(self, views: ArrayLike) -> NDArray[np.float64]:
+        """The score that a class of so many views demands, or many classes; -inf where the bundle has no table."""
         if not self.calibration:
-            return -np.inf
-        return float(np.interp(math.log(max(views, 1.0)), *self._table(self.stranger_rate)))
+            return np.full(np.shape(views), -np.inf)
+        return np.asarray(np.interp(np.log(np.maximum(views, 1.0)), *self._table(self.stranger_rate)))
 
     def nearest_threshold(self) -> float:
         """The score that the nearest shot demands; -inf where the bundle has no table."""

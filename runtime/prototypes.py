@@ -9,8 +9,9 @@ taking it away again gives back the same bits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,16 +27,23 @@ MIN_WEIGHT = 0.25  # of a shot in its mean: enrolment refuses what is blurred be
 class Prototype:
     """What is derived from one class alone.
 
-    mean: `float32 [D]`.  kept: `bool [n]`, the shots that are averaged in.  spread: mean squared distance of those to
-    their mean.  agreement: mean score of a kept shot against the mean of the others, other bursts where there are any;
-    nan for a single one.
+    mean: `float32 [D]`.  kept: `bool [n]`, the shots that are averaged in; so many (n_kept) of so many bursts.
+    spread: mean squared distance of those to their mean.  agreement: mean score of a kept shot against the mean of the
+    others, other bursts where there are any; nan for a single one.
     """
 
     shots: ClassShots
     mean: NDArray[np.float32]
     kept: NDArray[np.bool_]
+    n_kept: int
+    n_bursts: int
     spread: float
     agreement: float
+
+    @property
+    def kept_rows(self) -> NDArray[np.float32]:
+        """The embeddings that are averaged in, `float32 [n_kept, D]`."""
+        return self.shots.embeddings[self.kept]
 
     @property
     def set_aside(self) -> tuple[int, ...]:
@@ -51,27 +59,21 @@ def prototype(shots: ClassShots, metric: str) -> Prototype:
     spread = float(rows.var(axis=0, dtype=np.float64).sum())
     bursts = [burst for burst, keep in zip(shots.bursts, kept, strict=True) if keep]
     agreement = float(left_out_scores(rows, weights, bursts, metric).mean()) if len(rows) > 1 else float("nan")
-    return Prototype(shots, class_mean(rows, metric, weights), kept, spread, agreement)
+    mean = class_mean(rows, metric, weights)
+    return Prototype(shots, mean, kept, len(rows), len(set(bursts)), spread, agreement)
 
 
 def left_out_scores(
-    rows: NDArray[np.float32], weights: NDArray[np.float32], bursts: list[str], metric: str
+    rows: NDArray[np.float32], weights: NDArray[np.float32], bursts: Sequence[str], metric: str
 ) -> NDArray[np.float32]:
     """Score each of a class's shots `float32 [n, D]`, n >= 2, against the mean of the others: `float32 [n]`.
 
     With several bursts, against those of other bursts: frames of one second resemble each other too much.
     """
-    weighted = rows * weights[:, None]
-    totals, weight = np.tile(weighted.sum(axis=0), (len(rows), 1)), np.full(len(rows), weights.sum())
-    if len(set(bursts)) > 1:
-        names = np.unique(bursts, return_inverse=True)[1]
-        out = names[:, None] == np.unique(names)[None, :]
-        totals -= (out.T @ weighted)[names]
-        weight -= (out.T @ weights)[names]
-    else:
-        totals -= weighted
-        weight -= weights
-    means = totals / weight[:, None]
+    names = list(dict.fromkeys(bursts)) if len(set(bursts)) > 1 else []
+    owner = np.array([names.index(burst) for burst in bursts] if names else range(len(rows)))
+    out = np.equal.outer(owner, owner).astype(np.float32) * weights  # what each shot's mean must forget
+    means = (weights @ rows - out @ rows) / (weights.sum() - out.sum(axis=1))[:, None]
     if metric == "cosine":
         means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
         return np.asarray(np.einsum("nd,nd->n", rows, means), np.float32)
@@ -81,13 +83,31 @@ def left_out_scores(
 class Prototypes:
     """The prototypes of a gallery's classes; `update` computes only those that changed.
 
-    classes: C of them, in the gallery's order.  matrix: `float32 [C, D]`.
+    classes: C of them, in the gallery's order.  matrix: `float32 [C, D]`, their means.
+    counts, bursts, spreads, agreements: `float64 [C]`, of each class what `Prototype` says.
     """
 
     def __init__(self, metric: str, dim: int) -> None:
         self.metric, self.dim = metric, dim
         self.classes: tuple[Prototype, ...] = ()
         self.matrix = np.zeros((0, dim), np.float32)
+        self._facts = np.zeros((0, 4))
+
+    @property
+    def counts(self) -> NDArray[np.float64]:
+        return self._facts[:, 0]
+
+    @property
+    def bursts(self) -> NDArray[np.float64]:
+        return self._facts[:, 1]
+
+    @property
+    def spreads(self) -> NDArray[np.float64]:
+        return self._facts[:, 2]
+
+    @property
+    def agreements(self) -> NDArray[np.float64]:
+        return self._facts[:, 3]
 
     def update(self, classes: Mapping[str, ClassShots]) -> Prototypes:
         """Return the prototypes of these classes, reusing that of every class object that is still the same."""
@@ -98,9 +118,37 @@ class Prototypes:
         """The same for prototypes that are there already."""
         new = Prototypes(self.metric, self.dim)
         new.classes = tuple(classes)
-        if new.classes:
-            new.matrix = np.stack([proto.mean for proto in new.classes])
+        source = sources(self.classes, classes)
+        new.matrix = carried(self.matrix, source, classes, lambda some: np.stack([p.mean for p in some]))
+        new._facts = carried(self._facts, source, classes, _facts)
         return new
+
+
+Row = TypeVar("Row", bound=np.generic)
+
+
+def sources(before: Sequence[Prototype], now: Sequence[Prototype]) -> NDArray[np.int64]:
+    """The row each class of now had before, `int [C]`; -1 for one that is new or changed."""
+    row_of = {id(proto): row for row, proto in enumerate(before)}
+    return np.array([row_of.get(id(proto), -1) for proto in now], np.int64)
+
+
+def carried(
+    rows: NDArray[Row],
+    source: NDArray[np.int64],
+    classes: Sequence[Prototype],
+    derive: Callable[[list[Prototype]], NDArray[Row]],
+) -> NDArray[Row]:
+    """One row for each class: the one it had before, of `rows`, or derived from it."""
+    fresh = np.flatnonzero(source < 0)
+    new = rows[source] if len(rows) else np.zeros((len(classes), *rows.shape[1:]), rows.dtype)
+    if len(fresh):
+        new[fresh] = derive([classes[int(i)] for i in fresh])
+    return new
+
+
+def _facts(classes: list[Prototype]) -> NDArray[np.float64]:
+    return np.array([(p.n_kept, p.n_bursts, p.spread, p.agreement) for p in classes])
 
 
 class Rows:
@@ -141,7 +189,8 @@ def class_mean(
     embeddings: NDArray[np.float32], metric: str, weights: NDArray[np.float32] | None = None
 ) -> NDArray[np.float32]:
     """The prototype `float32 [D]` of shots `float32 [n, D]`: their mean, on the unit sphere for "cosine"."""
-    mean = np.average(embeddings.astype(np.float64), axis=0, weights=weights)
+    weights = np.ones(len(embeddings), np.float32) if weights is None else weights
+    mean = weights.astype(np.float64) @ embeddings.astype(np.float64) / weights.sum(dtype=np.float64)
     if metric == "cosine":
         mean /= max(float(np.linalg.norm(mean)), 1e-12)
     return np.asarray(mean, np.float32)

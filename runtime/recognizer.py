@@ -28,7 +28,6 @@ from runtime.gallery.shots import checked_embedding
 from runtime.matching import Matcher, recognition_of
 from runtime.model import CHUNK, Model
 from runtime.preprocess import Frames, chunks
-from runtime.preview import preview_reject
 from runtime.recognition import (
     AcceptedFrame,
     ClassSummary,
@@ -219,9 +218,7 @@ class Recognizer:
         self.gallery.records(label)  # raises UnknownLabel
         model = self._model
         negative = model.embed(what)[0] if what.dtype == np.uint8 else checked_embedding(what, model.bundle.dim)
-        matcher = model.matcher(self.gallery)
-        row = [proto.shots.label for proto in matcher.prototypes.classes].index(clean_label(label))
-        return preview_reject(matcher, model.prior, model.bank.samples(), row, negative, ring.answers())
+        return model.preview_reject(self.gallery, clean_label(label), negative, ring.answers())
 
     def watch_strangers(self, frames: Frames) -> int:
         """Learn from frames in which nothing taught is in view what strangers look like here; returns how many."""

@@ -45,7 +45,7 @@ class Scatter:
         return np.asarray(self.total * (self._step**2 / max(self.dof, 1)))
 
     def _residuals(self, proto: Prototype) -> NDArray[np.float64]:
-        rows = proto.shots.embeddings[proto.kept]
+        rows = proto.kept_rows
         rows = rows[np.linspace(0, len(rows) - 1, min(MAX_SHOTS, len(rows))).astype(int)].astype(np.float64)
         residuals = (rows - rows.mean(axis=0)) / self._step
         return np.asarray(np.clip(np.rint(residuals * GRID), -4 * GRID, 4 * GRID) / GRID)

@@ -6,6 +6,8 @@ Deterministic: farthest-point seeding, then a few rounds of k-means. Pure, so un
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,19 +19,21 @@ MIN_SHOTS = 2 * SHOTS_PER_PART  # from 8 varied shots on
 ROUNDS = 4
 
 
-def sub_prototypes(embeddings: NDArray[np.float32], metric: str) -> NDArray[np.float32]:
-    """Part the shots `float32 [n, D]` of a class; returns the parts' means `float32 [P, D]`, one for few shots."""
-    means, _ = parts(embeddings, metric)
-    return means
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The parts of a class.  means: `float32 [P, D]`, one for few shots.  owner: `int [n]`, the part of each shot."""
+
+    means: NDArray[np.float32]
+    owner: NDArray[np.int64]
 
 
-def parts(embeddings: NDArray[np.float32], metric: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The parts' means `float32 [P, D]` and the part of each shot `int [n]`."""
+def parts_of(embeddings: NDArray[np.float32], metric: str) -> Parts:
+    """Part the shots `float32 [n, D]` of a class."""
     n_parts = min(MAX_PARTS, len(embeddings) // SHOTS_PER_PART) if len(embeddings) >= MIN_SHOTS else 1
     means = class_mean(embeddings, metric)[None]
     owner = np.zeros(len(embeddings), np.int64)
     if n_parts == 1:
-        return means, owner
+        return Parts(means, owner)
     seeds = [int(similarity(embeddings, means[0], metric).argmin())]
     scores = similarity(embeddings, embeddings[seeds[0]], metric)
     while len(seeds) < n_parts:
@@ -38,7 +42,10 @@ def parts(embeddings: NDArray[np.float32], metric: str) -> tuple[NDArray[np.floa
     means = embeddings[seeds]
     for _ in range(ROUNDS):
         owner = Rows(means, metric).scores_many(embeddings).argmax(axis=1)
-        means = np.stack(
-            [class_mean(embeddings[owner == i], metric) if (owner == i).any() else means[i] for i in range(n_parts)]
-        )
-    return means, owner
+        member = np.equal.outer(np.arange(n_parts), owner).astype(np.float32)
+        counts = member.sum(axis=1, keepdims=True)
+        fresh = member @ embeddings / np.maximum(counts, 1)
+        if metric == "cosine":
+            fresh /= np.maximum(np.linalg.norm(fresh, axis=1, keepdims=True), 1e-12)
+        means = np.where(counts > 0, fresh, means)
+    return Parts(means, owner)

@@ -15,16 +15,15 @@ agree well, each with the mean of the other bursts, asks for more.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from runtime.heads import Head
+from runtime.prediction import upper_level
 from runtime.prior import Prior
-from runtime.prototypes import Prototype, Prototypes
+from runtime.prototypes import Prototypes
 
 MAX_DISTANCE_RATIO = 0.95  # to the runner-up (Lowe 2004, "Distinctive Image Features", section 7.1)
 TEMPERATURE = 0.1  # of the soft maximum, in units of the bundle's scale
@@ -56,10 +55,25 @@ class Pressure:
         total = float(np.exp((others - top) / self.temperature).sum())
         return self.weight * (top + self.temperature * math.log(total / (len(others) - 1)) - self.usual)
 
-    def costs(self, others: NDArray[np.float32]) -> NDArray[np.float64]:
-        """For many, `float32 [N, M]`."""
-        pressures = soft_maxima(others, self.temperature)
+    def costs(self, pressures: NDArray[np.float64]) -> NDArray[np.float64]:
+        """For many. pressures: `float64 [N]`, the `soft_maxima` of their scores against everything else."""
         return self.weight * (np.where(np.isfinite(pressures), pressures, self.usual) - self.usual)
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """What a gallery as a whole says about strangers.
+
+    found: the level that the asked share of strangers stays below, before the classes' offsets; None: nothing is known.
+    evidence: how much that counts beside the table's PRIOR.  promised: whether it may ask for less than the table.
+    samples: `float32 [S, D]`, the sampled and rejected frames that spoke too.
+    """
+
+    pressure: Pressure
+    found: float | None
+    evidence: float
+    promised: bool
+    samples: NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,19 +81,26 @@ class Acceptance:
     """What one gallery demands.
 
     levels: `float64 [C]`, the score each class demands at the usual pressure.  nearest: that of the nearest shot.
-    views: how many different photographs each class is worth.  samples: rejected and sampled frames that spoke too.
+    views: `float64 [C]`, how many different photographs each class is worth.  samples: sampled and rejected frames that
+    spoke too.
     """
 
     levels: NDArray[np.float64]
     pressure: Pressure
     nearest: float
-    views: tuple[float, ...]
+    views: NDArray[np.float64]
     samples: int
 
     def threshold(self, row: int, others: NDArray[np.float32]) -> float:
         """The score that class `row` demands of a frame. others: see `Pressure.cost`."""
         level = float(self.levels[row])
         return level + self.pressure.cost(others) if level > -math.inf else level
+
+    def passes(
+        self, best: NDArray[np.int64], score: NDArray[np.float32], pressures: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """Whether the scores `[N]` of the best classes are enough; as `Matcher.scored` gives them."""
+        return np.asarray(score >= self.levels[best] + self.pressure.costs(pressures))
 
     def views_needed(self, row: int, rate: float) -> int:
         """How many more views of other things it takes before `rate` can be promised for a class; 0: it is.
@@ -89,74 +110,88 @@ class Acceptance:
         """
         if rate <= 0:
             return 0 if rate < 0 else 1
-        seen = self.samples + (sum(self.views) - self.views[row] if len(self.views) > 2 else 0)
+        seen = self.samples + (float(self.views.sum() - self.views[row]) if len(self.views) > 2 else 0)
         return max(0, math.ceil(1 / rate - 1e-9) - 1 - int(seen))
 
 
-def acceptance(prior: Prior, prototypes: Prototypes, head: Head, bank: NDArray[np.float32]) -> Acceptance:
-    """Set what a gallery demands. bank: `float32 [S, D]`, sampled frames that show nothing taught."""
-    classes = prototypes.classes
-    samples = np.concatenate([bank, _rejected(prototypes, head)])
-    if len(samples) < SAMPLES_PER_CLASS:  # one would move every level; a rejected frame has its own check
-        samples = samples[:0]
-    views = tuple(_views(prior, proto) for proto in classes)
-    levels = np.array([prior.threshold(n) for n in views])
+def level_of(prior: Prior, head: Head, samples: NDArray[np.float32]) -> Level:
+    """Learn the level of strangers from the classes of a head and from samples; see `samples_of`."""
+    prototypes = head.prototypes
+    views = _views(prior, prototypes)
     probes, own = _probes(prototypes)
     scores = head.scores_many(probes)
     scores[np.arange(len(own)), own] = -np.inf  # the class a probe comes from is not there
-    pressure, offsets = _pressure(scores, TEMPERATURE * prior.scale), _agreement(classes)
+    temperature, offsets = TEMPERATURE * prior.scale, _offsets(prototypes)
+    pressure = _pressure(soft_maxima(scores, temperature), scores.shape[1] - 1, temperature)
     seen = _familiarity(scores, prototypes, pressure, offsets)
-    if len(classes) > 2:
+    n_classes = len(prototypes.classes)
+    if n_classes > 2:
         seen = seen + _one_more_class(scores, prototypes, pressure, offsets, seen)
     if len(samples):
         seen = np.append(seen, _familiarity(head.scores_many(samples), prototypes, pressure, offsets))
-        own = np.append(own, len(classes) + np.arange(len(samples)))
-    speaking = max(0, len(classes) - 2) + len(samples) / SAMPLES_PER_CLASS
-    worth = sum(views) + len(samples)
+        own = np.append(own, n_classes + np.arange(len(samples)))
+    speaking = max(0, n_classes - 2) + len(samples) / SAMPLES_PER_CLASS
+    worth = float(views.sum()) + len(samples)
     evidence = min(1.0, worth * prior.stranger_rate) * speaking**2
-    if evidence and np.isfinite(seen).any():
-        promised = worth * (1 - 1 / max(len(classes), 2)) >= 1 / prior.stranger_rate - 1
-        found = upper_level(seen, own if promised else np.arange(len(seen)), 1 - prior.stranger_rate)
-        table = np.where(np.isfinite(levels), levels, -np.inf)
-        share = np.where(np.isfinite(levels), PRIOR, 0) / (PRIOR + evidence)
-        levels = share * np.where(np.isfinite(levels), levels, 0) + (1 - share) * found
-        if not promised:  # a few views may ask for more than the table, not for less
+    if not evidence or not np.isfinite(seen).any():
+        return Level(pressure, None, 0.0, False, samples)
+    promised = worth * (1 - 1 / max(n_classes, 2)) >= 1 / prior.stranger_rate - 1
+    found = upper_level(seen, own if promised else np.arange(len(seen)), 1 - prior.stranger_rate)
+    return Level(pressure, found, evidence, promised, samples)
+
+
+def acceptance(prior: Prior, prototypes: Prototypes, level: Level) -> Acceptance:
+    """Set what each class demands."""
+    views = _views(prior, prototypes)
+    levels = prior.threshold(views)
+    if level.found is not None:
+        known = np.isfinite(levels)  # what the table says, if there is one
+        share = known * (PRIOR / (PRIOR + level.evidence))
+        table = np.where(known, levels, -np.inf)
+        levels = share * np.where(known, levels, 0) + (1 - share) * level.found
+        if not level.promised:  # a few views may ask for more than the table, not for less
             levels = np.maximum(levels, table)
-    return Acceptance(levels + offsets, pressure, prior.nearest_threshold(), views, len(samples))
+    offsets = _offsets(prototypes)
+    return Acceptance(levels + offsets, level.pressure, prior.nearest_threshold(), views, len(level.samples))
 
 
-def _views(prior: Prior, proto: Prototype) -> float:
+def samples_of(prototypes: Prototypes, head: Head, bank: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The frames beside the classes that show strangers, `float32 [S, D]`: those of the bank and the rejected ones.
+
+    None if they are few: one would move every level, and a rejected frame has its own check. Nor those rejected frames
+    that look most like another class: they may be it.
+    """
+    kept = [bank]
+    for row, proto in enumerate(prototypes.classes):
+        negatives = proto.shots.negatives
+        if len(negatives):
+            best = head.scores_many(negatives)[:, : head.n_classes].argmax(axis=1)
+            kept.append(negatives[best == row])
+    samples = np.concatenate(kept)
+    return samples if len(samples) >= SAMPLES_PER_CLASS else samples[:0]
+
+
+def _views(prior: Prior, prototypes: Prototypes) -> NDArray[np.float64]:
     """How many different photographs a class is worth: told by the spread of its shots, but each burst is one."""
-    bursts = {burst for burst, kept in zip(proto.shots.bursts, proto.kept, strict=True) if kept}
-    return max(float(len(bursts)), prior.views(int(proto.kept.sum()), proto.spread))
+    return np.maximum(prototypes.bursts, prior.views(prototypes.counts, prototypes.spreads))
 
 
-def clearly_nearer(score: float, other: float, metric: str) -> bool:
-    """Whether a score beats another by the ratio of their distances."""
-    return _distance(score, metric) < MAX_DISTANCE_RATIO * _distance(other, metric)
+def clearly_nearer(score: ArrayLike, other: ArrayLike, metric: str) -> NDArray[np.bool_]:
+    """Whether scores beat others by the ratio of their distances."""
+    return np.asarray(_distance(score, metric) < MAX_DISTANCE_RATIO * _distance(other, metric))
 
 
 def _probes(prototypes: Prototypes) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Shots that play the stranger `float32 [P, D]` and their classes `int [P]`, the same number of each class."""
-    each = max(1, MAX_PROBES // max(1, len(prototypes.classes)))
+    n_classes = len(prototypes.classes)
+    each = max(1, MAX_PROBES // n_classes)
     rows, own = [], []
-    for row, proto in enumerate(prototypes.classes):
-        kept = np.flatnonzero(proto.kept)
-        chosen = kept[np.linspace(0, len(kept) - 1, min(each, len(kept))).astype(int)]
-        rows.append(proto.shots.embeddings[chosen])
+    for row in np.unique(np.linspace(0, n_classes - 1, min(n_classes, MAX_PROBES)).astype(int)):
+        kept = prototypes.classes[row].kept_rows
+        chosen = np.linspace(0, len(kept) - 1, min(each, len(kept))).astype(int)
+        rows.append(kept[chosen])
         own += [row] * len(chosen)
     return np.concatenate(rows), np.array(own, np.int64)
-
-
-def _rejected(prototypes: Prototypes, head: Head) -> NDArray[np.float32]:
-    """The frames that were rejected, `float32 [m, D]`; not those that look most like another class: they may be it."""
-    negatives = [(row, proto.shots.negatives) for row, proto in enumerate(prototypes.classes)]
-    kept = [np.zeros((0, prototypes.dim), np.float32)]
-    for row, rows in negatives:
-        if len(rows):
-            best = head.scores_many(rows)[:, : len(prototypes.classes)].argmax(axis=1)
-            kept.append(rows[best == row])
-    return np.concatenate(kept)
 
 
 def soft_maxima(scores: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
@@ -169,11 +204,9 @@ def soft_maxima(scores: NDArray[np.float32], temperature: float) -> NDArray[np.f
         return np.asarray(safe + temperature * np.log(totals / counts))
 
 
-def _pressure(scores: NDArray[np.float32], temperature: float) -> Pressure:
-    """Learn the usual pressure from shots `float32 [P, C + B]` whose own class is -inf."""
-    pressures = soft_maxima(scores, temperature)
+def _pressure(pressures: NDArray[np.float64], cohort: int, temperature: float) -> Pressure:
+    """Learn the usual pressure from that on shots `float64 [P]`, each against a cohort of so many others."""
     usual = pressures[np.isfinite(pressures)]
-    cohort = scores.shape[1] - 1
     return Pressure(temperature, BETA * cohort / (cohort + COHORT), float(usual.mean()) if len(usual) else 0.0)
 
 
@@ -189,8 +222,9 @@ def _familiarity(
     best = own.argmax(axis=1)
     score = own[rows, best].astype(np.float64)
     own[rows, best] = -np.inf
-    near = [clearly_nearer(a, b, prototypes.metric) for a, b in zip(score, own.max(axis=1), strict=True)]
-    return np.where(near, score - pressure.costs(scores) - offsets[best], -np.inf)
+    near = clearly_nearer(score, own.max(axis=1), prototypes.metric)
+    costs = pressure.costs(soft_maxima(scores, pressure.temperature))
+    return np.where(near, score - costs - offsets[best], -np.inf)
 
 
 def _one_more_class(
@@ -212,51 +246,17 @@ def _one_more_class(
     return float((seen[both] - less[both]).mean()) / (n_classes - 1) if both.any() else 0.0
 
 
-def upper_level(values: NDArray[np.float64], groups: NDArray[np.int64], share: float) -> float:
-    """What the next stranger stays below with probability `share`, seen these `float64 [n]` of some classes `int [n]`.
-
-    The sample's own quantile, at rank share * (n + 1), is taken further from the mean: the next stranger is of another
-    class, and those of one class are alike, so 30 values of 6 classes are fewer than 30 (design effect; Kish 1965).
-    For so few, Student's prediction limit lies that much further out than the normal's.
-    """
-    finite = np.isfinite(values)
-    ordered = np.sort(np.where(finite, values, values[finite].min()))
-    own = float(np.interp(share * (len(ordered) + 1) - 1, np.arange(len(ordered)), ordered))
-    if not 0.5 < share < 1:
-        return own
-    n = max(_independent(values[finite], groups[finite]), 3.0)
-    further = _student(share, n - 1) / NormalDist().inv_cdf(share) * math.sqrt(1 + 1 / n)
-    middle = float(values[finite].mean())
-    return middle + max(0.0, own - middle) * further
-
-
-def _independent(values: NDArray[np.float64], groups: NDArray[np.int64]) -> float:
-    """How many independent values grouped ones are worth, by their intraclass correlation."""
-    _, index, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    n, n_groups, total = len(values), len(counts), float(values.var())
-    if n <= n_groups or total <= 0:
-        return float(n)
-    means = np.bincount(index, values) / counts
-    within = float(((values - means[index]) ** 2).sum()) / (n - n_groups)
-    correlation = min(1.0, max(0.0, 1 - within / (float(values.var(ddof=1)))))
-    return n / (1 + (n / n_groups - 1) * correlation)
-
-
-def _student(share: float, df: float) -> float:
-    """The quantile of Student's t (Cornish and Fisher's expansion; good to 1 % from 3 degrees of freedom on)."""
-    z = NormalDist().inv_cdf(share)
-    return z + (z**3 + z) / (4 * df) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df**2)
-
-
-def _agreement(classes: Sequence[Prototype]) -> NDArray[np.float64]:
-    """How much more or less each class asks for than the average one."""
-    values = np.array([proto.agreement for proto in classes])
+def _offsets(prototypes: Prototypes) -> NDArray[np.float64]:
+    """How much more or less each class asks for than the average one: those whose shots agree ask for more."""
+    values, counts = prototypes.agreements, prototypes.counts
     if not np.isfinite(values).any():
-        return np.zeros(len(classes))
+        return np.zeros(len(values))
     deviation = np.where(np.isfinite(values), values - np.nanmean(values), 0)
-    counts = np.array([proto.kept.sum() for proto in classes])
     return np.asarray(AGREEMENT * deviation * counts / (counts + AGREEMENT_SHOTS))
 
 
-def _distance(score: float, metric: str) -> float:
-    return max(0.0, 1 - score if metric == "cosine" else -score)  # the cosine of equal vectors may round to over 1
+def _distance(score: ArrayLike, metric: str) -> NDArray[np.float64]:
+    score = np.asarray(score, np.float64)
+    return np.asarray(
+        np.maximum(0.0, 1 - score if metric == "cosine" else -score)
+    )  # equal vectors' cosine may exceed 1

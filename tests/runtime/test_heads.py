@@ -10,7 +10,7 @@ from runtime.lda import whitening
 from runtime.prototypes import Prototypes
 from runtime.scatter import Scatter
 from runtime.set_aside import disagreeing
-from runtime.subprototypes import MAX_PARTS, sub_prototypes
+from runtime.subprototypes import MAX_PARTS, parts_of
 
 DIM = 16
 
@@ -124,10 +124,10 @@ def test_parts_are_found_and_there_are_never_more_than_four():
     rng = np.random.default_rng(0)
     sides = unit(rng.standard_normal((3, DIM)))
     rows = unit(sides[np.arange(30) % 3] + 0.1 * rng.standard_normal((30, DIM)))
-    found = sub_prototypes(rows, "cosine")
+    found = parts_of(rows, "cosine").means
     assert len(found) <= MAX_PARTS
     assert ((found @ sides.T).max(axis=0) > 0.95).all()
-    assert len(sub_prototypes(rows[:7], "cosine")) == 1
+    assert len(parts_of(rows[:7], "cosine").means) == 1
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])

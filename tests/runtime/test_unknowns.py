@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from runtime.gallery import ClassShots
-from runtime.heads import HeadChooser
-from runtime.matching import ACCEPTED, Matcher
+from runtime.matchers import Matchers
+from runtime.matching import ACCEPTED
+from runtime.prediction import upper_level
 from runtime.prior import Prior
-from runtime.prototypes import Prototypes
-from runtime.unknowns import Pressure, acceptance, upper_level
+from runtime.unknowns import Pressure, soft_maxima
 
 DIM = 24
 NONE = np.zeros((0, DIM), np.float32)
@@ -33,9 +33,8 @@ def taught(rng, n_classes, n_shot=5):
 
 
 def matcher_of(gallery, rate=0.05, bank=NONE):
-    prototypes = Prototypes("cosine", DIM).update(gallery)
-    head = HeadChooser("mean", DIM, 1.0, NONE).head(prototypes)
-    return Matcher(prototypes, head, acceptance(Prior(None, rate), prototypes, head, bank))
+    matchers = Matchers("cosine", DIM, NONE, prior=Prior(None, rate), choice="mean", scale=1.0)
+    return matchers.matcher(gallery, bank)
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.2])
@@ -55,7 +54,7 @@ def test_a_frame_that_looks_like_other_things_too_must_score_higher():
     alone, pressed = np.array([-np.inf, 0.1, 0.0], np.float32), np.array([-np.inf, 0.6, 0.0], np.float32)
     assert pressure.cost(pressed) > 0.1 > 0 > pressure.cost(alone)
     np.testing.assert_allclose(
-        pressure.costs(np.stack([alone, pressed])), [pressure.cost(alone), pressure.cost(pressed)]
+        pressure.costs(soft_maxima(np.stack([alone, pressed]), 0.1)), [pressure.cost(alone), pressure.cost(pressed)]
     )
     assert pressure.cost(np.array([-np.inf], np.float32)) == 0  # nothing else is known
 
