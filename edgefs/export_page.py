@@ -26,13 +26,13 @@ def _sections(report: Mapping[str, Any]) -> Iterator[str]:
     yield headline(
         "edgefs export",
         f"{report['name']}: {len(kept)} of {len(artifacts)} artefacts kept",
-        f"Held against the source in float32 on {verified['pictures']} pictures: "
-        f"{verified['kind']} of {verified['source']}.",
+        f"Held against the source in float32 on {verified['pictures']} pictures, the {verified['kind']} of "
+        f"{verified['source']}.",
     )
     yield figures(_cards(report, kept))
     shots = next((made["accuracy"] for made in artifacts if made["accuracy"]), ())
-    header = ["artefact", "MB", "cosine, lowest", "1 in 100", "neighbours"]
-    header += [*(f"{paired['n_shot']}-shot, points" for paired in shots), "ms", ""]
+    header = ["artefact", "", "MB", "lowest cosine", "1 in 100 lower", "neighbours"]
+    header += [*(f"{paired['n_shot']}-shot, points" for paired in shots), "ms"]
     rows = (_row(made, len(shots)) for made in artifacts)
     yield section("Artefacts", table(header, rows), f'<p class="soft">{escape(HOW)}</p>')
     yield section("Why", facts({f"{made['target']} {made['precision']}": made["reason"] for made in artifacts}))
@@ -61,13 +61,13 @@ def _row(made: Mapping[str, Any], n_points: int) -> list[str]:
     points = points or ["-"] * n_points
     return [
         f"{made['target']} {made['precision']}",
+        "kept" if made["kept"] else "left out",
         f"{made['bytes'] / 1e6:.2f}",
         number(made["min_cosine"], ".5f"),
         number(made["p1_cosine"], ".5f"),
         number(made["neighbour_agreement"], ".1%"),
         *points,
         number(made["latency_ms"], ".2f"),
-        "kept" if made["kept"] else "left out",
     ]
 
 

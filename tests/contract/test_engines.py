@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from runtime.bundle import Bundle
-from runtime.engines import ENGINES, agreement, open_engine, verify_engines
+from runtime.engines import ENGINES, agreement, choose, open_engine, verify_engines
 from runtime.engines.fake import FakeEngine
 from runtime.errors import EngineError, EngineMissing, OptionError
 from runtime.models import default_bundle
@@ -194,9 +194,16 @@ def test_agreement_is_one_only_for_equal_embeddings():
 def test_auto_takes_the_fastest_and_says_why(tiny_bundle):
     opened = open_engine(tiny_bundle)
     assert opened.info.name in INSTALLED
-    assert opened.info.reason.startswith("fastest verified here: ")
+    assert "fastest verified here" in opened.info.reason
     assert all(name in opened.info.reason for name in CPU)
     assert " ms" in opened.info.reason
+
+
+def test_an_engine_that_opens_later_must_be_faster_by_enough_to_pay_for_it():
+    sooner, later = FakeEngine(8), FakeEngine(8)
+    assert choose([(3.0, sooner), (2.8, later)]) is sooner
+    assert choose([(3.0, sooner), (2.5, later)]) is later
+    assert choose([(3.0, sooner), (2.8, later), (2.6, FakeEngine(8))]) is not sooner
 
 
 def test_by_name_and_by_object(tiny_bundle):
