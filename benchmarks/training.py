@@ -5,18 +5,21 @@ torchvision no longer has. What is not installed is said so. Beside them, and la
 loop: plain PyTorch as tutorials write it (float images, contiguous memory, ReLU before the pool, one task after
 another, autograd.grad for the inner steps). It is no library; a ratio to it says what our loop gains over one's own.
 
+Each contender has a process of its own, as its users run it: the allocator's setting is ours, not the peers'
+(`--keep-pages` gives it to all, to see what the rest is worth). Images are random: speed does not depend on them.
+
   python -m benchmarks.training --threads 2 --rounds 5
   python -m benchmarks.training --only protonet_20w1s maml_second --out -
-
-Images are random: speed does not depend on what they show.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -91,72 +94,101 @@ def ours(name: str, images: ImageSet, threads: int) -> Step:
     return step
 
 
-def evaluation(name: str, peers: dict[str, str]) -> dict[str, Step]:
+def evaluation(name: str, who: str) -> Step:
     """600 episodes, 5-way 5-shot 15-query, from features of 64 numbers or from 800 images."""
     images, spec = pictures(28, 40), spec_of("omniglot")
-    backbone = build("conv4", channels=1, size=28).eval()
     features = np.random.default_rng(0).normal(size=(800, 64)).astype(np.float32)
     from_features = name == "evaluate_features"
+    if who == "edgefs":
+        backbone = build("conv4", channels=1, size=28).eval()
 
-    def mine() -> None:
-        z, labels = (features, images.labels) if from_features else embed_images(backbone, images, spec)
-        few_shot_accuracy(z, labels, n_way=5, n_shot=5, n_query=15, n_episodes=600, metric="euclidean")
+        def mine() -> None:
+            z, labels = (features, images.labels) if from_features else embed_images(backbone, images, spec)
+            few_shot_accuracy(z, labels, n_way=5, n_shot=5, n_query=15, n_episodes=600, metric="euclidean")
 
+        return mine
     data, rng, network = Pictures(images), np.random.default_rng(0), PlainConv4(1, 64).eval()
-    z = torch.from_numpy(features).unflatten(0, (40, 20))
+    z, classify = torch.from_numpy(features).unflatten(0, (40, 20)), classifier_of(who)
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
-    def one_by_one(classify: Callable[[Tensor, Tensor], Tensor]) -> None:
+    def one_by_one() -> None:
         for _ in range(600):
             if from_features:
-                episode = z[torch.from_numpy(rng.choice(40, 5, replace=False))][
-                    :, torch.from_numpy(rng.permutation(20))
-                ]
+                classes, order = rng.choice(40, 5, replace=False), rng.permutation(20)
+                episode = z[torch.from_numpy(classes)][:, torch.from_numpy(order)]
             else:
                 episode = network(data.episode(5, 20, rng).flatten(0, 1)).unflatten(0, (5, 20))
-            (
-                classify(episode[:, :5].flatten(0, 1), episode[:, 5:].flatten(0, 1)).argmax(1) == class_labels(5, 15)
-            ).float().mean().item()
+            scores = classify(episode[:, :5].flatten(0, 1), episode[:, 5:].flatten(0, 1))
+            (scores.argmax(1) == class_labels(5, 15)).float().mean().item()
 
-    contenders: dict[str, Step] = {"edgefs": mine}
-    contenders["hand-written"] = lambda: one_by_one(lambda s, q: -torch.cdist(q, s.unflatten(0, (5, 5)).mean(1)))
-    if "easyfsl" in peers:
-        from easyfsl.methods import PrototypicalNetworks
-
-        model = PrototypicalNetworks(nn.Identity())
-
-        def classify(support: Tensor, query: Tensor) -> Tensor:
-            model.process_support_set(support, class_labels(5, 5))
-            return model(query)  # type: ignore[no-any-return]
-
-        contenders["easyfsl"] = lambda: one_by_one(classify)
-    return contenders
+    return one_by_one
 
 
-def contenders_of(name: str, threads: int, peers: dict[str, str]) -> dict[str, Step]:
+def classifier_of(who: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """From 5-way 5-shot features and those of a query to the query's scores."""
+    if who == "hand-written":
+        return lambda support, query: -torch.cdist(query, support.unflatten(0, (5, 5)).mean(1))
+    from easyfsl.methods import PrototypicalNetworks
+
+    model = PrototypicalNetworks(nn.Identity())
+
+    def classify(support: Tensor, query: Tensor) -> Tensor:
+        model.process_support_set(support, class_labels(5, 5))
+        return model(query)  # type: ignore[no-any-return]
+
+    return classify
+
+
+def contenders_of(name: str, peers: dict[str, str]) -> list[str]:
+    """Those who can do this work."""
+    method = "evaluation" if name in EVALUATION else WORK[name].method
+    able = {"easyfsl": ("protonet", "evaluation"), "learn2learn": ("maml", "fomaml")}
+    return ["edgefs", "hand-written", *(peer for peer, methods in able.items() if peer in peers and method in methods)]
+
+
+def step_of(name: str, who: str, threads: int) -> Step:
     if name in EVALUATION:
-        return evaluation(name, peers)
-    images = pictures(WORK[name][1])
-    contenders = {"edgefs": ours(name, images, threads), "hand-written": plain(WORK[name], images)}
-    if WORK[name][0] == "protonet" and "easyfsl" in peers:
-        contenders["easyfsl"] = easyfsl(WORK[name], images)
-    if WORK[name][0] in ("maml", "fomaml") and "learn2learn" in peers:
-        contenders["learn2learn"] = learn2learn(WORK[name], images)
-    return contenders
+        return evaluation(name, who)
+    images = pictures(WORK[name].size)
+    if who == "edgefs":
+        return ours(name, images, threads)
+    return {"hand-written": plain, "easyfsl": easyfsl, "learn2learn": learn2learn}[who](WORK[name], images)
 
 
-def measure(contenders: dict[str, Step], rounds: int) -> dict[str, dict[str, float]]:
+def serve(ask: Connection, name: str, who: str, threads: int, keeps_pages: bool) -> None:
+    """In a process of its own: do a step whenever asked, and tell its wall and CPU seconds."""
+    torch.set_num_threads(threads)
+    if keeps_pages:
+        keep_pages()
+    step = step_of(name, who, threads)
+    while ask.recv():
+        wall, cpu = time.perf_counter(), time.process_time()
+        step()
+        ask.send((time.perf_counter() - wall, time.process_time() - cpu))
+
+
+def measure(name: str, peers: dict[str, str], args: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Interleaved rounds after one warm-up each, few where they are long: median wall and CPU milliseconds."""
-    times: dict[str, list[tuple[float, float]]] = {who: [] for who in contenders}
-    ends = time.perf_counter() + WORK_SECONDS
-    for turn in range(rounds + 1):
+    context, asks, processes = multiprocessing.get_context("spawn"), {}, []
+    for who in contenders_of(name, peers):
+        asks[who], other = context.Pipe()
+        keeps = args.keep_pages or who == "edgefs"
+        processes.append(context.Process(target=serve, args=(other, name, who, args.threads, keeps), daemon=True))
+        processes[-1].start()
+    times: dict[str, list[tuple[float, float]]] = {who: [] for who in asks}
+    for turn in range(args.rounds + 1):
+        if turn == 1:
+            ends = time.perf_counter() + WORK_SECONDS
         if turn > LEAST_ROUNDS and time.perf_counter() > ends:
             break
-        for who, step in contenders.items():
-            wall, cpu = time.perf_counter(), time.process_time()
-            step()
+        for who, ask in asks.items():
+            ask.send(True)
+            took = ask.recv()
             if turn:
-                times[who].append((time.perf_counter() - wall, time.process_time() - cpu))
+                times[who].append(took)
+    for ask, process in zip(asks.values(), processes, strict=True):
+        ask.send(False)
+        process.join()
     medians = {who: np.median(np.array(values) * 1e3, axis=0) for who, values in times.items()}
     return {who: {"wall_ms": round(float(w), 2), "cpu_ms": round(float(c), 2)} for who, (w, c) in medians.items()}
 
@@ -167,19 +199,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=[*WORK, *EVALUATION], default=[*WORK, *EVALUATION])
     parser.add_argument("--out", help="JSON file, - for stdout (default: benchmarks/results/)")
-    parser.add_argument(
-        "--keep-pages", action=argparse.BooleanOptionalAction, default=True, help="malloc keeps pages, for all"
-    )
+    parser.add_argument("--keep-pages", action="store_true", help="let the peers' malloc keep its pages too")
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    kept, (peers, absent) = args.keep_pages and keep_pages(), installed()
+    peers, absent = installed()
     for peer, state in {**peers, **absent}.items():
         print(f"{peer}: {state}")
     figures: dict[str, Any] = {}
-    report = {"threads": args.threads, "rounds": args.rounds, "pages_kept": kept}
+    report = {"threads": args.threads, "rounds": args.rounds, "peers_keep_pages": args.keep_pages}
     report |= {"peers": peers, "absent": absent, "figures": figures}
     for name in args.only:
-        figures[name] = measure(contenders_of(name, args.threads, peers), args.rounds)
+        figures[name] = measure(name, peers, args)
         print(f"{name}: {figures[name]}", flush=True)
         where = write(report, args.out)  # after each, so that an interrupted run leaves what it measured
     print(table(ratios(figures), ("work", "who", "wall ms", "CPU ms", "x wall", "x CPU")))

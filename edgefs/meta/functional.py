@@ -18,18 +18,25 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from edgefs.meta.second_order import cheapen
+
 Result = TypeVar("Result")
 
 
 class Functional:
-    """network(x) with given weights. Normalisation always uses the batch it sees: no running statistics."""
+    """network(x) with given weights. Normalisation always uses the batch it sees: no running statistics.
 
-    def __init__(self, network: nn.Module) -> None:
+    twice: it will be differentiated twice (`edgefs/meta/second_order.py`).
+    """
+
+    def __init__(self, network: nn.Module, *, twice: bool = False) -> None:
         self.network = copy.deepcopy(network).train()
         for module in self.network.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.running_mean = module.running_var = module.num_batches_tracked = None
                 module.track_running_stats = False
+        if twice:
+            cheapen(self.network)
         self._slots: list[tuple[dict[str, Any], str]] = [
             (module._parameters, name)
             for module in self.network.modules()
@@ -54,10 +61,10 @@ class Functional:
 class Crew:
     """Run a function over tasks, each on a network of its own; results in the tasks' order."""
 
-    def __init__(self, network: nn.Module, workers: int) -> None:
+    def __init__(self, network: nn.Module, workers: int, *, twice: bool = False) -> None:
         self._networks: queue.SimpleQueue[Functional] = queue.SimpleQueue()
         for _ in range(max(1, workers)):
-            self._networks.put(Functional(network))
+            self._networks.put(Functional(network, twice=twice))
         self._pool = (
             ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) if workers > 1 else None
         )

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from edgefs.data.tasks import Tasks
 from edgefs.meta.base import Learner
 from edgefs.meta.functional import Crew, Functional
-from edgefs.meta.maml import labels_of
+from edgefs.meta.maml import batch_of, labels_of
 
 BETA = 0.999
 EPS = 1e-8
@@ -60,7 +60,7 @@ class Reptile(nn.Module):  # type: ignore[misc]  # torch is untyped here
         self, network: Functional, support: Tensor, episode: int, *, steps: int, batch: int
     ) -> tuple[list[Tensor], list[Tensor], float, float]:
         """Adam on minibatches of a support `[W, S, C, H, W']`: weights, second moments, last loss and accuracy."""
-        x, y = support.flatten(0, 1), labels_of(support)
+        x, y = batch_of(support), labels_of(support)
         weights = [weight.detach().clone() for weight in self.learner.parameters()]
         moments = [moment.clone() for moment in self.moments.buffers()]
         count, loss, right = float(self.inner_count), torch.zeros(()), torch.zeros(())
@@ -101,7 +101,7 @@ class Reptile(nn.Module):  # type: ignore[misc]  # torch is untyped here
                 network, support, tasks.first + i * tasks.step, steps=self.val_steps, batch=self.val_batch
             )
             with torch.no_grad():
-                logits = network(weights, query.flatten(0, 1))
+                logits = network(weights, batch_of(query))
             return float((logits.argmax(dim=1) == labels_of(query)).double().mean())
 
         return np.array(self._crew.map(work, len(tasks)))
