@@ -67,7 +67,7 @@ def accuracies(
         gallery, queries, truth = episode(*data, n_shot, rng, poisoned=poisoned)
         for choice in CHOICES:
             matchers = Matchers(*(bundle.metric, bundle.dim, none), prior=None, choice=choice, scale=scale)
-            head = matchers.matcher(gallery, none).head
+            head = matchers.matcher(gallery).head
             assert head
             found[choice].append(100 * float((head.scores_many(queries).argmax(axis=1) == truth).mean()))
     return {

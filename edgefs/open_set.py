@@ -110,13 +110,12 @@ def open_set(
     figures: dict[str, list[list[float]]] = {head: [] for head in heads}
     chosen: dict[str, dict[str, int]] = {head: {} for head in heads}
     n_known = 0
-    none = np.zeros((0, dim), np.float32)
     for draw in draws(embeddings, labels, n_way=n_way, n_shot=n_shot, n_galleries=n_galleries, seed=seed):
         n_known = len(draw.shots)
         gallery, plain = _gallery(draw.shots), _plain_auroc(draw, metric)
         for name in heads:
             matchers = Matchers(metric, dim, background, prior=prior, choice=name, scale=prior.scale)
-            matcher = matchers.matcher(gallery, none)
+            matcher = matchers.matcher(gallery)
             assert matcher.head
             chosen[name][matcher.head.name] = chosen[name].get(matcher.head.name, 0) + 1
             figures[name].append([plain, *_measure(matcher, draw)])

@@ -31,15 +31,9 @@ class Reason:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Everything behind one Recognition.  nearest: shots of the candidate, nearest first.  sentences: for people."""
+    """Everything behind a Recognition.  nearest: shots of the candidate, nearest first.  sentences: for people."""
 
-    label: str | None
-    candidate: str | None
-    score: float
-    threshold: float
-    runner_up: str | None
-    margin: float
-    check: str
+    recognition: Recognition
     nearest: tuple[Reason, ...]
     sentences: tuple[str, ...]
 
@@ -53,10 +47,7 @@ def explain(recognition: Recognition, gallery: Gallery) -> Explanation:
         except (InvalidShot, GalleryCorrupt):
             continue
         nearest.append(Reason(near.shot_id, near.score, record.source, record.time_s, crop))
-    r = recognition
-    return Explanation(
-        r.label, r.candidate, r.score, r.threshold, r.runner_up, r.margin, r.check, tuple(nearest), tuple(sentences(r))
-    )
+    return Explanation(recognition, tuple(nearest), tuple(sentences(recognition)))
 
 
 def sentences(r: Recognition) -> Iterator[str]:

@@ -16,7 +16,7 @@ from runtime.heads import Head, HeadChooser
 from runtime.matching import Matcher
 from runtime.prior import Prior
 from runtime.prototypes import Prototypes
-from runtime.unknowns import Level, acceptance, level_of, samples_of
+from runtime.unknowns import NO_SAMPLES, Level, Samples, acceptance, level_of, samples_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,19 +42,19 @@ class Matchers:
         self._empty = Prototypes(metric, dim)
         self._last: tuple[_Fit | None, Matcher] = (None, Matcher(self._empty, None, None))
 
-    def matcher(self, classes: Mapping[str, ClassShots], bank: NDArray[np.float32]) -> Matcher:
-        """The gallery as it is now. bank: `float32 [S, D]`, sampled frames that show nothing taught."""
+    def matcher(self, classes: Mapping[str, ClassShots], bank: Samples = NO_SAMPLES) -> Matcher:
+        """The gallery as it is now, beside samples of what is not taught."""
         self._last = self._made(self._last[1].prototypes.update(classes), bank)
         return self._last[1]
 
-    def rejecting(self, row: int, negative: NDArray[np.float32], bank: NDArray[np.float32]) -> Matcher:
+    def rejecting(self, row: int, negative: NDArray[np.float32], bank: Samples = NO_SAMPLES) -> Matcher:
         """What the last one would be if `negative`, `float32 [D]`, were rejected for the class in this row."""
         classes = list(self._last[1].prototypes.classes)
         shots = classes[row].shots
         classes[row] = replace(classes[row], shots=replace(shots, negatives=np.vstack([shots.negatives, negative])))
         return self._made(self._last[1].prototypes.replaced(classes), bank)[1]
 
-    def _made(self, prototypes: Prototypes, bank: NDArray[np.float32]) -> tuple[_Fit | None, Matcher]:
+    def _made(self, prototypes: Prototypes, bank: Samples) -> tuple[_Fit | None, Matcher]:
         fit, before = self._last
         if not prototypes.classes:
             return None, Matcher(prototypes, None, None)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.bank import Bank
 from runtime.bundle import Bundle
-from runtime.engines import Engine
+from runtime.engines import Engine, open_engine
 from runtime.enrolling import Observation, crop_of
 from runtime.errors import EngineError, InvalidShot
 from runtime.gallery import Gallery
@@ -32,21 +33,17 @@ CHUNK = 16  # frames per engine call: more gains little on a CPU and costs memor
 
 
 class Model:
-    """A bundle at work. stranger_rate, head, keep_crops: see Recognizer."""
+    """A bundle at work. stranger_rate, head: see Recognizer."""
 
-    def __init__(
-        self, bundle: Bundle, engine: Engine, *, stranger_rate: float | None, head: str, keep_crops: bool
-    ) -> None:
+    def __init__(self, bundle: Bundle, engine: Engine, *, stranger_rate: float | None, head: str) -> None:
         scale = typical_distance(bundle)
         self.bundle, self.engine, self.preprocess = bundle, engine, bundle.preprocess
         self.prior = None if stranger_rate is None else Prior(bundle.calibration, stranger_rate, scale)
-        self.bank = Bank(bundle.dim)
-        self._keep_crops = keep_crops
         self._matchers = Matchers(
             *(bundle.metric, bundle.dim, bundle.background()), prior=self.prior, choice=head, scale=scale
         )
-        self._matcher = self._matchers.matcher({}, self.bank.samples())
-        self._seen: tuple[object, int] = (None, 0)
+        self._matcher = self._matchers.matcher({})
+        self._seen: tuple[object, ...] = ()
         self._building = threading.RLock()
 
     def embed(self, frames: Frames) -> NDArray[np.float32]:
@@ -64,12 +61,12 @@ class Model:
             )
         return embeddings
 
-    def observe(self, frames: Frames) -> list[Observation]:
+    def observe(self, frames: Frames, *, keep_crops: bool) -> list[Observation]:
         """Embedding, crop and quality of each frame; only these stay in memory, however many frames there are."""
         inputs, seen = [], []
         for frame in as_frames(frames):
             inputs.append(self.preprocess(frame))
-            seen.append((crop_of(frame) if self._keep_crops else None, measure(frame)))
+            seen.append((crop_of(frame) if keep_crops else None, measure(frame)))
         parts = [self.embed_inputs(np.stack(inputs[i : i + CHUNK])) for i in range(0, len(inputs), CHUNK)]
         embeddings = [embedding for part in parts for embedding in part]
         model = self.bundle.fingerprint
@@ -84,26 +81,44 @@ class Model:
         embedding = self.embed(decode_image(seen.crop, "the crop of a frame"))[0]
         return Observation(embedding, seen.crop, seen.quality, self.bundle.fingerprint)
 
-    def matcher(self, gallery: Gallery) -> Matcher:
-        """The gallery as it is now, ready to be matched; built when the first frame after a change asks for it."""
-        if self._seen[0] is gallery.classes and self._seen[1] == self.bank.version:
+    def matcher(self, gallery: Gallery, bank: Bank) -> Matcher:
+        """The gallery as it is now, ready to be matched; brought up to date by the first frame after a change."""
+        seen = gallery.classes, bank, bank.version
+        if self._seen and self._seen[0] is seen[0] and self._seen[1:] == seen[1:]:
             return self._matcher
         with self._building:  # else a slower thread could put an older view in place
-            classes, version = gallery.classes, self.bank.version
-            if gallery.fingerprint == self.bundle.fingerprint and self._seen != (classes, version):
-                self._matcher = self._matchers.matcher(classes, self.bank.samples())
-                self._seen = classes, version
+            seen = gallery.classes, bank, bank.version
+            if gallery.fingerprint == self.bundle.fingerprint and self._seen != seen:
+                self._matcher = self._matchers.matcher(gallery.classes, bank.samples())
+                self._seen = seen
             return self._matcher
 
     def preview_reject(
-        self, gallery: Gallery, label: str, negative: NDArray[np.float32], answers: Sequence[RecentAnswer]
+        self, gallery: Gallery, bank: Bank, label: str, negative: NDArray[np.float32], answers: Sequence[RecentAnswer]
     ) -> RejectPreview:
         """What a rejected frame `float32 [D]` would change among these answers."""
         with self._building:
-            now = self.matcher(gallery)
+            now = self.matcher(gallery, bank)
             row = [proto.shots.label for proto in now.prototypes.classes].index(label)
-            after = self._matchers.rejecting(row, negative, self.bank.samples())
+            after = self._matchers.rejecting(row, negative, bank.samples())
         return preview_reject(now, after, row, negative, answers)
+
+
+def open_model(
+    opened: ExitStack,
+    bundle: Bundle,
+    engine: str | Engine,
+    threads: int | None,
+    precision: str | None,
+    *,
+    stranger_rate: float | None,
+    head: str,
+) -> Model:
+    """A model on an engine, which `opened` closes unless it was opened before. Raises EngineMissing, EngineError."""
+    at_work = open_engine(bundle, engine, precision=precision, threads=threads)
+    if isinstance(engine, str):
+        opened.callback(at_work.close)
+    return Model(bundle, at_work, stranger_rate=stranger_rate, head=head)
 
 
 def typical_distance(bundle: Bundle) -> float:

@@ -53,7 +53,7 @@ class Prototype:
 
 def prototype(shots: ClassShots, metric: str) -> Prototype:
     """Derive the prototype of a class."""
-    kept = ~disagreeing(shots.embeddings, metric)
+    kept = ~disagreeing(shots.embeddings, metric) | np.isin(shots.ids, list(shots.confirmed))
     rows = shots.embeddings[kept]
     weights = np.maximum(shots.qualities[kept], MIN_WEIGHT)
     spread = float(rows.var(axis=0, dtype=np.float64).sum())

@@ -67,6 +67,16 @@ class Recognition:
     embedding: NDArray[np.float32] = field(repr=False, compare=False)
 
 
+def timings_ms(start_s: float, prepared_s: float, embedded_s: float, done_s: float) -> dict[str, float]:
+    """The stages of one answer between four moments, as in `Recognition.timings_ms`."""
+    return {
+        "preprocess": (prepared_s - start_s) * 1e3,
+        "embed": (embedded_s - prepared_s) * 1e3,
+        "match": (done_s - embedded_s) * 1e3,
+        "total": (done_s - start_s) * 1e3,
+    }
+
+
 @dataclass(frozen=True)
 class ClassSummary:
     """How well a class is known.

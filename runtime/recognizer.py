@@ -20,25 +20,19 @@ from numpy.typing import ArrayLike, NDArray
 from runtime import explain
 from runtime.bank import Bank
 from runtime.bundle import Bundle
-from runtime.engines import Engine, open_engine
+from runtime.engines import Engine
 from runtime.enrolling import Observation, advice, choose, new_shots
-from runtime.errors import GalleryMismatch, NothingToUndo
+from runtime.errors import NothingToUndo
 from runtime.gallery import Gallery, clean_label, open_gallery
 from runtime.gallery.shots import checked_embedding
 from runtime.matching import Matcher, recognition_of
-from runtime.model import CHUNK, Model
+from runtime.model import CHUNK, Model, open_model
 from runtime.preprocess import Frames, chunks
-from runtime.recognition import (
-    AcceptedFrame,
-    ClassSummary,
-    Enrollment,
-    Recognition,
-    RejectPreview,
-)
-from runtime.reembed import reembed_gallery
+from runtime.recognition import AcceptedFrame, ClassSummary, Enrollment, Recognition, RejectPreview, timings_ms
+from runtime.reembed import reembed_gallery, require_model
 from runtime.ring import Ring
-from runtime.summary import summary_of
-from runtime.swap import Progress, SwapReport, embedded, named_right, read_aside, replace_all, write_aside
+from runtime.summary import summaries
+from runtime.swap import Progress, SwapReport, embedded, read_aside, replace_all, report, write_aside
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -50,12 +44,15 @@ if TYPE_CHECKING:
 class Recognizer:
     """Enrols and recognises on one bundle, one engine and one gallery. Safe from several threads.
 
+    bank: frames that show nothing taught; `bank.offer(answer, time_s)` samples them as the camera runs.
+
     gallery: a file (created if absent), an opened Gallery, or None to keep it in memory only.
     engine: "auto", "onnxruntime", "openvino", or an opened engine.  threads, precision: see `open_engine`.
         An opened gallery or engine stays open: who opened it closes it.
     stranger_rate: the share of strangers that may be accepted; None: never unknown.
     head: how a class is scored: "auto", "mean", "subprototypes" or "lda" (`runtime/heads.py`).
-    keep_crops: False stores embeddings only (privacy): no pictures to show, and no other model can take over.
+    keep_crops: False stores embeddings only (privacy): no pictures to show, and no other model can take over. The
+        gallery remembers it; None: as the gallery says, a new one keeps them.
     reembed: a gallery filled by another model is embedded again from its crops instead of refused.
 
     Raises GalleryMismatch, GalleryCorrupt, GalleryUnwritable, EngineMissing, EngineError or OptionError.
@@ -71,27 +68,22 @@ class Recognizer:
         precision: str | None = None,
         stranger_rate: float | None = 0.05,
         head: str = "auto",
-        keep_crops: bool = True,
+        keep_crops: bool | None = None,
         reembed: bool = False,
     ) -> None:
-        self._options: dict[str, Any] = {"stranger_rate": stranger_rate, "head": head, "keep_crops": keep_crops}
+        self._options: dict[str, Any] = {"stranger_rate": stranger_rate, "head": head}
         self._writing = threading.RLock()  # a swap must not fall between a look and what is stored of it
         with ExitStack() as opened:
-            at_work = open_engine(bundle, engine, precision=precision, threads=threads)
-            if isinstance(engine, str):
-                opened.callback(at_work.close)
-            self._model = Model(bundle, at_work, **self._options)
+            self._model = open_model(opened, bundle, engine, threads, precision, **self._options)
             if reembed and isinstance(gallery, (str, Path)) and Path(gallery).exists():
                 reembed_gallery(gallery, bundle, self.embed)
             if gallery is None or isinstance(gallery, (str, Path)):
                 gallery = open_gallery(gallery, fingerprint=bundle.fingerprint, dim=bundle.dim)
                 opened.callback(gallery.close)
-            if (gallery.fingerprint, gallery.dim) != (bundle.fingerprint, bundle.dim):
-                raise GalleryMismatch(
-                    f"The gallery {gallery.path} must be filled by {bundle.name} ({bundle.fingerprint[:12]}), but was "
-                    f"filled by another model ({gallery.fingerprint[:12]}). Open it by its path: "
-                    "Recognizer(bundle, gallery=..., reembed=True)."
-                )
+            require_model(gallery, bundle)
+            if keep_crops is not None:
+                gallery.set_keep_crops(keep_crops)
+            self.bank = Bank(gallery)
             self._opened = opened.pop_all()
         self.gallery: Gallery = gallery
         self._before: Model | None = None  # the model a swap replaced
@@ -107,20 +99,13 @@ class Recognizer:
         return self._model.engine
 
     @property
-    def bank(self) -> Bank:
-        """Frames that show nothing taught: `bank.offer(answer, time_s)` samples them as the camera runs."""
-        return self._model.bank
-
-    @property
     def labels(self) -> list[str]:
         """The classes taught so far, in the order they were first shown."""
         return list(self.gallery.classes)
 
     def classes(self) -> list[ClassSummary]:
         """How well each class is known, in the order they were first shown."""
-        matcher = self._up_to_date()
-        rate = self._options["stranger_rate"]
-        return [summary_of(matcher, row, rate) for row in range(len(matcher.prototypes.classes))]
+        return summaries(self._up_to_date(), self._options["stranger_rate"])
 
     def embed(self, frames: Frames) -> NDArray[np.float32]:
         """Embed frames (`uint8` BGR or grey; one, a 4-d array, any iterable): `float32 [N, D]`. Raises FrameError."""
@@ -128,7 +113,7 @@ class Recognizer:
 
     def observe(self, frames: Frames) -> list[Observation]:
         """Embedding, crop and quality of each frame; only these stay in memory, however many frames there are."""
-        return self._model.observe(frames)
+        return self._model.observe(frames, keep_crops=self.gallery.keep_crops)
 
     def enroll(self, label: str, frames: Frames, *, source: str = "api") -> Enrollment:
         """Teach a class from frames of one burst, or add to it. All accepted shots are stored in one transaction.
@@ -150,9 +135,8 @@ class Recognizer:
             shots = new_shots([observations[i] for i in kept], qualities, source=source, now_s=time.time())
             ids = self.gallery.add(label, shots) if shots else []
         accepted = tuple(AcceptedFrame(i, shot_id) for i, shot_id in zip(kept, ids, strict=True))
-        return Enrollment(
-            label, accepted, tuple(rejected), tuple(advice(len(taken) + len(accepted), accepted, rejected))
-        )
+        lines = advice(len(taken) + len(accepted), accepted, rejected)
+        return Enrollment(label, accepted, tuple(rejected), tuple(lines))
 
     def name_stranger(self, inbox: Inbox, id_: int, label: str) -> Enrollment:
         """Teach a class from the views an inbox kept of a stranger, who then leaves it. Raises UnknownLabel."""
@@ -218,7 +202,7 @@ class Recognizer:
         self.gallery.records(label)  # raises UnknownLabel
         model = self._model
         negative = model.embed(what)[0] if what.dtype == np.uint8 else checked_embedding(what, model.bundle.dim)
-        return model.preview_reject(self.gallery, clean_label(label), negative, ring.answers())
+        return model.preview_reject(self.gallery, self.bank, clean_label(label), negative, ring.answers())
 
     def watch_strangers(self, frames: Frames) -> int:
         """Learn from frames in which nothing taught is in view what strangers look like here; returns how many."""
@@ -242,27 +226,30 @@ class Recognizer:
         GalleryUnwritable; then everything is as before.
         """
         with ExitStack() as opened:
-            at_work = open_engine(bundle, engine, precision=precision, threads=threads)
-            if isinstance(engine, str):
-                opened.callback(at_work.close)
-            new = Model(bundle, at_work, **self._options)
+            new = open_model(opened, bundle, engine, threads, precision, **self._options)
             embeddings = embedded(self.gallery, new.embed, read_aside(self.gallery, bundle.fingerprint), progress)
             with self._writing:
                 old, before = self._model, self._up_to_date().prototypes
                 aside = write_aside(self.gallery)
                 replace_all(self.gallery, new.embed, embeddings, fingerprint=bundle.fingerprint, dim=bundle.dim)
+                self.bank = Bank(self.gallery)  # of no use to the new model, so it is empty
                 self._model, self._before = new, old
             self._opened.push(opened.pop_all())  # the old engine stays open too: other threads may be using it
-        after = self._up_to_date().prototypes
-        shots = sum(len(proto.shots.ids) for proto in after.classes)
-        counts = shots, len(after.classes), named_right(before), named_right(after)
-        return SwapReport(old.bundle.name, bundle.name, *counts, None if aside is None else str(aside))
+        return report(old.bundle.name, bundle.name, before, self._up_to_date().prototypes, aside)
 
     def rollback(self) -> SwapReport:
         """Take back the last `swap` of this recognizer: the old embeddings, to the bit. Raises NothingToUndo."""
         if self._before is None:
             raise NothingToUndo("There must be a swap to roll back, but this recognizer made none. Use swap(bundle).")
         return self.swap(self._before.bundle, engine=self._before.engine)
+
+    def keep_shot(self, shot_id: int) -> str:
+        """Say that a shot which was set aside is right, and count it; returns its class. Raises InvalidShot."""
+        return self.gallery.keep_shot(shot_id)
+
+    def remove_shot(self, shot_id: int) -> str:
+        """Remove one shot, such as one set aside rightly; returns its class. Raises InvalidShot for the last one."""
+        return self.gallery.remove_shot(shot_id)
 
     def forget(self, label: str) -> int:
         """Forget a class; returns how many shots it had. Raises UnknownLabel."""
@@ -302,18 +289,12 @@ class Recognizer:
         self.close()
 
     def _up_to_date(self) -> Matcher:
-        return self._model.matcher(self.gallery)
+        return self._model.matcher(self.gallery, self.bank)
 
     def _match(
         self, model: Model, embedding: NDArray[np.float32], start: float, prepared: float, embedded: float
     ) -> Recognition:
-        matcher = model.matcher(self.gallery)
+        matcher = model.matcher(self.gallery, self.bank)
         match = matcher.decide(embedding)
-        done = time.perf_counter()
-        timings = {
-            "preprocess": (prepared - start) * 1e3,
-            "embed": (embedded - prepared) * 1e3,
-            "match": (done - embedded) * 1e3,
-            "total": (done - start) * 1e3,
-        }
+        timings = timings_ms(start, prepared, embedded, time.perf_counter())
         return recognition_of(match, matcher.prototypes.classes, timings, embedding)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from runtime.bundle import Bundle
-from runtime.gallery import open_gallery
+from runtime.errors import GalleryMismatch
+from runtime.gallery import Gallery, open_gallery
 from runtime.prototypes import Prototypes
 from runtime.swap import Embed, Progress, embedded, named_right, read_aside, replace_all, write_aside
 
@@ -27,6 +28,16 @@ def reembed_gallery(path: str | Path, bundle: Bundle, embed: Embed, progress: Pr
         return len(embeddings)
     finally:
         gallery.close()
+
+
+def require_model(gallery: Gallery, bundle: Bundle) -> None:
+    """Raise GalleryMismatch unless this bundle filled the gallery."""
+    if (gallery.fingerprint, gallery.dim) != (bundle.fingerprint, bundle.dim):
+        raise GalleryMismatch(
+            f"The gallery {gallery.path} must be filled by {bundle.name} ({bundle.fingerprint[:12]}), but was "
+            f"filled by another model ({gallery.fingerprint[:12]}). Open it by its path: "
+            "Recognizer(bundle, gallery=..., reembed=True)."
+        )
 
 
 def compare_models(

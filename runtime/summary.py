@@ -6,14 +6,18 @@ from runtime.matching import Matcher
 from runtime.recognition import ClassSummary
 
 
-def summary_of(matcher: Matcher, row: int, stranger_rate: float | None) -> ClassSummary:
-    """Sum up the class in row `row` of a gallery."""
+def summaries(matcher: Matcher, stranger_rate: float | None) -> list[ClassSummary]:
+    """Sum up every class of a gallery."""
+    return [_summary(matcher, row, stranger_rate) for row in range(len(matcher.prototypes.classes))]
+
+
+def _summary(matcher: Matcher, row: int, stranger_rate: float | None) -> ClassSummary:
     proto, demands = matcher.prototypes.classes[row], matcher.acceptance
     shots = proto.shots
     promise, needed, views = "nothing: a closed set accepts every stranger", 0, float(len(shots.ids))
     if stranger_rate is not None and demands:
         rate = f"{100 * stranger_rate:g} %"
-        needed, views = demands.views_needed(row, stranger_rate), demands.views[row]
+        needed, views = demands.views_needed(row, stranger_rate), float(demands.views[row])
         promise = f"{needed} more views of other things for {rate}" if needed else f"≤ {rate} of strangers"
     return ClassSummary(
         label=shots.label,

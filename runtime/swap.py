@@ -97,6 +97,13 @@ def named_right(prototypes: Prototypes) -> dict[str, float]:
     }
 
 
+def report(was: str, now: str, before: Prototypes, after: Prototypes, aside: Path | None) -> SwapReport:
+    """Compare a gallery as two models see it. was, now: names of their bundles."""
+    shots = sum(len(proto.shots.ids) for proto in after.classes)
+    shares = named_right(before), named_right(after)
+    return SwapReport(was, now, shots, len(after.classes), *shares, None if aside is None else str(aside))
+
+
 def aside_path(gallery: Gallery, fingerprint: str) -> Path | None:
     """Where the embeddings of a model are written before they are replaced."""
     return (

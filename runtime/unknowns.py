@@ -35,6 +35,9 @@ AGREEMENT = 0.3  # how much of a class's deviation in agreement its level takes 
 AGREEMENT_SHOTS = 5  # as many shots speak for the average class
 MAX_PROBES = 512  # shots that play the stranger, spread evenly over the gallery
 
+Samples = tuple[NDArray[np.float32], NDArray[np.float32]]  # that show nothing taught, `[S, D]`: told so, and passive
+NO_SAMPLES: Samples = (np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32))
+
 
 @dataclass(frozen=True)
 class Pressure:
@@ -155,19 +158,27 @@ def acceptance(prior: Prior, prototypes: Prototypes, level: Level) -> Acceptance
     return Acceptance(levels + offsets, level.pressure, prior.nearest_threshold(), views, len(level.samples))
 
 
-def samples_of(prototypes: Prototypes, head: Head, bank: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The frames beside the classes that show strangers, `float32 [S, D]`: those of the bank and the rejected ones.
+def samples_of(prototypes: Prototypes, head: Head, bank: Samples) -> NDArray[np.float32]:
+    """The frames beside the classes that show strangers, `float32 [S, D]`: sampled, told and rejected ones.
 
     None if they are few: one would move every level, and a rejected frame has its own check. Nor those rejected frames
-    that look most like another class: they may be it.
+    that look most like another class, nor those passive samples that look as much like a class as its own shots do:
+    they may be it, taught since.
     """
-    kept = [bank]
+    told, passive = bank
+    kept = [told]
+    if len(passive):
+        scores = head.scores_many(passive)[:, : head.n_classes]
+        agreements = prototypes.agreements
+        usual = np.nanmean(agreements) if np.isfinite(agreements).any() else -np.inf
+        own = np.where(np.isfinite(agreements), agreements, usual)[scores.argmax(axis=1)]
+        kept.append(passive[scores.max(axis=1) < own])
     for row, proto in enumerate(prototypes.classes):
         negatives = proto.shots.negatives
         if len(negatives):
             best = head.scores_many(negatives)[:, : head.n_classes].argmax(axis=1)
             kept.append(negatives[best == row])
-    samples = np.concatenate(kept)
+    samples = np.concatenate([rows for rows in kept if len(rows)] or [prototypes.matrix[:0]])
     return samples if len(samples) >= SAMPLES_PER_CLASS else samples[:0]
 
 

@@ -6,6 +6,7 @@ examples:
   edgefs gallery undo
   edgefs gallery export shop.zip        edgefs gallery import shop.zip
   edgefs gallery classes                                (views, promise, head, shots set aside)
+  edgefs gallery keep 17                                edgefs gallery drop 17        (a shot that was set aside)
   edgefs gallery why photo.jpg                          edgefs gallery reject mug photo.jpg
   edgefs gallery swap --bundle better.edgefs            (and back with the old bundle: to the bit)
 """
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefs.cli.options import load_bundle, table
-from runtime.errors import UnknownLabel
+from runtime.errors import InvalidShot, UnknownLabel
 from runtime.gallery import Gallery, export_gallery, import_gallery, open_gallery, peek
 from runtime.opencv import decode_image, read_image
 from runtime.recognizer import Recognizer
@@ -36,6 +37,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("rm", "forget a class", ("label",)),
         ("rename", "give a class another name", ("label", "to")),
         ("merge", "move all shots of one class into another", ("label", "into")),
+        ("keep", "count a shot that was set aside; its number as in show", ("shot",)),
+        ("drop", "remove one shot", ("shot",)),
         ("undo", "take back the newest change", ()),
         ("history", "what undo would take back, newest first", ()),
         ("export", "write everything into one file", ("file",)),
@@ -113,6 +116,24 @@ def _merge(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
     count = gallery.merge(args.label, args.into)
     print(f"moved {count} shots of {args.label} into {args.into}")
     return {"label": args.label, "into": args.into, "shots": count}
+
+
+def _keep(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
+    label = gallery.keep_shot(_shot_id(args.shot))
+    print(f"shot {args.shot} of {label} counts; to take that back: edgefs gallery undo --gallery {args.gallery}")
+    return {"label": label, "shot": int(args.shot)}
+
+
+def _drop(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
+    label = gallery.remove_shot(_shot_id(args.shot))
+    print(f"removed shot {args.shot} of {label}; to get it back: edgefs gallery undo --gallery {args.gallery}")
+    return {"label": label, "shot": int(args.shot)}
+
+
+def _shot_id(number: str) -> int:
+    if not number.isdecimal():
+        raise InvalidShot(f"A shot must be named by its number, as in edgefs gallery show LABEL, but got {number!r}.")
+    return int(number)
 
 
 def _undo(gallery: Gallery, _: argparse.Namespace) -> dict[str, Any]:
@@ -209,6 +230,8 @@ ACTIONS = {
     "rm": _rm,
     "rename": _rename,
     "merge": _merge,
+    "keep": _keep,
+    "drop": _drop,
     "undo": _undo,
     "history": _history,
     "export": _export,

@@ -96,7 +96,7 @@ def open_recognizer(args: argparse.Namespace, *, stranger_rate: float | None = 0
         threads=args.threads,
         stranger_rate=stranger_rate,
         head=getattr(args, "head", "auto"),
-        keep_crops=not getattr(args, "no_crops", False),
+        keep_crops=False if getattr(args, "no_crops", False) else None,
         reembed=args.reembed,
     )
 

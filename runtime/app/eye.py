@@ -129,6 +129,7 @@ class Eye:
             self._shared.hub.publish(teach)
         elif crop is not None and recognition.candidate is not None:  # in an empty gallery everything is a stranger
             self._shared.inbox.add(recognition, crop, time.time())
+            self._shared.recognizer.bank.offer(recognition, time.time())
         self._shared.hub.publish(answer)
         self._on_answer(answer)
 

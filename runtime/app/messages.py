@@ -140,7 +140,7 @@ Event = Hello | State | Answer | Teach | Camera
 
 
 class Recognized(Struct, frozen=True):
-    """The answer to one uploaded picture; fields as in Answer."""
+    """The answer to one picture; fields as in Answer."""
 
     label: str | None
     candidate: str | None
@@ -181,17 +181,11 @@ class NearShot(Struct, frozen=True):
     crop: bool
 
 
-class Explained(Struct, frozen=True):
-    label: str | None
-    candidate: str | None
-    score: float | None
-    threshold: float | None
-    runner_up: str | None
-    margin: float | None
-    check: str
+class Explained(Recognized, frozen=True):
+    """An answer, and why."""
+
     nearest: list[NearShot]
     sentences: list[str]
-    timings_ms: dict[str, float]
 
 
 class ChangedAnswer(Struct, frozen=True):

@@ -7,7 +7,8 @@ in a single file.
 from runtime.gallery.archive import ImportSummary, export_gallery, import_gallery
 from runtime.gallery.base import ClassShots, Damaged, Gallery, GalleryInfo, NewShot, Operation, ShotRecord
 from runtime.gallery.labels import clean_label
-from runtime.gallery.sqlite import SqliteGallery, open_gallery, peek
+from runtime.gallery.opening import open_gallery, peek
+from runtime.gallery.sqlite import SqliteGallery
 
 __all__ = [
     "ClassShots",

@@ -33,6 +33,7 @@ class ClassShots:
     bursts: tuple[str, ...]  # per shot
     qualities: NDArray[np.float32]  # [n]
     negatives: NDArray[np.float32]  # [m, D] "not this one", read-only
+    confirmed: frozenset[int] = frozenset()  # shots a person said are right, however unlike the others
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +98,11 @@ class Gallery(Protocol):
     @property
     def damaged(self) -> tuple[Damaged, ...]: ...
 
+    @property
+    def keep_crops(self) -> bool: ...  # False: privacy, remembered in the file
+
+    def set_keep_crops(self, keep: bool) -> None: ...  # what is stored already stays as it is
+
     def add(self, label: str, shots: Sequence[NewShot], *, negative: bool = False) -> list[int]: ...
 
     def add_all(self, batch: Iterable[tuple[str, NewShot, bool]], what: str) -> list[int]: ...
@@ -106,6 +112,10 @@ class Gallery(Protocol):
     def rename(self, label: str, to: str) -> None: ...
 
     def merge(self, label: str, into: str) -> int: ...
+
+    def keep_shot(self, shot_id: int) -> str: ...  # never set it aside; returns its class
+
+    def remove_shot(self, shot_id: int) -> str: ...
 
     def undo(self) -> str: ...
 
@@ -124,6 +134,10 @@ class Gallery(Protocol):
     def replace_embeddings(
         self, embeddings: Mapping[int, NDArray[np.float32]], *, fingerprint: str, dim: int
     ) -> None: ...
+
+    def background(self) -> list[tuple[bool, NDArray[np.float32]]]: ...  # (told, [D]), oldest first
+
+    def set_background(self, frames: Sequence[tuple[bool, NDArray[np.float32]]]) -> None: ...  # no operation
 
     def refresh(self) -> bool: ...
 

@@ -15,7 +15,7 @@ from runtime.errors import GalleryCorrupt, GalleryUnwritable
 from runtime.gallery.records import write_header
 
 APPLICATION_ID = 0x65646673  # "edfs"
-FORMAT = 1
+FORMAT = 2
 # Forget and merge delete no class, they mark it with the operation that took it away (gone_by), and a shot never moves:
 # after a merge its class points on (merged_into). So the inverse of every operation is a few small rows.
 SCHEMA = (
@@ -30,6 +30,14 @@ SCHEMA = (
     "CREATE TABLE crops (shot INTEGER PRIMARY KEY REFERENCES shots (id) ON DELETE CASCADE, jpeg BLOB)",
     """CREATE TABLE operations (id INTEGER PRIMARY KEY AUTOINCREMENT, time_s REAL, what TEXT, first_shot INTEGER,
     last_shot INTEGER, class INTEGER, was TEXT, digest BLOB)""",
+)
+SCHEMA_2 = (  # what format 2 added
+    # What a person decided about a shot: 0 removed, 1 keep it. The newest mark of a shot counts.
+    """CREATE TABLE marks (id INTEGER PRIMARY KEY AUTOINCREMENT, shot INTEGER REFERENCES shots (id) ON DELETE CASCADE,
+    keep INTEGER, made_by INTEGER, digest BLOB)""",
+    # Frames that show nothing taught; told INTEGER: a person said so.
+    "CREATE TABLE background (id INTEGER PRIMARY KEY AUTOINCREMENT, told INTEGER, embedding BLOB, digest BLOB)",
+    "CREATE TABLE settings (name TEXT PRIMARY KEY, value INTEGER, digest BLOB)",
 )
 _HINTS = {
     "readonly": "Make the file and its folder writable, or open another gallery",
@@ -92,20 +100,24 @@ def _open(
         for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON", "trusted_schema = OFF"):
             db.execute(f"PRAGMA {pragma}")
         empty = new is not None and not _tables(db)
-        if not empty:
-            _check_identity(db, path)
+        version = FORMAT if empty else _checked_version(db, path)
         if not readonly:
             _require_wal(db, path)
         if new and empty:
             _create(db, *new)
+        elif version < FORMAT and readonly:
+            for statement in SCHEMA_2:  # as if it had them, empty
+                db.execute(statement.replace("CREATE TABLE", "CREATE TEMP TABLE"))
+        elif version < FORMAT:
+            _bring_up_to_date(db)
         return db
     except BaseException:
         db.close()
         raise
 
 
-def _check_identity(db: sqlite3.Connection, path: Path | None) -> None:
-    """Raise GalleryCorrupt unless the file says it is a gallery of our format and has exactly its tables."""
+def _checked_version(db: sqlite3.Connection, path: Path | None) -> int:
+    """The format of the file. Raises GalleryCorrupt unless it says it is a gallery and has exactly its tables."""
     (application_id,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if application_id != APPLICATION_ID:
@@ -114,10 +126,12 @@ def _check_identity(db: sqlite3.Connection, path: Path | None) -> None:
         raise GalleryCorrupt(
             f"{path} must have gallery format {FORMAT} or older, but it has the newer format {version}. Upgrade edgefs."
         )
-    if _tables(db) != {statement.encode() for statement in SCHEMA}:  # a foreign trigger would run inside our writes
+    tables = {statement.encode() for statement in (SCHEMA if version < FORMAT else SCHEMA + SCHEMA_2)}
+    if _tables(db) != tables:  # a foreign trigger would run inside our writes
         raise GalleryCorrupt(
-            f"{path} must have the tables of gallery format {FORMAT}, but it has others. Restore a backup."
+            f"{path} must have the tables of gallery format {version}, but it has others. Restore a backup."
         )
+    return int(version)
 
 
 def _tables(db: sqlite3.Connection) -> set[bytes]:
@@ -137,9 +151,20 @@ def _require_wal(db: sqlite3.Connection, path: Path | None) -> None:
 def _create(db: sqlite3.Connection, fingerprint: str, dim: int) -> None:
     db.execute("BEGIN IMMEDIATE")
     if not _tables(db):  # another process may have been first
-        for statement in SCHEMA:
+        for statement in SCHEMA + SCHEMA_2:
             db.execute(statement)
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {FORMAT}")
         write_header(db, fingerprint, dim)
+    db.execute("COMMIT")
+
+
+def _bring_up_to_date(db: sqlite3.Connection) -> None:
+    """Add what a file of an older format lacks; nothing that is there is touched."""
+    db.execute("BEGIN IMMEDIATE")
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version < FORMAT:  # another process may have been first
+        for statement in SCHEMA_2:
+            db.execute(statement)
+        db.execute(f"PRAGMA user_version = {FORMAT}")
     db.execute("COMMIT")

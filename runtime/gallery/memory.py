@@ -12,8 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.gallery.base import ClassShots, Damaged, GalleryInfo
-from runtime.gallery.records import SHOT_COLUMNS, ClassRow, read_classes, read_header, shot_is_sound
+from runtime.gallery.records import (
+    SHOT_COLUMNS,
+    ClassRow,
+    read_classes,
+    read_header,
+    read_marks,
+    read_setting,
+    shot_is_sound,
+)
 
+KEEP_CROPS = "keep_crops"
 _LOST = -1  # the root of a class whose record, or that of a class it was merged into, is damaged or missing
 
 
@@ -27,6 +36,7 @@ class Memory:
     ids: Mapping[str, int]  # label -> living class, in order of first enrolment
     classes: Mapping[str, ClassShots]  # in that order too; without classes that have no sound shot
     damaged: tuple[Damaged, ...]
+    keep_crops: bool
 
 
 class Added(NamedTuple):
@@ -57,7 +67,7 @@ def load(db: sqlite3.Connection, before: Memory | None = None, touched: Collecti
         wanted = rows_of_class(db, roots, *changed)
     else:
         changed, wanted = {*labels, *shots}, every_shot(db)
-    read, broken = _group(wanted, dim, roots, labels)
+    read, broken = _group(wanted, dim, roots, labels, read_marks(db))
     for id_ in changed:
         new = read.get(id_)
         if new is None:
@@ -71,6 +81,7 @@ def load(db: sqlite3.Connection, before: Memory | None = None, touched: Collecti
         ids={label: id_ for id_, label in labels.items()},
         classes=MappingProxyType({label: shots[id_] for id_, label in labels.items() if id_ in shots}),
         damaged=(*damaged, *broken),
+        keep_crops=read_setting(db, KEEP_CROPS) != 0,
     )
 
 
@@ -99,6 +110,7 @@ def append(before: Memory, new_classes: Mapping[str, int], added: Iterable[Added
         ids={**before.ids, **new_classes},
         classes=MappingProxyType(classes),
         damaged=before.damaged,
+        keep_crops=before.keep_crops,
     )
 
 
@@ -148,7 +160,10 @@ def census(db: sqlite3.Connection) -> GalleryInfo:
     rows, _ = _classes(db)
     counts = [0, 0]
     classes = {id_ for id_ in rows if _root(id_, rows) == id_}
-    for owner, negative, count in db.execute("SELECT class, negative, count(*) FROM shots GROUP BY class, negative"):
+    removed = [shot for shot, keep in read_marks(db).items() if not keep]
+    gone = f"id NOT IN ({','.join(map(str, removed))})"
+    counted = f"SELECT class, negative, count(*) FROM shots WHERE {gone} GROUP BY class, negative"
+    for owner, negative, count in db.execute(counted):
         if _root(owner, rows) in classes:
             counts[1 if negative else 0] += count
     return GalleryInfo(*read_header(db), len(classes), *counts)
@@ -180,7 +195,11 @@ def _root(id_: int, rows: Mapping[int, ClassRow]) -> int | None:
 
 
 def _group(
-    rows: Iterable[tuple[Any, ...]], dim: int, roots: Mapping[int, int | None], labels: Mapping[int, str]
+    rows: Iterable[tuple[Any, ...]],
+    dim: int,
+    roots: Mapping[int, int | None],
+    labels: Mapping[int, str],
+    marks: Mapping[int, bool],
 ) -> tuple[dict[int, ClassShots], list[Damaged]]:
     """Check rows and stack them by living class."""
     members: dict[int, tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]] = {}  # shots and negatives
@@ -192,7 +211,7 @@ def _group(
             damaged.append(Damaged(row[0], labels.get(root or _LOST, ""), "the record of this shot is damaged"))
         elif root == _LOST:
             damaged.append(Damaged(row[0], "", "the record of the class of this shot is damaged"))
-        elif root is not None and row[0] not in sound:
+        elif root is not None and row[0] not in sound and marks.get(row[0], True):
             sound.add(row[0])
             members.setdefault(root, ([], []))[1 if row[2] else 0].append(row)
     return {
@@ -203,6 +222,7 @@ def _group(
             [row[3].decode() for row in shots],
             [row[4] for row in shots],
             _matrix(negatives, dim),
+            frozenset(row[0] for row in shots if row[0] in marks) if marks else frozenset(),
         )
         for root, (shots, negatives) in members.items()
         if shots
@@ -220,11 +240,12 @@ def _class_shots(
     bursts: Sequence[str],
     qualities: Sequence[float] | NDArray[np.float32],
     negatives: NDArray[np.float32],
+    confirmed: frozenset[int] = frozenset(),
 ) -> ClassShots:
     arrays = np.array(ids, np.int64), embeddings, np.array(qualities, np.float32), negatives
     for array in arrays:
         array.setflags(write=False)
-    return ClassShots(label, arrays[0], arrays[1], tuple(bursts), arrays[2], arrays[3])
+    return ClassShots(label, arrays[0], arrays[1], tuple(bursts), arrays[2], arrays[3], confirmed)
 
 
 def _joined(old: ClassShots, new: ClassShots) -> ClassShots:
@@ -235,11 +256,13 @@ def _joined(old: ClassShots, new: ClassShots) -> ClassShots:
         old.bursts + new.bursts,
         np.concatenate([old.qualities, new.qualities]),
         np.concatenate([old.negatives, new.negatives]),
+        old.confirmed,
     )
 
 
 def _same(one: ClassShots, other: ClassShots) -> bool:
-    return (one.label, one.bursts) == (other.label, other.bursts) and all(
+    said = "label", "bursts", "confirmed"
+    return all(getattr(one, name) == getattr(other, name) for name in said) and all(
         np.array_equal(getattr(one, name), getattr(other, name))
         for name in ("ids", "embeddings", "qualities", "negatives")
     )

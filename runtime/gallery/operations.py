@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,20 +17,24 @@ from numpy.typing import NDArray
 from runtime.errors import GalleryCorrupt, InvalidLabel, InvalidShot, NothingToUndo
 from runtime.gallery.base import NewShot
 from runtime.gallery.labels import clean_label, unknown_label
-from runtime.gallery.memory import Added, Memory, append, load, shot_row
+from runtime.gallery.memory import KEEP_CROPS, Added, Memory, append, load, shot_row
 from runtime.gallery.records import (
     ClassRow,
     OperationRow,
     next_id,
     read_classes,
+    read_marks,
     read_operations,
     seal_shot,
     shot_is_sound,
+    write_background,
     write_class,
     write_header,
+    write_mark,
     write_operation,
+    write_setting,
 )
-from runtime.gallery.shots import checked_embedding, write_shot
+from runtime.gallery.shots import checked_embedding, no_shot, write_shot
 
 KEPT_OPERATIONS = 100
 
@@ -57,6 +62,8 @@ def enroll(
             made[label] = next_class + len(made)
             write_class(db, ClassRow(made[label], label.encode(), operation, None, None))
         owner = made[label] if label in made else memory.ids[label]
+        if not memory.keep_crops:
+            shot = replace(shot, crop=None)
         id_ = first_shot + len(added)
         embedding = write_shot(db, id_, owner, negative, shot, memory.dim)
         added.append(Added(label, id_, negative, embedding, shot.burst, shot.quality))
@@ -99,6 +106,36 @@ def merge(db: sqlite3.Connection, memory: Memory, label: str, into: str) -> tupl
     return count, load(db, memory, {id_})
 
 
+def mark(db: sqlite3.Connection, memory: Memory, shot_id: int, *, keep: bool) -> tuple[str, Memory]:
+    """Keep a shot whatever the others look like, or remove it, which `purge` makes final; returns its class."""
+    label = next((label for label, shots in memory.classes.items() if shot_id in shots.ids), None)
+    if label is None:
+        raise no_shot(shot_id)
+    if not keep and len(memory.classes[label].ids) == 1:
+        raise InvalidShot(f"A class must keep one shot at least, but {shot_id} is the last of {label!r}. Forget it.")
+    operation = next_id(db, "operations")
+    write_mark(db, shot_id, operation, keep=keep)
+    what = f"{'kept' if keep else 'removed'} shot {shot_id} of {label!r}".encode()
+    write_operation(db, OperationRow(operation, time.time(), what, None, None, None, None))
+    return label, load(db, memory, {memory.ids[label]})
+
+
+def set_keep_crops(db: sqlite3.Connection, memory: Memory, keep: bool) -> tuple[None, Memory]:
+    """Store the pictures of shots from now on, or not."""
+    write_setting(db, KEEP_CROPS, int(keep))
+    return None, replace(memory, keep_crops=keep)
+
+
+def set_background(
+    db: sqlite3.Connection, memory: Memory, frames: Sequence[tuple[bool, NDArray[np.float32]]]
+) -> tuple[None, Memory]:
+    """Replace the frames (told, float32 [dim]) that show nothing taught."""
+    db.execute("DELETE FROM background")
+    for told, embedding in frames:
+        write_background(db, checked_embedding(embedding, memory.dim).tobytes(), told=told)
+    return None, memory
+
+
 def undo(db: sqlite3.Connection, memory: Memory) -> tuple[str, Memory]:
     """Take back the newest operation."""
     operation = next(read_operations(db), None)
@@ -110,6 +147,9 @@ def undo(db: sqlite3.Connection, memory: Memory) -> tuple[str, Memory]:
     id_ = operation.id
     span = operation.first_shot or 0, operation.last_shot or -1
     touched = {owner for (owner,) in db.execute("SELECT DISTINCT class FROM shots WHERE id BETWEEN ? AND ?", span)}
+    marked = db.execute("SELECT DISTINCT class FROM shots JOIN marks ON shot = shots.id WHERE made_by = ?", (id_,))
+    touched |= {owner for (owner,) in marked}
+    db.execute("DELETE FROM marks WHERE made_by = ?", (id_,))
     db.execute("DELETE FROM shots WHERE id BETWEEN ? AND ?", span)
     _delete_classes(db, "made_by = ?", id_)
     for (gone,) in db.execute("SELECT id FROM classes WHERE gone_by = ?", (id_,)).fetchall():
@@ -147,18 +187,23 @@ def replace_embeddings(
             "Every stored shot must get a new embedding, forgotten ones that undo can bring back too, but "
             f"{len(missing)} have none (ids {missing[:5]}…). Give one for each of stored_ids(). Nothing was changed."
         )
+    if fingerprint != memory.fingerprint:
+        db.execute("DELETE FROM background")  # there are no pictures of it
     write_header(db, fingerprint, dim)
     return None, load(db, memory)
 
 
 def purge(db: sqlite3.Connection) -> bool:
-    """Drop what is older than the newest KEPT_OPERATIONS, and delete for good the classes forgotten by it."""
+    """Drop what is older than the newest KEPT_OPERATIONS, and delete for good what was forgotten or removed by it."""
     old = "SELECT id FROM operations ORDER BY id DESC LIMIT -1 OFFSET ?"
     (newest,) = db.execute(f"SELECT max(id) FROM ({old})", (KEPT_OPERATIONS,)).fetchone()
     if newest is None:
         return False
     db.execute("DELETE FROM operations WHERE id <= ?", (newest,))
-    return _delete_classes(db, "gone_by <= ? AND merged_into IS NULL", newest)
+    final = {shot for (shot,) in db.execute("SELECT shot FROM marks WHERE made_by <= ? AND keep = 0", (newest,))}
+    removed = [shot for shot, keep in read_marks(db).items() if shot in final and not keep]
+    db.executemany("DELETE FROM shots WHERE id = ?", [(shot,) for shot in removed])
+    return _delete_classes(db, "gone_by <= ? AND merged_into IS NULL", newest) or bool(removed)
 
 
 def _delete_classes(db: sqlite3.Connection, where: str, operation: int) -> bool:

@@ -67,3 +67,10 @@ def shot_record(row: Sequence[Any], label: str) -> ShotRecord:
         crop_sha256=crop_digest.hex() if crop_digest else None,
         embedding=np.frombuffer(embedding, np.dtype("<f4")),
     )
+
+
+def no_shot(shot_id: int) -> InvalidShot:
+    """The error for a shot that is not there."""
+    return InvalidShot(
+        f"Shot {shot_id} must be in the gallery, but it is not, or no longer. List them with records(label)."
+    )

@@ -19,61 +19,21 @@ from typing import Concatenate, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.errors import GalleryCorrupt, GalleryMismatch, GalleryUnwritable, InvalidShot
+from runtime.errors import GalleryCorrupt, GalleryMismatch, GalleryUnwritable
 from runtime.gallery import operations
-from runtime.gallery.base import ClassShots, Damaged, GalleryInfo, NewShot, Operation, ShotRecord
-from runtime.gallery.database import connect, explained
+from runtime.gallery.base import ClassShots, Damaged, NewShot, Operation, ShotRecord
+from runtime.gallery.database import explained
 from runtime.gallery.labels import clean_label
 from runtime.gallery.memory import Memory, census, every_shot, load, rows_of_class, shot_row
-from runtime.gallery.records import read_header, read_operations, shot_is_sound
-from runtime.gallery.shots import shot_record
+from runtime.gallery.records import read_background, read_header, read_marks, read_operations, shot_is_sound
+from runtime.gallery.shots import no_shot, shot_record
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def open_gallery(
-    path: str | Path | None,
-    *,
-    fingerprint: str | None,
-    dim: int | None = None,
-    readonly: bool = False,
-    timeout_s: float = 5.0,
-) -> SqliteGallery:
-    """Open the gallery at `path`, or create it; None keeps it in memory.
-
-    `fingerprint` and `dim` are those of the bundle; fingerprint=None takes whatever the gallery holds, to list it or to
-    re-embed it. `timeout_s` is how long a write waits for another process. A file that cannot be written is opened for
-    recognition all the same; with `readonly` nothing is written even if it could be.
-
-    Raises GalleryMismatch if another model filled it, GalleryCorrupt if it is something else (or absent, and no model
-    is given to create it for), GalleryUnwritable if the system refuses.
-    """
-    path = None if path is None else Path(path)
-    new = None if fingerprint is None or dim is None else (fingerprint, dim)
-    if path is None and new is None:
-        raise GalleryMismatch("A gallery in memory must know its model, but fingerprint or dim is None. Give both.")
-    db = connect(path, new=new, readonly=readonly, timeout_s=timeout_s)
-    try:
-        return SqliteGallery(db, path, fingerprint, dim)
-    except BaseException:
-        db.close()
-        raise
-
-
-def peek(path: str | Path) -> GalleryInfo:
-    """Say what a gallery holds, whatever model filled it, and change nothing. Raises GalleryCorrupt."""
-    path = Path(path)
-    db = connect(path, new=None, readonly=True, timeout_s=5.0)
-    try:
-        with explained(path, "read it"):
-            return census(db)
-    finally:
-        db.close()
-
-
 class SqliteGallery:
-    """See `runtime.gallery.base.Gallery`. Made by `open_gallery`."""
+    """See `runtime.gallery.base.Gallery`. Made by `runtime.gallery.opening.open_gallery`."""
 
     def __init__(self, db: sqlite3.Connection, path: Path | None, fingerprint: str | None, dim: int | None) -> None:
         self._path, self._db, self._closed = path, db, False
@@ -103,6 +63,16 @@ class SqliteGallery:
     def classes(self) -> Mapping[str, ClassShots]:
         """An immutable snapshot in order of first enrolment. Taking it needs no lock."""
         return self._memory.classes
+
+    @property
+    def keep_crops(self) -> bool:
+        """Whether pictures of shots are stored; False: privacy, remembered in the file, whoever adds shots."""
+        return self._memory.keep_crops
+
+    def set_keep_crops(self, keep: bool) -> None:
+        """Store pictures from now on, or not; those that are there stay. It is no operation."""
+        if keep != self.keep_crops:
+            self._change(operations.set_keep_crops, keep)
 
     @property
     def damaged(self) -> tuple[Damaged, ...]:
@@ -139,6 +109,14 @@ class SqliteGallery:
         """Let all shots and negatives of `label` count for `into`; return the number of shots."""
         return self._change(operations.merge, label, into)
 
+    def keep_shot(self, shot_id: int) -> str:
+        """Say that a shot is right, however unlike the others it is; return its class. Raises InvalidShot."""
+        return self._change(operations.mark, int(shot_id), keep=True)
+
+    def remove_shot(self, shot_id: int) -> str:
+        """Remove a shot, for good once it cannot be undone; return its class. Raises InvalidShot for the last one."""
+        return self._change(operations.mark, int(shot_id), keep=False)
+
     def undo(self) -> str:
         """Take back the newest change and say what it was. Can be repeated 100 times. Raises NothingToUndo."""
         what = self._change(operations.undo)
@@ -164,7 +142,7 @@ class SqliteGallery:
                 "SELECT crop_digest, jpeg FROM shots LEFT JOIN crops ON shot = id WHERE id = ?", (int(shot_id),)
             ).fetchone()
         if row is None:
-            raise _no_shot(shot_id)
+            raise no_shot(shot_id)
         digest, jpeg = row
         if digest is None and jpeg is None:
             return None
@@ -180,16 +158,18 @@ class SqliteGallery:
             labels = {id_: label for label, id_ in memory.ids.items()}
             row = shot_row(self._db, int(shot_id))  # numpy's integers are none to SQLite
             root = memory.roots.get(row[1])
-            if root in labels and shot_is_sound(row, 4 * memory.dim):
+            removed = not read_marks(self._db).get(row[0], True)
+            if root in labels and not removed and shot_is_sound(row, 4 * memory.dim):
                 return shot_record(row, labels[root])
-        raise _no_shot(shot_id)
+        raise no_shot(shot_id)
 
     def records(self, label: str) -> list[ShotRecord]:
         """Everything about the sound shots and negatives of a class, in order of enrolment."""
         with self._up_to_date() as memory:
             id_ = operations.class_id(memory, label)
-            rows = [row for row in rows_of_class(self._db, memory.roots, id_) if shot_is_sound(row, 4 * memory.dim)]
-            return [shot_record(row, clean_label(label)) for row in rows]
+            marks, size = read_marks(self._db), 4 * memory.dim
+            rows = [row for row in rows_of_class(self._db, memory.roots, id_) if marks.get(row[0], True)]
+            return [shot_record(row, clean_label(label)) for row in rows if shot_is_sound(row, size)]
 
     def stored_ids(self) -> list[int]:
         """Every sound shot and negative, forgotten ones included: what `replace_embeddings` must be given."""
@@ -201,6 +181,16 @@ class SqliteGallery:
         with self._up_to_date() as memory:
             rows = [row for row in every_shot(self._db) if shot_is_sound(row, 4 * memory.dim)]
             return {row[0]: np.frombuffer(row[-2], np.dtype("<f4")) for row in rows}
+
+    def background(self) -> list[tuple[bool, NDArray[np.float32]]]:
+        """Frames that show nothing taught, (told, float32 [dim]), oldest first; told: a person said so."""
+        with self._up_to_date() as memory:
+            rows = read_background(self._db, 4 * memory.dim)
+            return [(told, np.frombuffer(embedding, np.dtype("<f4"))) for told, embedding in rows]
+
+    def set_background(self, frames: Sequence[tuple[bool, NDArray[np.float32]]]) -> None:
+        """Replace them all. It is no operation. Raises InvalidShot, GalleryUnwritable."""
+        self._change(operations.set_background, frames)
 
     def refresh(self) -> bool:
         """Take in what other processes changed; return whether there was anything. Raises GalleryMismatch."""
@@ -291,9 +281,3 @@ class SqliteGallery:
         """Let nothing that was deleted live on in the WAL. The change itself is durable, so a failure is no error."""
         with self._lock, suppress(sqlite3.DatabaseError):
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-
-
-def _no_shot(shot_id: int) -> InvalidShot:
-    return InvalidShot(
-        f"Shot {shot_id} must be in the gallery, but it is not, or no longer. List them with records(label)."
-    )

@@ -68,20 +68,20 @@ def test_whatever_was_done_before_the_answers_of_a_gallery_are_the_same_to_the_b
     grown = with_shot(with_shot(one_more, "class 4", 1001), "class 0", 1002, seed=8)
     at_work = makers(choice, metric)
     for gallery in (start, one_more, grown, {**grown, "class 3": start["class 3"]}, copied(one_more), start):
-        assert bits(at_work.matcher(gallery, NONE)) == bits(makers(choice, metric).matcher(copied(gallery), NONE))
+        assert bits(at_work.matcher(gallery)) == bits(makers(choice, metric).matcher(copied(gallery)))
     fewer = {label: shots for label, shots in start.items() if label != "class 1"}
-    assert bits(at_work.matcher(fewer, NONE)) == bits(makers(choice, metric).matcher(copied(fewer), NONE))
-    assert bits(at_work.matcher(start, NONE)) == bits(makers(choice, metric).matcher(start, NONE))
+    assert bits(at_work.matcher(fewer)) == bits(makers(choice, metric).matcher(copied(fewer)))
+    assert bits(at_work.matcher(start)) == bits(makers(choice, metric).matcher(start))
 
 
 def test_a_shot_more_is_matched_at_once_and_everything_is_fitted_again_only_now_and_then(monkeypatch):
     fits = []
     monkeypatch.setattr(matchers, "level_of", lambda *args: fits.append(1) or level_of(*args))
     gallery, at_work = taught(10, 12), makers()
-    at_work.matcher(gallery, NONE)
+    at_work.matcher(gallery)
     for i in range(16):
         gallery = with_shot(gallery, "class 3", 1000 + i, seed=i)
-        matcher = at_work.matcher(gallery, NONE)
+        matcher = at_work.matcher(gallery)
         assert len(matcher.prototypes.classes[3].shots.ids) == 13 + i
     assert len(fits) == 2  # at 120 and 128 shots
 
@@ -89,8 +89,8 @@ def test_a_shot_more_is_matched_at_once_and_everything_is_fitted_again_only_now_
 def test_a_class_taught_after_many_shots_is_known_at_once():
     gallery = {**taught(10, 12), "new": replace(taught(1, 1, seed=9)["class 0"], label="new", ids=np.array([999]))}
     at_work = makers()
-    at_work.matcher(taught(10, 12), NONE)
-    matcher = at_work.matcher(gallery, NONE)
+    at_work.matcher(taught(10, 12))
+    matcher = at_work.matcher(gallery)
     best = matcher.decide(gallery["new"].embeddings[0])
     assert matcher.prototypes.classes[best.row].shots.label == "new"
     assert np.isfinite(matcher.acceptance.levels).all()

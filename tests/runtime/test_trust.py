@@ -36,12 +36,12 @@ def test_an_answer_carries_its_embedding_and_can_be_given_again(taught, tiny):
 
 def test_an_explanation_shows_the_shots_and_says_why(taught, tiny):
     known = taught.explain(taught.recognize(tiny.views(0, 1, start=50)[0]))
-    assert known.label == "mug"
+    assert known.recognition.label == "mug"
     assert decode_image(known.nearest[0].crop).shape[2] == 3
     assert known.nearest[0].source == "api"
     assert known.sentences[0].startswith("This is 'mug': it scores")
     unknown = taught.explain(taught.recognize(tiny.pattern(STRANGER)))
-    assert unknown.label is None
+    assert unknown.recognition.label is None
     assert unknown.sentences[0].startswith("Unknown; the nearest class is")
     assert any("short: too many strangers" in line for line in unknown.sentences)
 
@@ -144,3 +144,36 @@ def test_every_class_says_how_well_it_is_known(taught):
     summary = {c.label: c for c in taught.classes()}
     assert list(summary) == list(OBJECTS)
     assert (summary["mug"].n_shots, summary["mug"].n_bursts, summary["mug"].set_aside) == (6, 1, ())
+
+
+def test_a_shot_that_was_set_aside_counts_once_a_person_says_so_and_a_removed_one_never(tiny, tiny_bundle, tmp_path):
+    with Recognizer(tiny_bundle, gallery=tmp_path / "shop.db", engine="onnxruntime") as rec:
+        rec.enroll("mug", tiny.views(0, 9))
+        (wrong,) = (rec.enroll("mug", [tiny.pattern(STRANGER)]).accepted[0].shot_id,)
+        assert rec.classes()[0].set_aside == (wrong,)
+        before = rec.match(rec.embed(tiny.pattern(0))[0]).score
+        assert rec.keep_shot(wrong) == "mug"
+        assert rec.classes()[0].set_aside == ()
+        assert rec.match(rec.embed(tiny.pattern(0))[0]).score < before
+        assert rec.undo() == f"kept shot {wrong} of 'mug'"
+        assert rec.classes()[0].set_aside == (wrong,)
+        assert rec.match(rec.embed(tiny.pattern(0))[0]).score == before
+        rec.remove_shot(wrong)
+        assert rec.classes()[0].set_aside == ()
+        assert rec.classes()[0].n_shots == 9
+
+
+def test_the_bank_and_privacy_survive_a_restart(tiny, tiny_bundle, tmp_path):
+    path = tmp_path / "shop.db"
+    with Recognizer(tiny_bundle, gallery=path, engine="onnxruntime", keep_crops=False) as rec:
+        rec.enroll("mug", tiny.views(0, 3))
+        rec.watch_strangers([tiny.pattern(STRANGER)])
+        unknown = rec.recognize(tiny.pattern(STRANGER))
+        assert unknown.label is None
+        assert [rec.bank.offer(unknown, time_s) for time_s in (0.0, 1.0, 2.5)] == [True, False, True]
+    with Recognizer(tiny_bundle, gallery=path, engine="onnxruntime") as rec:  # without the flag
+        told, passive = rec.bank.samples()
+        assert (len(told), len(passive)) == (1, 2)
+        taught = rec.enroll("cup", tiny.views(1, 3))
+        assert all(rec.gallery.crop(frame.shot_id) is None for frame in taught.accepted)
+        assert rec.observe([tiny.pattern(0)])[0].crop is None

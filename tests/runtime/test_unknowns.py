@@ -32,9 +32,9 @@ def taught(rng, n_classes, n_shot=5):
     return {str(i): shots(str(i), pictures(rng, c, n_shot), first=100 * i) for i, c in enumerate(centres)}
 
 
-def matcher_of(gallery, rate=0.05, bank=NONE):
+def matcher_of(gallery, rate=0.05, bank=NONE, passive=NONE):
     matchers = Matchers("cosine", DIM, NONE, prior=Prior(None, rate), choice="mean", scale=1.0)
-    return matchers.matcher(gallery, bank)
+    return matchers.matcher(gallery, (bank, passive))
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.2])
@@ -80,6 +80,17 @@ def test_strangers_of_this_place_raise_what_is_demanded():
     before, after = matcher_of(gallery), matcher_of(gallery, bank=near)
     assert (after.acceptance.levels > before.acceptance.levels).all()
     assert after.acceptance.samples == 40
+
+
+def test_what_was_sampled_and_taught_since_is_no_stranger():
+    rng = np.random.default_rng(0)
+    gallery = taught(rng, 6)
+    first = next(iter(gallery.values())).embeddings
+    same = pictures(rng, first.mean(axis=0) * 2, 20, spread=0.1)
+    others = pictures(rng, unit(rng.standard_normal(DIM)), 20)
+    assert matcher_of(gallery, passive=same).acceptance.samples == 0
+    assert matcher_of(gallery, passive=others).acceptance.samples >= 15  # some do look alike
+    assert matcher_of(gallery, bank=same).acceptance.samples == 20  # a person said so
 
 
 def test_a_rejected_frame_counts_as_a_stranger_unless_it_looks_like_another_class():

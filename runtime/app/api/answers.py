@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
+from msgspec.structs import asdict
+
+from runtime.app.api.recognized import recognized
 from runtime.app.messages import ChangedAnswer, Done, Explained, NearShot, Preview
 from runtime.app.routes import Call, NotThere, Route
-from runtime.app.session import finite
 
 
 def explain(call: Call) -> Explained:
-    answer = call.service.recent(call.id)
-    e = call.service.recognizer.explain(answer.recognition)
+    why = call.service.recognizer.explain(call.service.recent(call.id).recognition)
     return Explained(
-        label=e.label,
-        candidate=e.candidate,
-        score=finite(e.score),
-        threshold=finite(e.threshold),
-        runner_up=e.runner_up,
-        margin=finite(e.margin),
-        check=e.check,
-        nearest=[NearShot(n.shot_id, float(n.score), n.source, n.time_s, n.crop is not None) for n in e.nearest],
-        sentences=list(e.sentences),
-        timings_ms={stage: round(ms, 2) for stage, ms in answer.recognition.timings_ms.items()},
+        **asdict(recognized(why.recognition)),
+        nearest=[NearShot(n.shot_id, float(n.score), n.source, n.time_s, n.crop is not None) for n in why.nearest],
+        sentences=list(why.sentences),
     )
 
 

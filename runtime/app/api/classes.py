@@ -7,9 +7,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from runtime.app.api.enrolled import enrolled
+from runtime.app.api.recognized import recognized
 from runtime.app.messages import Class, Done, Enrolled, MergeClasses, Named, Recognized
 from runtime.app.routes import PICTURE, PICTURES, BadRequest, Call, NotThere, Route
-from runtime.app.session import finite
 from runtime.gallery import clean_label
 from runtime.opencv import decode_image
 
@@ -19,17 +19,7 @@ MAX_IMAGES = 64
 
 def recognize(call: Call) -> Recognized:
     with call.app.decoding:
-        r = call.service.recognizer.recognize(decode_image(call.body, "the body"))
-    return Recognized(
-        label=r.label,
-        candidate=r.candidate,
-        score=finite(r.score),
-        threshold=finite(r.threshold),
-        runner_up=r.runner_up,
-        margin=finite(r.margin),
-        check=r.check,
-        timings_ms={stage: round(ms, 2) for stage, ms in r.timings_ms.items()},
-    )
+        return recognized(call.service.recognizer.recognize(decode_image(call.body, "the body")))
 
 
 async def add_shots(call: Call) -> Enrolled:
@@ -88,6 +78,18 @@ def crop(call: Call) -> bytes:
     return picture
 
 
+def keep_shot(call: Call) -> Done:
+    label = call.service.editable.keep_shot(call.id)
+    call.service.changed()
+    return Done(f"shot {call.id} of {label} counts")
+
+
+def remove_shot(call: Call) -> Done:
+    label = call.service.editable.remove_shot(call.id)
+    call.service.changed()
+    return Done(f"removed shot {call.id} of {label}")
+
+
 LABEL = ("label",)
 BASE = "/api/v1/classes"
 ROUTES = (
@@ -124,5 +126,15 @@ ROUTES = (
         *("GET", "/api/v1/shots/{id:int}/crop", "The picture of a shot", crop),
         gives="image/jpeg",
         refuses=(404,),
+    ),
+    Route(
+        *("POST", "/api/v1/shots/{id:int}/keep", "Count a shot that was set aside", keep_shot),
+        gives=Done,
+        refuses=(404, 409, 507),
+    ),
+    Route(
+        *("DELETE", "/api/v1/shots/{id:int}", "Remove one shot", remove_shot),
+        gives=Done,
+        refuses=(404, 409, 507),
     ),
 )

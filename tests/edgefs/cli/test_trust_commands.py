@@ -36,7 +36,7 @@ def test_classes_say_what_is_promised_and_why_says_why(shop, capsys):
     assert [c["label"] for c in classes] == ["mug", "cup", "box"]
     assert all("more views of other things for 5 %" in c["promise"] for c in classes)
     why = told("gallery", "why", "query.png", "--bundle", "tiny.edgefs")["why"]
-    assert why["label"] == "mug"
+    assert why["recognition"]["label"] == "mug"
     assert why["sentences"][0].startswith("This is 'mug'")
     assert "crop" not in why["nearest"][0]
     assert "This is 'mug'" in capsys.readouterr().out

@@ -80,6 +80,10 @@ def test_show_it_name_it_and_it_is_recognised_by_every_watcher(live):
     (mug,) = state["classes"]
     assert mug["label"] == "mug"
     assert live.http.get(f"/api/v1/shots/{mug['crops'][0]}/crop").headers["content-type"] == "image/jpeg"
+    shot = f"/api/v1/shots/{mug['crops'][0]}"
+    for done in (live.http.post(f"{shot}/keep"), live.http.delete(shot)):
+        assert str(mug["crops"][0]) in done.json()["what"]
+        live.http.post("/api/v1/undo")
 
 
 def test_a_lesson_can_be_given_up_and_nothing_is_stored(live):

@@ -62,8 +62,8 @@ def test_what_is_not_a_gallery_is_refused_and_left_alone(path):
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
-        ("PRAGMA user_version = 2", "newer format 2. Upgrade edgefs"),
-        ("CREATE TABLE x (y)", "tables of gallery format 1"),
+        ("PRAGMA user_version = 3", "newer format 3. Upgrade edgefs"),
+        ("CREATE TABLE x (y)", "tables of gallery format 2"),
     ],
 )
 def test_a_newer_format_and_foreign_tables_are_refused(gallery, path, sql, message):

@@ -1,0 +1,140 @@
+"""What a person decided about single shots, frames that show nothing taught, and privacy: stored, and exact to undo."""
+
+import sqlite3
+
+import numpy as np
+import pytest
+
+from runtime.errors import InvalidShot
+from runtime.gallery import NewShot, export_gallery, import_gallery, open_gallery, peek
+from runtime.gallery.database import SCHEMA_2
+from runtime.gallery.operations import KEPT_OPERATIONS
+
+DIM = 8
+
+
+def shot(seed, crop=b"jpeg"):
+    z = np.random.default_rng(seed).standard_normal(DIM).astype(np.float32)
+    return NewShot(z, crop, f"burst {seed}", 1.0, "test", 0.0)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "shop.db"
+
+
+@pytest.fixture
+def gallery(path):
+    with open_gallery(path, fingerprint="f", dim=DIM) as gallery:
+        gallery.add("mug", [shot(i) for i in range(3)])
+        gallery.add("cup", [shot(9)])
+        yield gallery
+
+
+def ids(gallery, label="mug"):
+    return gallery.classes[label].ids.tolist()
+
+
+def test_a_removed_shot_is_gone_also_after_reopening_and_undo_brings_it_back(gallery, path):
+    before = gallery.classes["mug"]
+    assert gallery.remove_shot(2) == "mug"
+    assert ids(gallery) == [1, 3]
+    assert [record.id for record in gallery.records("mug")] == [1, 3]
+    with pytest.raises(InvalidShot):
+        gallery.shot(2)
+    with open_gallery(path, fingerprint="f") as again:
+        assert ids(again) == [1, 3]
+    assert peek(path).shots == 3
+    assert gallery.undo() == "removed shot 2 of 'mug'"
+    assert ids(gallery) == before.ids.tolist()
+    np.testing.assert_array_equal(gallery.classes["mug"].embeddings, before.embeddings)
+    assert gallery.crop(2) == b"jpeg"
+
+
+def test_a_kept_shot_is_remembered_until_that_is_undone(gallery, path):
+    gallery.keep_shot(2)
+    gallery.add("mug", [shot(20)])
+    assert gallery.classes["mug"].confirmed == {2}
+    with open_gallery(path, fingerprint="f") as again:
+        assert again.classes["mug"].confirmed == {2}
+    gallery.undo()
+    gallery.undo()
+    assert gallery.classes["mug"].confirmed == frozenset()
+
+
+def test_the_last_shot_of_a_class_and_an_unknown_one_cannot_be_removed(gallery):
+    with pytest.raises(InvalidShot, match="is the last of 'cup'"):
+        gallery.remove_shot(4)
+    with pytest.raises(InvalidShot, match="Shot 77 must be in the gallery"):
+        gallery.keep_shot(77)
+    gallery.remove_shot(1)
+    with pytest.raises(InvalidShot, match="Shot 1 must be"):
+        gallery.remove_shot(1)
+
+
+def test_a_removed_shot_and_its_picture_are_deleted_when_it_cannot_be_undone(gallery):
+    gallery.remove_shot(1)
+    for i in range(KEPT_OPERATIONS):
+        gallery.rename(*(("cup", "jug"), ("jug", "cup"))[i % 2])
+    assert 1 not in gallery.stored_ids()
+    with pytest.raises(InvalidShot):
+        gallery.crop(1)
+
+
+def test_a_removed_shot_can_be_embedded_by_another_model_and_come_back(gallery):
+    gallery.remove_shot(1)
+    gallery.replace_embeddings({i: np.full(4, i, np.float32) for i in gallery.stored_ids()}, fingerprint="g", dim=4)
+    assert ids(gallery) == [2, 3]
+    gallery.undo()
+    np.testing.assert_array_equal(gallery.classes["mug"].embeddings[0], [1, 1, 1, 1])
+
+
+def test_frames_that_show_nothing_taught_outlive_the_process_but_not_the_model(gallery, path):
+    rows = np.arange(2 * DIM, dtype=np.float32).reshape(2, DIM)
+    gallery.set_background([(True, rows[0]), (False, rows[1])])
+    with open_gallery(path, fingerprint="f") as again:
+        assert [told for told, _ in again.background()] == [True, False]
+        np.testing.assert_array_equal([z for _, z in again.background()], rows)
+    gallery.replace_embeddings(dict.fromkeys(gallery.stored_ids(), rows[0]), fingerprint="g", dim=DIM)
+    assert gallery.background() == []
+
+
+def test_privacy_is_remembered_and_holds_whoever_adds_a_shot(gallery, path, tmp_path):
+    export_gallery(gallery, tmp_path / "with pictures.zip")
+    private = tmp_path / "private.db"
+    with open_gallery(private, fingerprint="f", dim=DIM) as first:
+        first.set_keep_crops(False)
+    with open_gallery(private, fingerprint="f", dim=DIM) as again:
+        assert not again.keep_crops
+        (one,) = again.add("cup", [shot(1)])
+        import_gallery(again, tmp_path / "with pictures.zip")
+        assert all(again.crop(i) is None for i in again.stored_ids())
+        again.set_keep_crops(True)
+        (two,) = again.add("cup", [shot(2)])
+        assert (again.crop(one), again.crop(two)) == (None, b"jpeg")
+    assert gallery.keep_crops
+
+
+def as_format_1(path):
+    database = sqlite3.connect(path)
+    for statement in SCHEMA_2:
+        database.execute(f"DROP TABLE {statement.split()[2]}")
+    database.execute("PRAGMA user_version = 1")
+    database.execute("PRAGMA journal_mode = DELETE")
+    database.commit()
+    database.close()
+
+
+def test_a_file_of_format_1_opens_and_is_brought_up_to_date(gallery, path):
+    gallery.close()
+    as_format_1(path)
+    with open_gallery(path, fingerprint="f", readonly=True) as reader:  # nothing may be written
+        assert ids(reader) == [1, 2, 3]
+        assert reader.keep_crops
+        assert reader.background() == []
+    assert peek(path).shots == 4
+    with open_gallery(path, fingerprint="f") as writer:
+        writer.remove_shot(1)
+        assert ids(writer) == [2, 3]
+    with open_gallery(path, fingerprint="f") as again:
+        assert ids(again) == [2, 3]
