@@ -2,9 +2,9 @@
 
     python -m benchmarks.compare [--rounds 10] [--factor 1.10] [--seconds 3] [--engine onnxruntime] [--more]
 
-Each run is a process of its own. A round is four of them: three of this build, and one in which every engine call is
-held up until it has taken `factor` times as long. Neighbouring runs are compared: as machines drift, these are the
-pairs that people compare. Saved after every round; --more goes on with the result of today.
+Each run is a process of its own. A round is six of them: four of this build, one in which every engine call is held up
+until it has taken `factor` times as long, and one in which `recognize()` is. Neighbouring runs are compared: as
+machines drift, these are the pairs that people compare. Saved after every round; --more goes on with today's result.
 """
 
 from __future__ import annotations
@@ -29,54 +29,65 @@ from edgefs.demo.progress import silent
 from runtime.engines.onnxruntime import OnnxRuntimeEngine
 from runtime.engines.openvino import OpenVinoEngine
 from runtime.models import default_bundle
+from runtime.recognizer import Recognizer
 
-ROUND = (False, False, False, True)  # which runs have the slowdown
+ROUND = ("nothing", "nothing", "nothing", "engine", "nothing", "recognize")  # what is slowed in each run
+SLOWED: dict[str, tuple[tuple[Any, str], ...]] = {
+    "nothing": (),
+    "engine": ((OnnxRuntimeEngine, "embed"), (OpenVinoEngine, "embed")),
+    "recognize": ((Recognizer, "recognize"),),
+}
 KEPT = ("engine", "precision", "samples", "undisturbed_samples", "blocks")
 
 
-def plant(factor: float) -> None:
-    """Make every engine call take `factor` times as long."""
-    for engine in (OnnxRuntimeEngine, OpenVinoEngine):
+def hold_up(owner: Any, name: str, factor: float) -> None:
+    """Make every call of a method take `factor` times as long."""
+    real = getattr(owner, name)
 
-        def slowed(self: Any, frames: Any, embed: Any = engine.embed) -> Any:
-            start = time.perf_counter()
-            answer = embed(self, frames)
-            end = start + factor * (time.perf_counter() - start)
-            while time.perf_counter() < end:
-                pass
-            return answer
+    def slowed(self: Any, frames: Any) -> Any:
+        start = time.perf_counter()
+        answer = real(self, frames)
+        end = start + factor * (time.perf_counter() - start)
+        while time.perf_counter() < end:
+            pass
+        return answer
 
-        engine.embed = slowed  # type: ignore[method-assign]
+    setattr(owner, name, slowed)
 
 
-def one(path: Path, factor: float, seconds: float, engine: str) -> None:
+def one(path: Path, args: argparse.Namespace) -> None:
     """A run in this process, to a file: what a comparison needs of it."""
-    plant(factor)
-    plan = Plan(engines=(engine,), threads=1, seconds=seconds, with_opening=False)
+    for owner, name in SLOWED[args.slowed]:
+        hold_up(owner, name, args.factor)
+    plan = Plan(engines=(args.engine,), threads=1, seconds=args.seconds, with_opening=False)
     report = bench(default_bundle(), plan, silent)
     rows = [{name: row[name] for name in KEPT} for row in report["results"]]
-    path.write_text(json.dumps({"factor": factor, "others_cpus": report["before"]["others_cpus"], "results": rows}))
+    path.write_text(
+        json.dumps({"slowed": args.slowed, "others_cpus": report["before"]["others_cpus"], "results": rows})
+    )
 
 
-def run_once(factor: float, seconds: float, engine: str) -> dict[str, Any]:
+def run_once(slowed: str, args: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.json"
-        command = [sys.executable, "-m", "benchmarks.compare", "--one", str(path), "--factor", str(factor)]
-        subprocess.run([*command, "--seconds", str(seconds), "--engine", engine], check=True)
+        command = [sys.executable, "-m", "benchmarks.compare", "--one", str(path), "--slowed", slowed]
+        command += ["--factor", str(args.factor), "--seconds", str(args.seconds), "--engine", args.engine]
+        subprocess.run(command, check=True)
         return json.loads(path.read_text())  # type: ignore[no-any-return]
 
 
 def verdicts(sessions: list[list[dict[str, Any]]]) -> dict[str, Any]:
     """Kind of pair -> how many there are, and how often each verdict was given for each metric."""
     here = {"machine": {"machine": cpu_model()}, "threads": 1}
-    found: dict[str, list[Any]] = {"same build": [], "slowdown planted": [], "slowdown taken away": []}
+    found: dict[str, list[Any]] = {}
     for old, new in (pair for session in sessions for pair in pairwise(session)):
-        ratio = new["factor"] / old["factor"]
-        kind = "same build" if ratio == 1 else "slowdown planted" if ratio > 1 else "slowdown taken away"
-        found[kind].append([asdict(change) for change in compare({**here, **old}, {**here, **new})])
+        slowed = [run["slowed"] for run in (old, new)]
+        kind = "same build" if slowed[0] == slowed[1] else f"{slowed[0]} to {slowed[1]} slowed"
+        found.setdefault(kind, []).append([asdict(change) for change in compare({**here, **old}, {**here, **new})])
     return {
         kind: {
             "pairs": len(pairs),
+            "a change is reported": sum(any(c["verdict"] in ("slower", "faster") for c in pair) for pair in pairs),
             "verdicts": Counter(f"{change['metric']}: {change['verdict']}" for pair in pairs for change in pair),
             "changes": pairs,
         }
@@ -92,20 +103,20 @@ def main() -> None:
     parser.add_argument("--engine", default="onnxruntime")
     parser.add_argument("--more", action="store_true")
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--slowed", choices=SLOWED, default="nothing", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
-        one(args.one, args.factor, args.seconds, args.engine)
+        one(args.one, args)
         return
     path = result_path("compare")
     sessions = json.loads(path.read_text())["sessions"] if args.more and path.exists() else []
     sessions.append([])
     for _ in range(args.rounds):
-        for planted in ROUND:
-            sessions[-1].append(run_once(args.factor if planted else 1.0, args.seconds, args.engine))
+        sessions[-1] += [run_once(slowed, args) for slowed in ROUND]
         found = verdicts(sessions)
         save("compare", {"factor": args.factor, "seconds": args.seconds, **found, "sessions": sessions})
         for kind, of in found.items():
-            print(f"{kind}, {of['pairs']} pairs: {dict(of['verdicts'])}", flush=True)
+            print(f"{kind}: {of['a change is reported']} of {of['pairs']} reported; {dict(of['verdicts'])}", flush=True)
     print(f"written to {path}")
 
 

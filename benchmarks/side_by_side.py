@@ -8,7 +8,7 @@ BUNDLE is MobileNetV2, exported from the same weights by `edgefs export`. The ot
 - torch + cv2: the same, with cv2 in place of PIL, for those who know;
 - OpenVINO inferencer: cv2, float32 in numpy, a compiled model called with an array, as anomalib's OpenVINOInferencer
   and model_api do it; the graph is converted from the torch network;
-- ONNX Runtime and OpenVINO, bare: a prepared input, bound once, nothing else: as onnxruntime_perf_test does;
+- bare: ONNX Runtime and OpenVINO without us (edgefs/bench/library.py), as onnxruntime_perf_test does;
 - benchmark_app, OpenVINO's own, before and after in processes of its own.
 
 Needs torch, torchvision and easyfsl beside edgefs[pc]; what is not installed is left out and said.
@@ -23,7 +23,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +31,12 @@ import numpy as np
 from benchmarks.common import save
 from edgefs.bench import machine
 from edgefs.bench.clock import Clock, Sample
+from edgefs.bench.library import Call, openvino_files
 from edgefs.bench.percentiles import figures
-from edgefs.bench.subjects import N_CLASSES, N_FRAMES, N_SHOTS, make_frames, open_subjects
+from edgefs.bench.subjects import N_CLASSES, N_FRAMES, N_SHOTS, Subject, make_frames, open_subjects
 from edgefs.cli.options import load_bundle, table
 from runtime.bundle import Bundle
 
-Call = Callable[[int], object]  # takes the number of the call, to choose the frame
 ROUND = 4  # calls of each contender in a row
 BASE = "torch + torchvision + easyfsl"
 
@@ -102,50 +101,10 @@ def _inferencer(network: Any, frames: list[np.ndarray], size: int, threads: int)
     return call
 
 
-def bare_onnxruntime(bundle: Bundle, inputs: np.ndarray, threads: int) -> Call:
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = ort.InferenceSession(bundle.read("model.onnx"), options, providers=["CPUExecutionProvider"])
-    bound = []
-    for frame in inputs:
-        binding = session.io_binding()
-        binding.bind_cpu_input(session.get_inputs()[0].name, frame)
-        binding.bind_output(session.get_outputs()[0].name)
-        bound.append(binding)
-    return lambda i: session.run_with_iobinding(bound[i % len(bound)])
-
-
-def bare_openvino(bundle: Bundle, inputs: np.ndarray, threads: int, precision: str) -> Call:
-    import openvino
-
-    core = openvino.Core()
-    model = core.read_model(*_openvino_files(bundle, precision))
-    model.reshape([1, *bundle.preprocess.shape])
-    options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
-    request = core.compile_model(model, "CPU", options).create_infer_request()
-    tensors = [openvino.Tensor(frame, shared_memory=True) for frame in inputs]
-
-    def call(i: int) -> None:
-        request.set_input_tensor(tensors[i % len(tensors)])
-        request.start_async()
-        request.wait()
-
-    return call
-
-
-def _openvino_files(bundle: Bundle, precision: str) -> tuple[Any, ...]:
-    for artifact in bundle.artifacts:
-        if artifact.target == "openvino" and artifact.precision == precision:
-            return bundle.read(artifact.file), bundle.read(artifact.file.removesuffix(".xml") + ".bin")
-    return (io.BytesIO(bundle.read("model.onnx")),)
-
-
-def benchmark_app(bundle: Bundle, threads: int, seconds: float) -> float | None:
+def benchmark_app(bundle: Bundle, artifact: str, threads: int, seconds: float) -> float | None:
     """The median that OpenVINO's own benchmark_app states for the same file, threads, arithmetic; None without it."""
     command = [sys.executable, "-c", "from openvino.tools.benchmark.main import main; main()"]
-    files = _openvino_files(bundle, "fp32")
+    files = openvino_files(bundle, artifact)
     with tempfile.TemporaryDirectory() as folder:
         names = ("model.xml", "model.bin") if len(files) == 2 else ("model.onnx",)
         for name, data in zip(names, files, strict=True):
@@ -156,6 +115,15 @@ def benchmark_app(bundle: Bundle, threads: int, seconds: float) -> float | None:
         done = subprocess.run([*command, *arguments, "-api", "sync"], capture_output=True, text=True, check=False)
     found = re.search(r"Median:\s+([\d.]+) ms", done.stdout)
     return float(found[1]) if found else None
+
+
+def of_edgefs(subject: Subject) -> dict[str, Call]:
+    """The library alone, our engine, and all of `recognize()`."""
+    name = f"{subject.engine} {subject.precision}"
+    calls: dict[str, Call] = {f"bare, {name}": subject.library} if subject.library else {}
+    calls[f"edgefs engine, {name}"] = lambda i: subject.recognizer.engine.embed(subject.inputs[i % N_FRAMES])
+    calls[f"edgefs recognize, {name}"] = lambda i: subject.recognizer.recognize(subject.frames[i % N_FRAMES])
+    return calls
 
 
 def measure(contenders: dict[str, Call], seconds: float) -> dict[str, dict[str, Any]]:
@@ -180,26 +148,20 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    bundle, frames, left_out = load_bundle(args.bundle), make_frames(), {}
-    inputs = np.stack([bundle.preprocess.batch([frame]) for frame in frames])
-    contenders: dict[str, Call] = {}
+    bundle, frames, left_out, contenders = load_bundle(args.bundle), make_frames(), {}, dict[str, Call]()
     try:
         if args.weights:
             contenders |= torch_contenders(frames, args.weights, bundle.preprocess.size[0], args.threads)
     except ImportError as error:
         left_out["torch"] = str(error)
-    contenders["ONNX Runtime, bare"] = bare_onnxruntime(bundle, inputs, args.threads)
-    contenders["OpenVINO, bare"] = bare_openvino(bundle, inputs, args.threads, "fp32")
-    before, app_ms = machine.condition(), [benchmark_app(bundle, args.threads, args.seconds / 6)]
+    before = machine.condition()
     with open_subjects(bundle, ["onnxruntime", "openvino"], ["all"], args.threads) as (subjects, _):
         for subject in subjects:
-            name = f"{subject.engine} {subject.precision}"
-            contenders[f"edgefs engine, {name}"] = lambda i, s=subject: s.recognizer.engine.embed(
-                s.inputs[i % N_FRAMES]
-            )
-            contenders[f"edgefs recognize, {name}"] = lambda i, s=subject: s.recognizer.recognize(frames[i % N_FRAMES])
+            contenders |= of_edgefs(subject)
+        artifact = next(s.info.artifact for s in subjects if (s.engine, s.precision) == ("openvino", "fp32"))
+        app_ms = [benchmark_app(bundle, artifact, args.threads, args.seconds / 6)]
         found = measure(contenders, args.seconds)
-    app_ms.append(benchmark_app(bundle, args.threads, args.seconds / 6))
+    app_ms.append(benchmark_app(bundle, artifact, args.threads, args.seconds / 6))
     base = found.get(BASE, {}).get("undisturbed_p50_ms")
     rows = []
     for name, of in found.items():

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefs.bench.library import Call, library_call
 from edgefs.errors import BenchError
 from runtime.bundle import Bundle
 from runtime.engines import ENGINES, open_engine
@@ -26,13 +27,17 @@ N_CLASSES, N_SHOTS = 10, 5
 
 @dataclass(frozen=True)
 class Subject:
-    """One engine at one precision.  inputs: `uint8 [N_FRAMES, 1, h, w, C]`, the frames prepared for the bare engine."""
+    """One engine at one precision.  inputs: `uint8 [N_FRAMES, 1, h, w, C]`, the frames prepared for the bare engine.
+
+    library: the engine's library without us, see library.py; None where it is not known.
+    """
 
     engine: str
     precision: str
     recognizer: Recognizer
     frames: Sequence[NDArray[np.uint8]]
     inputs: NDArray[np.uint8]
+    library: Call | None
 
     @property
     def info(self) -> EngineInfo:
@@ -78,7 +83,8 @@ def open_subjects(
             except EngineError as error:  # not installed, no plan for this machine, refused
                 skipped.append(Skipped(name, precision, str(error)))
                 continue
-            subjects.append(Subject(name, precision, taught(bundle, engine), frames, inputs))
+            library = library_call(bundle, engine.info, inputs)
+            subjects.append(Subject(name, precision, taught(bundle, engine), frames, inputs, library))
         if not subjects:
             reasons = " ".join(each.why for each in skipped)
             raise BenchError(

@@ -54,8 +54,9 @@ def in_words(report: Mapping[str, Any]) -> Iterator[str]:
     if "growth" in report:
         grown = report["growth"]
         yield table([cells(row, tuple(row)) for row in grown], tuple(grown[0]))
-    for change in report.get("changes", []):
-        yield _change(change)
+    if "changes" in report:
+        yield _found(report["changes"])
+        yield from map(_change, report["changes"])
     for each in report["skipped"]:
         yield f"left out: {each['engine']} {each['precision']}: {each['why']}"
     for warning in report["warnings"]:
@@ -102,6 +103,13 @@ def name_of(row: Mapping[str, Any]) -> str:
 def cells(row: Mapping[str, Any], names: Sequence[str]) -> list[object]:
     """The named values of a row; a dash for what is not there."""
     return ["-" if row[name] is None else row[name] for name in names]
+
+
+def _found(changes: Sequence[Mapping[str, Any]]) -> str:
+    """The comparison in one line: a change of any metric is one."""
+    found = [change for change in changes if change["verdict"] in ("slower", "faster")]
+    names = (f"{change['engine']} {change['precision']} {change['metric']}: {change['verdict']}" for change in found)
+    return f"changed since the older result: {', '.join(names) or 'nothing that can be told'}"
 
 
 def _change(change: Mapping[str, Any]) -> str:

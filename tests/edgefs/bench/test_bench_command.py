@@ -91,7 +91,7 @@ def test_a_result_compared_with_itself_has_not_changed(report, capsys):
     words = f"bench {report}/tiny.edgefs --engines onnxruntime --seconds 0.1 --threads 1 --no-opening"
     assert main([*words.split(), "--compare", str(report / "old.json"), "--json", str(report / "third.json")]) == 0
     changes = json.loads((report / "third.json").read_text())["changes"]
-    assert [change["metric"] for change in changes] == ["engine", "recognize", "overhead"]
+    assert [change["metric"] for change in changes] == ["engine", "recognize", "recognize over engine"]
     assert f"onnxruntime fp32 recognize: {changes[1]['verdict']}" in capsys.readouterr().out
 
 
