@@ -23,7 +23,7 @@ from typing import Any
 
 from benchmarks.common import result_path, save
 from edgefs.bench.compare import compare
-from edgefs.bench.machine import cpu_model
+from edgefs.bench.machine import facts
 from edgefs.bench.run import Plan, bench
 from edgefs.demo.progress import silent
 from runtime.engines.onnxruntime import OnnxRuntimeEngine
@@ -37,6 +37,7 @@ SLOWED: dict[str, tuple[tuple[Any, str], ...]] = {
     "engine": ((OnnxRuntimeEngine, "embed"), (OpenVinoEngine, "embed")),
     "recognize": ((Recognizer, "recognize"),),
 }
+HERE = {"machine": {"machine": facts()["machine"]}, "threads": 1}
 KEPT = ("engine", "precision", "samples", "undisturbed_samples", "blocks")
 
 
@@ -56,20 +57,22 @@ def hold_up(owner: Any, name: str, factor: float) -> None:
 
 
 def one(path: Path, args: argparse.Namespace) -> None:
-    """A run in this process, to a file: what a comparison needs of it."""
+    """A run in this process, beside the one in the file; what a comparison needs of this one replaces it there."""
     for owner, name in SLOWED[args.slowed]:
         hold_up(owner, name, args.factor)
     plan = Plan(engines=(args.engine,), threads=1, seconds=args.seconds, with_opening=False)
-    report = bench(default_bundle(), plan, silent)
+    old = json.loads(path.read_text()) if path.exists() else None
+    report = bench(default_bundle(), plan, silent, old)
     rows = [{name: row[name] for name in KEPT} for row in report["results"]]
-    path.write_text(
-        json.dumps({"slowed": args.slowed, "others_cpus": report["before"]["others_cpus"], "results": rows})
-    )
+    state = {"slowed": args.slowed, "others_cpus": report["before"]["others_cpus"]}
+    path.write_text(json.dumps({**HERE, **state, "results": rows}))
 
 
-def run_once(slowed: str, args: argparse.Namespace) -> dict[str, Any]:
+def run_once(slowed: str, args: argparse.Namespace, before: dict[str, Any] | None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.json"
+        if before:
+            path.write_text(json.dumps(before))
         command = [sys.executable, "-m", "benchmarks.compare", "--one", str(path), "--slowed", slowed]
         command += ["--factor", str(args.factor), "--seconds", str(args.seconds), "--engine", args.engine]
         subprocess.run(command, check=True)
@@ -78,12 +81,11 @@ def run_once(slowed: str, args: argparse.Namespace) -> dict[str, Any]:
 
 def verdicts(sessions: list[list[dict[str, Any]]]) -> dict[str, Any]:
     """Kind of pair -> how many there are, and how often each verdict was given for each metric."""
-    here = {"machine": {"machine": cpu_model()}, "threads": 1}
     found: dict[str, list[Any]] = {}
     for old, new in (pair for session in sessions for pair in pairwise(session)):
         slowed = [run["slowed"] for run in (old, new)]
         kind = "same build" if slowed[0] == slowed[1] else f"{slowed[0]} to {slowed[1]} slowed"
-        found.setdefault(kind, []).append([asdict(change) for change in compare({**here, **old}, {**here, **new})])
+        found.setdefault(kind, []).append([asdict(change) for change in compare(old, new)])
     return {
         kind: {
             "pairs": len(pairs),
@@ -108,13 +110,15 @@ def main() -> None:
     if args.one:
         one(args.one, args)
         return
-    path = result_path("compare")
+    theme = f"compare-{args.engine}"
+    path = result_path(theme)
     sessions = json.loads(path.read_text())["sessions"] if args.more and path.exists() else []
     sessions.append([])
     for _ in range(args.rounds):
-        sessions[-1] += [run_once(slowed, args) for slowed in ROUND]
+        for slowed in ROUND:
+            sessions[-1].append(run_once(slowed, args, sessions[-1][-1] if sessions[-1] else None))
         found = verdicts(sessions)
-        save("compare", {"factor": args.factor, "seconds": args.seconds, **found, "sessions": sessions})
+        save(theme, {"factor": args.factor, "seconds": args.seconds, **found, "sessions": sessions})
         for kind, of in found.items():
             print(f"{kind}: {of['a change is reported']} of {of['pairs']} reported; {dict(of['verdicts'])}", flush=True)
     print(f"written to {path}")

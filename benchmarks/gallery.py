@@ -3,7 +3,7 @@
     python -m benchmarks.gallery [BUNDLE] [--million]
 
 The cost curve is fitted up to 100,000 shots; what it says of a million is stated beside the measured point, for which
-the classes are put together in memory, without a file behind them.
+the classes are put together in memory, without a file behind them. Beside the result lies a page with the plot.
 """
 
 from __future__ import annotations
@@ -17,12 +17,16 @@ import numpy as np
 from benchmarks.common import save
 from edgefs.bench.clock import Clock
 from edgefs.bench.growth import SHOTS, SHOTS_PER_CLASS, growth
+from edgefs.bench.page import growth_section
 from edgefs.bench.percentiles import figures
+from edgefs.bench.plots import Points
 from edgefs.cli.options import load_bundle, table
+from edgefs.html_report import document, headline
 from runtime.bundle import Bundle
 from runtime.gallery import ClassShots
-from runtime.prototypes import Prototypes
-from runtime.unknowns import Rejection, decide
+from runtime.matchers import Matchers
+from runtime.model import typical_distance
+from runtime.prior import Prior
 
 MILLION = 1_000_000
 
@@ -37,21 +41,23 @@ def cost_curve(rows: list[dict[str, Any]]) -> tuple[float, float]:
 
 
 def million(bundle: Bundle) -> dict[str, Any]:
-    """Matching against a million shots of 50,000 classes, and deriving their prototypes once."""
+    """Matching against a million shots of 50,000 classes, and what it takes to be ready for it."""
     rng, n_classes, n = np.random.default_rng(0), MILLION // SHOTS_PER_CLASS, SHOTS_PER_CLASS
     classes = {}
     for c in range(n_classes):
         shots = rng.standard_normal((n, bundle.dim), np.float32)
         shots /= np.linalg.norm(shots, axis=1, keepdims=True)
         classes[str(c)] = ClassShots(str(c), np.arange(n), shots, ("b",) * n, np.ones(n, np.float32), shots[:0])
+    scale = typical_distance(bundle)
+    prior = Prior(bundle.calibration, 0.05, scale)
     start = time.perf_counter()
-    prototypes = Prototypes(bundle.metric, bundle.dim).update(classes)
-    derived_s = time.perf_counter() - start
-    rejection, clock = Rejection(bundle.calibration, 0.05, bundle.background()), Clock()
-    queries = [shots.embeddings[0] for shots in prototypes.classes[:200]]
-    samples = [clock(lambda: decide(prototypes, query, rejection)) for query in queries]  # noqa: B023 - called at once
+    matchers = Matchers(bundle.metric, bundle.dim, bundle.background(), prior=prior, choice="auto", scale=scale)
+    matcher = matchers.matcher(classes)
+    ready_s, clock = time.perf_counter() - start, Clock()
+    queries = [shots.embeddings[0] for shots in list(classes.values())[:200]]
+    samples = [clock(lambda: matcher.decide(query)) for query in queries]  # noqa: B023 - called at once
     clock.close()
-    return {"classes": n_classes, "derive_prototypes_s": round(derived_s, 2), "match": figures(samples)}
+    return {"classes": n_classes, "ready_s": round(ready_s, 2), "match": figures(samples)}
 
 
 def main() -> None:
@@ -71,10 +77,16 @@ def main() -> None:
     }
     print(table([tuple(row.values()) for row in rows], tuple(rows[0])))
     print(f"match: {found['match_ms']} ms, so a million shots: {found['million_by_calculation_ms']} ms")
+    curves: dict[str, Points] = {"match, calculated": [(n, a + b * n / SHOTS_PER_CLASS) for n in (*SHOTS, MILLION)]}
     if args.million:
         found["million"] = million(bundle)
         print(f"a million, measured: {found['million']}")
-    print(f"written to {save('gallery', found)}")
+        curves["match, measured"] = [(MILLION, found["million"]["match"]["p50_ms"])]
+    path = save("gallery", found)
+    lead = f"{bundle.name}, embeddings of {bundle.dim} numbers, {SHOTS_PER_CLASS} shots a class, in memory"
+    body = [headline("benchmarks.gallery", f"match: {found['match_ms']} ms", lead), growth_section(rows, curves)]
+    path.with_suffix(".html").write_text(document("A growing gallery", body), "utf-8")
+    print(f"written to {path} and {path.with_suffix('.html').name}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks.common import save, without_samples
+from edgefs.bench.opening import openings
 from edgefs.bench.run import Plan, bench
 from edgefs.bench.words import in_words
 from edgefs.cli.options import load_bundle
@@ -25,9 +26,13 @@ def main() -> None:
     args = parser.parse_args()
     reports = {}
     for path in args.bundles:
-        report = bench(load_bundle(path), Plan(seconds=args.seconds, threads=args.threads))
+        bundle = load_bundle(path)
+        report = bench(bundle, Plan(seconds=args.seconds, threads=args.threads))
         print(*in_words(report), sep="\n")
-        reports["default" if path is None else Path(path).stem] = without_samples(report)
+        auto = openings(bundle, "auto", "fp32", args.threads)
+        words = (f"{when} {found['until_first_answer_ms']} ms" for when, found in auto.items())
+        print(f'until the first answer with engine="auto": {", ".join(words)}')
+        reports["default" if path is None else Path(path).stem] = {**without_samples(report), "opening_auto": auto}
     print(f"written to {save(args.name, {'bundles': reports})}")
 
 

@@ -1,15 +1,16 @@
 """Tell a change of the code from the noise of the machine, between two results.
 
 What a machine does besides can only make a call slower. So each block of calls is represented by its fastest
-undisturbed one, and a run by a low quantile of its blocks: what the code takes when it is left alone. The quotient of
-two runs is resampled over stretches of consecutive blocks, because a busy moment is longer than a block (circular block
-bootstrap, Politis and Romano 1992).
+undisturbed one, and a run by the lower quartile of its blocks: what the code takes when it is left alone. The quotient
+of two runs is resampled over stretches of consecutive blocks, because a busy moment is longer than a block (circular
+block bootstrap, Politis and Romano 1992).
 
 That interval knows the noise within the runs, not what differed between them: clocks, neighbours in the caches. Two
 runs of one build differ by that as well, the more the busier the machine is, so a change must exceed an allowance for
-it. The quotients within a run need the least, since both halves are from the same moments: the engine over its library
-alone (library.py), and recognize() over the engine. Whatever our code costs shows there; the plain times are left for
-what the library is given to do: another model, another version. benchmarks/compare.py measures how often this is right.
+it. Quotients within a run need the least, since both halves are from the same moments: the engine over its library
+alone (library.py), and recognize() over the engine, block by block, a run by its median block. Whatever our code costs
+shows there; the plain times are left for what the library is given to do: another model, another version.
+benchmarks/compare.py measures how often all this is right.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ from numpy.typing import NDArray
 
 from edgefs.errors import BenchError
 
-QUANTILE = 0.25  # of a run's blocks
+QUARTILE, MEDIAN = 0.25, 0.5  # of a run's blocks: times are only ever too long, quotients err both ways
 BUSY_DRIFT = 0.10  # more of it when every call is disturbed
 NOTICED = 0.10  # "no change" rules out a change of this size
 MIN_BLOCKS = 10
 CONFIDENCE = 0.99
 RESAMPLES = 2000
 OVER = " over "
+NOISY = "too noisy to tell"
 # by how much two runs of one build may differ: benchmarks/LOG.md, 2026-11-24
 DRIFT = {"engine": 0.05, "recognize": 0.05, "engine over library": 0.03, "recognize over engine": 0.05}
 
@@ -42,7 +44,7 @@ class Change:
     metric: of DRIFT; one that either result lacks is left out.
     ratio: with its interval low..high; None where there are too few undisturbed blocks.
     allowance: what two runs of one build may differ by, beside the interval.
-    verdict: "slower", "faster", "no change", or "too noisy to tell".
+    verdict: "slower", "faster", "no change", or NOISY.
     """
 
     engine: str
@@ -93,8 +95,9 @@ def _change(old: Mapping[str, Any], new: Mapping[str, Any], metric: str) -> Chan
     ratio = low = high = None
     before, after = (_blocks(row["blocks"], metric) for row in (old, new))
     if min(len(before), len(after)) >= MIN_BLOCKS:
-        ratio = float(_level(after) / _level(before))
-        low, high = interval(before, after)
+        quantile = MEDIAN if OVER in metric else QUARTILE
+        ratio = float(np.quantile(after, quantile) / np.quantile(before, quantile))
+        low, high = interval(before, after, quantile)
     allowance = DRIFT[metric]
     if OVER not in metric:
         allowance += BUSY_DRIFT * max(_disturbed(old), _disturbed(new))
@@ -106,33 +109,29 @@ def _change(old: Mapping[str, Any], new: Mapping[str, Any], metric: str) -> Chan
 def verdict(low: float | None, high: float | None, allowance: float) -> str:
     """What an interval of new over old says."""
     if low is None or high is None:
-        return "too noisy to tell"
+        return NOISY
     if low > 1 + allowance:
         return "slower"
     if high < 1 - allowance:
         return "faster"
-    return "no change" if high + allowance < 1 + NOTICED and low - allowance > 1 - NOTICED else "too noisy to tell"
+    return "no change" if high + allowance < 1 + NOTICED and low - allowance > 1 - NOTICED else NOISY
 
 
-def interval(before: NDArray[np.float64], after: NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
-    """The CONFIDENCE interval of the quotient of two runs' levels, after / before, from their blocks in order."""
-    rng = np.random.default_rng(seed)
-    ratios = np.sort(_resampled(after, rng) / _resampled(before, rng))
+def interval(before: NDArray[np.float64], after: NDArray[np.float64], quantile: float) -> tuple[float, float]:
+    """The CONFIDENCE interval of the quotient of a quantile of two runs, after / before, from their blocks in order."""
+    rng = np.random.default_rng(0)
+    ratios = _resampled(after, quantile, rng) / _resampled(before, quantile, rng)
     tail = (1 - CONFIDENCE) / 2
     return float(np.quantile(ratios, tail)), float(np.quantile(ratios, 1 - tail))
 
 
-def _resampled(blocks: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """The level of each resample, `float [RESAMPLES]`."""
+def _resampled(blocks: NDArray[np.float64], quantile: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """The quantile of each resample, `float [RESAMPLES]`."""
     n = len(blocks)
     stretch = max(1, math.isqrt(n))
     starts = rng.integers(0, n, (RESAMPLES, -(-n // stretch)))
     rows = (starts[..., None] + np.arange(stretch)) % n
-    return np.asarray(np.quantile(blocks[rows.reshape(RESAMPLES, -1)[:, :n]], QUANTILE, axis=1))
-
-
-def _level(blocks: NDArray[np.float64]) -> float:
-    return float(np.quantile(blocks, QUANTILE))
+    return np.asarray(np.quantile(blocks[rows.reshape(RESAMPLES, -1)[:, :n]], quantile, axis=1))
 
 
 def _blocks(blocks: Mapping[str, Sequence[float | None]], metric: str) -> NDArray[np.float64]:

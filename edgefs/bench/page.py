@@ -41,7 +41,7 @@ def _sections(report: Report) -> Iterator[str]:
     yield _offline(results)
     yield _cameras(results)
     yield _opening(results)
-    yield _growth(report.get("growth", ()))
+    yield growth_section(report.get("growth", ()))
     yield section("The machine", facts(_machine(report)))
 
 
@@ -144,12 +144,14 @@ def _opening(results: Sequence[Report]) -> str:
     return section("Until the first answer", words, table(("", *(name.replace("_", " ") for name in OPENING)), rows))
 
 
-def _growth(rows: Sequence[Report]) -> str:
+def growth_section(rows: Sequence[Report], more: Mapping[str, Points] | None = None) -> str:
+    """What a growing gallery costs.  rows: of `growth`.  more: other curves, (shots, ms), to draw beside them."""
     if not rows:
         return ""
     series = {
-        "recognise": [(row["shots"], row["match_p50_ms"]) for row in rows],
+        "match": [(row["shots"], row["match_p50_ms"]) for row in rows],
         "store a shot": [(row["shots"], row["enroll_shot_p50_ms"]) for row in rows if row["enroll_shot_p50_ms"]],
+        **(more or {}),
     }
     names = tuple(rows[0])
     header = [name.replace("_", " ") for name in names]

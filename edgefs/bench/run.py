@@ -5,13 +5,15 @@ The parts that need the machine for themselves come one after the other; what is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from edgefs.bench import machine
 from edgefs.bench.cameras import camera_scenario
 from edgefs.bench.clock import Clock
+from edgefs.bench.compare import NOISY, OVER, check_comparable, compare
 from edgefs.bench.energy import EnergyCounter, open_counters
 from edgefs.bench.growth import growth
 from edgefs.bench.opening import openings
@@ -45,12 +47,21 @@ class Plan:
     with_growth: bool = False
 
 
-def bench(bundle: Bundle, plan: Plan, progress: Progress = show) -> dict[str, Any]:
-    """Measure a bundle on this machine. Raises BenchError, BundleError or OptionError."""
+def bench(
+    bundle: Bundle, plan: Plan, progress: Progress = show, old: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Measure a bundle on this machine. Raises BenchError, BundleError or OptionError.
+
+    old: an earlier report, to say what changed; single-stream then goes on until that can be told, within its patience.
+    """
+    here: dict[str, Any] = {"machine": machine.facts(), "threads": plan.threads}
+    if old is not None:
+        check_comparable(old, here["machine"]["machine"], plan.threads)  # now, not after minutes
     before = machine.condition()
     with open_subjects(bundle, plan.engines, plan.precisions, plan.threads) as (subjects, skipped):
         results = [_introduce(subject) for subject in subjects]
-        for row, found in zip(results, _single_stream(subjects, plan.seconds, progress), strict=True):
+        told = partial(_told, old, here) if old is not None else bool
+        for row, found in zip(results, _single_stream(subjects, plan.seconds, progress, told), strict=True):
             row.update(found)
         for scenario, measure in _scenarios(bundle, plan):
             if scenario in plan.scenarios:
@@ -65,9 +76,8 @@ def bench(bundle: Bundle, plan: Plan, progress: Progress = show) -> dict[str, An
         "schema": SCHEMA,
         "bundle": {"name": bundle.name, "fingerprint": bundle.fingerprint, "input": list(bundle.preprocess.shape)},
         "frame": "1280x720 BGR",
-        "threads": plan.threads,
         "seconds": plan.seconds,
-        "machine": machine.facts(),
+        **here,
         "before": before,
         "after": after,
         "warnings": machine.warnings(before, after, _disturbed(results)),
@@ -77,7 +87,16 @@ def bench(bundle: Bundle, plan: Plan, progress: Progress = show) -> dict[str, An
     }
     if plan.with_growth:
         report["growth"] = list(progress(growth(bundle), "growing galleries", 5))
+    if old is not None:
+        report["changes"] = [asdict(change) for change in compare(old, report)]
     return report
+
+
+def _told(old: Mapping[str, Any], here: Mapping[str, Any], runs: Sequence[Run]) -> bool:
+    """Whether the quotients within the runs say what changed. (More samples do not help the plain times so much.)"""
+    results = [{**_introduce(run.subject), **run.report()} for run in runs]
+    changes = compare(old, {**here, "results": results})
+    return not any(OVER in change.metric and change.verdict == NOISY for change in changes)
 
 
 def _introduce(subject: Subject) -> dict[str, Any]:
@@ -93,10 +112,12 @@ def _introduce(subject: Subject) -> dict[str, Any]:
     }
 
 
-def _single_stream(subjects: Sequence[Subject], seconds: float, progress: Progress) -> Iterator[dict[str, Any]]:
+def _single_stream(
+    subjects: Sequence[Subject], seconds: float, progress: Progress, told: Callable[[Sequence[Run]], bool]
+) -> Iterator[dict[str, Any]]:
     clock = Clock()
     runs: list[Run] = []
-    for runs in progress(single_stream(subjects, seconds, clock), "single-stream", None):  # noqa: B007 - the last counts
+    for runs in progress(single_stream(subjects, seconds, clock, told), "single-stream", None):  # noqa: B007 - the last counts
         pass
     clock.close()
     for run in runs:

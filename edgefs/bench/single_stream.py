@@ -77,21 +77,26 @@ class Run:
         }
 
 
-def single_stream(subjects: Sequence[Subject], seconds: float, clock: Clock) -> Iterator[list[Run]]:
+def single_stream(
+    subjects: Sequence[Subject], seconds: float, clock: Clock, told: Callable[[Sequence[Run]], bool] = bool
+) -> Iterator[list[Run]]:
     """Measure each subject for about so many seconds; yields the runs after every round, to show progress.
 
-    On a busy machine up to PATIENCE times as long, until enough blocks have an undisturbed call.
+    Up to PATIENCE times as long, until enough blocks have an undisturbed call and `told` is content with the runs.
     """
     runs = [Run(subject) for subject in subjects]
     start, asked_s = time.perf_counter(), seconds * len(subjects)
+    look_s = asked_s
     while True:
         for run in runs:
             run.block(clock)
         yield runs
         elapsed_s = time.perf_counter() - start
-        enough = all(run.calm_blocks >= CALM_BLOCKS for run in runs)
-        if elapsed_s >= asked_s and (enough or elapsed_s >= PATIENCE * asked_s):
-            return
+        if elapsed_s >= look_s:
+            look_s += asked_s / 4
+            enough = all(run.calm_blocks >= CALM_BLOCKS for run in runs) and told(runs)
+            if enough or elapsed_s >= PATIENCE * asked_s:
+                return
 
 
 def other_stages(subject: Subject) -> dict[str, float | None]:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +49,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    from edgefs.bench import machine
-    from edgefs.bench.compare import check_comparable, compare
     from edgefs.bench.page import render
     from edgefs.bench.run import Plan, bench
     from edgefs.bench.words import in_words, to_csv
 
-    old = _read(args.compare) if args.compare else None
-    if old is not None:
-        check_comparable(old, machine.facts()["machine"], args.threads)  # now, not after minutes
     plan = Plan(
         engines=args.engines,
         precisions=args.precisions,
@@ -71,9 +65,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         with_opening=not args.no_opening,
         with_growth=args.growth,
     )
-    report = bench(load_bundle(args.bundle), plan)
-    if old is not None:
-        report["changes"] = [asdict(change) for change in compare(old, report)]
+    report = bench(load_bundle(args.bundle), plan, old=_read(args.compare) if args.compare else None)
     for part in in_words(report):
         print(part)
     for target, text in ((args.csv, to_csv), (args.html, render)):

@@ -114,7 +114,7 @@ def test_the_interval_holds_the_true_quotient_and_narrows_with_more_blocks():
     widths = []
     for n in (20, 200):
         before, after = (np.array([b for b in blocks(rng, factor, n) if b]) for factor in (1.0, 1.1))
-        low, high = interval(before, after)
+        low, high = interval(before, after, 0.25)
         assert low < 1.1 < high
         widths.append(high - low)
     assert widths[1] < widths[0]
