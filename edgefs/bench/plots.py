@@ -71,7 +71,8 @@ def _axis(
 ) -> tuple[Callable[[float], float], list[tuple[float, str]]]:
     """How a value is placed, and the ticks: (place, label)."""
     if log:
-        powers = range(math.floor(math.log10(min(values))), math.ceil(math.log10(max(values) * 1.01)) + 1)
+        least = math.floor(math.log10(min(values)))
+        powers = range(least, max(least + 1, math.ceil(math.log10(max(values) * 0.999))) + 1)
         return _scale(math.log10, powers[0], powers[-1], start, end, [10.0**power for power in powers])
     low, high = (0.0, max(values) * 1.05) if from_zero else (min(values), max(values))
     high = max(high, low + 1e-9)
