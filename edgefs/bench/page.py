@@ -32,7 +32,10 @@ def _sections(report: Report) -> Iterator[str]:
     results = report["results"]
     yield _head(report)
     if report["warnings"]:
-        yield section("How far to trust this", *(f"<p>{escape(warning)}.</p>" for warning in report["warnings"]))
+        yield section(
+            "How far to trust this",
+            *(f"<p>{escape(warning[:1].upper() + warning[1:])}.</p>" for warning in report["warnings"]),
+        )
     yield _changes(report.get("changes", ()))
     yield section("One frame after the other", _latency(results), _LEGEND)
     yield section("Where the time goes", _stages(results))
@@ -55,7 +58,8 @@ def _head(report: Report) -> str:
     best = min(report["results"], key=lambda row: row["undisturbed_p50_ms"] or row["recognize_p50_ms"] or float("inf"))
     p50 = best["undisturbed_p50_ms"] or best["recognize_p50_ms"]
     title = f"{p50:.2f} ms a frame" if p50 else "too few samples"
-    ran = f"{name_of(best)}, {best['threads']} CPU threads, {report['frame']} frames"
+    threads = f"{best['threads']} CPU thread{'s' if best['threads'] > 1 else ''}"
+    ran = f"{name_of(best)}, {threads}, {report['frame']} frames"
     lead = f"{escape(report['bundle']['name'])}, {escape(ran)}<br>{escape(report['machine']['machine'])}"
     brand = '<span class="brand">edgefs bench</span>'
     return f'<header>{brand}<h1>{title}</h1><p class="lead soft">{lead}</p></header>'
