@@ -1,27 +1,22 @@
 """How a class is scored: by its mean, by the best of its parts, or by its mean in a space whitened by what varies
-within classes (LDA). Which of them is decided by leaving shots out, and shown.
+within classes (LDA). Which of them is decided in `runtime/head_choice.py`.
 
 Scores of the background, the bundle's base classes, come from the same head, so they can compete.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.errors import OptionError
-from runtime.lda import shrinkage, whiten, whitening
-from runtime.leave_one_out import EVIDENCE, Probes, clearly_better, lda_hits, mean_hits, part_hits, probes_of
+from runtime.lda import whiten
 from runtime.prototypes import Prototype, Prototypes, Rows, carried, similarity, sources
-from runtime.scatter import Scatter
-from runtime.subprototypes import MIN_SHOTS, Parts, parts_of
+from runtime.subprototypes import Parts, parts_of
 
 HEADS = ("mean", "subprototypes", "lda")
-MIN_SHOTS_LDA = 3  # of a class, on average
-EVIDENCE_LDA = 1.0  # standard deviations, without any degree of freedom
 BLOCK = 16  # rows that are whitened at once
 REFINED = 16  # classes, the best by their means, whose parts are looked at: 1,000 classes cost the same
 
@@ -31,7 +26,8 @@ class Head:
     """Scores embeddings against C classes and B background rows.
 
     name: one of HEADS.  rows: a row for each class, as the head sees it, and `background` likewise.
-    white: `float32 [D, D]` of the LDA.  parts: of each class, for sub-prototypes.
+    white: `float32 [D, D]` of the LDA; residual_weight: of one shot in the covariance it undoes.
+    parts: of each class, for sub-prototypes.
     """
 
     name: str
@@ -39,6 +35,7 @@ class Head:
     rows: Rows
     background: Rows
     white: NDArray[np.float32] | None = None
+    residual_weight: float = 0.0
     parts: tuple[Parts, ...] | None = None
 
     @property
@@ -92,6 +89,7 @@ def make_head(
     background: NDArray[np.float32],
     *,
     white: NDArray[np.float32] | None = None,
+    residual_weight: float = 0.0,
     parts: Sequence[Parts] | None = None,
 ) -> Head:
     """Make a head of its parts. background: `float32 [B, D]`."""
@@ -99,7 +97,7 @@ def make_head(
     if white is not None:
         rows, background = whitened(prototypes.classes, white, metric), whiten(background, white, metric)
     own_parts = None if parts is None else tuple(parts)
-    return Head(name, prototypes, Rows(rows, metric), Rows(background, metric), white, own_parts)
+    return Head(name, prototypes, Rows(rows, metric), Rows(background, metric), white, residual_weight, own_parts)
 
 
 def whitened(classes: Sequence[Prototype], white: NDArray[np.float32], metric: str) -> NDArray[np.float32]:
@@ -113,66 +111,3 @@ def whitened(classes: Sequence[Prototype], white: NDArray[np.float32], metric: s
     for start in range(0, len(rows), BLOCK):
         rows[start : start + BLOCK] = whiten(rows[start : start + BLOCK], white, metric)
     return rows[: len(classes)]
-
-
-class HeadChooser:
-    """Makes the head of a gallery. choice: "auto" or one of HEADS. Raises OptionError for another."""
-
-    def __init__(self, choice: str, dim: int, scale: float, background: NDArray[np.float32]) -> None:
-        if choice not in ("auto", *HEADS):
-            raise OptionError(f"head must be auto, {', '.join(HEADS)}, but got {choice!r}")
-        self.choice, self._background = choice, background
-        self._scatter = Scatter(dim, scale)
-        self._parts: dict[int, tuple[Prototype, Parts]] = {}
-
-    def head(self, prototypes: Prototypes) -> Head:
-        """The head for these prototypes: a pure function of them."""
-        if self.choice == "auto":
-            return self._best(prototypes)
-        if self.choice == "lda":
-            self._scatter.update(prototypes.classes)
-            white = whitening(self._scatter.covariance(), self._scatter.dof)
-            return make_head("lda", prototypes, self._background, white=white)
-        if self.choice == "subprototypes":
-            return make_head("subprototypes", prototypes, self._background, parts=self._all_parts(prototypes))
-        return make_head("mean", prototypes, self._background)
-
-    def _all_parts(self, prototypes: Prototypes) -> list[Parts]:
-        known, self._parts = self._parts, {}
-        for proto in prototypes.classes:
-            found = known.get(id(proto))
-            self._parts[id(proto)] = found or (proto, parts_of(proto.kept_rows, prototypes.metric))
-        return [self._parts[id(proto)][1] for proto in prototypes.classes]
-
-    def _best(self, prototypes: Prototypes) -> Head:
-        """The head that names most shots it has not seen; the plain mean unless another gives evidence enough."""
-        best, most = make_head("mean", prototypes, self._background), -1
-        probes = probes_of(prototypes) if len(prototypes.classes) > 1 else None
-        if probes is None or not len(probes.own):
-            return best
-        hits = mean_hits(prototypes, probes)
-        for head, needed, found in self._others(prototypes, probes):
-            if clearly_better(found, hits) >= needed and int(found.sum()) > most:
-                best, most = head, int(found.sum())
-        return best
-
-    def _others(self, prototypes: Prototypes, probes: Probes) -> Iterator[tuple[Head, float, NDArray[np.bool_]]]:
-        """Heads with the evidence each needs and what it names right.
-
-        An LDA with as many degrees of freedom as dimensions is expected to help, so it only must not be clearly worse.
-        """
-        counts, background = prototypes.counts, self._background
-        if counts.max() >= MIN_SHOTS:
-            parts = self._all_parts(prototypes)
-            hits = part_hits(prototypes, probes, parts)
-            yield make_head("subprototypes", prototypes, background, parts=parts), EVIDENCE, hits
-        if counts.sum() >= MIN_SHOTS_LDA * len(counts):
-            self._scatter.update(prototypes.classes)
-            covariance, dof = self._scatter.covariance(), self._scatter.dof
-            dim = len(covariance)
-            variance = float(np.trace(covariance)) / dim
-            if variance > 0:
-                white = whitening(covariance, dof)
-                hits = lda_hits(prototypes, probes, white, (1 - shrinkage(dim, dof)) / (variance * dof))
-                needed = EVIDENCE_LDA - 2 * min(1.0, dof / dim)
-                yield make_head("lda", prototypes, background, white=white), needed, hits

@@ -1,133 +1,124 @@
-"""Which head is better for this gallery: every shot is taken out in turn and must be named by the rest.
+"""Shots taken out in turn, and scored by what is left: which head is better, how well a class knows its own, and how a
+stranger to it would do.
 
 A shot goes together with its burst where its class has others: frames of one second would name each other. The LDA's
-covariance forgets the shot too, exactly, by a rank-one downdate (Sherman and Morrison 1950).
+covariance forgets the shot too, exactly, by a rank-one downdate (Sherman and Morrison 1950): scored by a covariance
+that knows them, shots fit their class far better than any new frame does.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.prototypes import MIN_WEIGHT, Prototype, Prototypes, Rows, class_mean, similarity
-from runtime.subprototypes import Parts
+from runtime.heads import Head
+from runtime.prototypes import Prototypes, class_mean, pair_scores, similarity
 
-MAX_PROBES = 256  # shots taken out, spread evenly over the gallery
-EVIDENCE = 2.0  # standard deviations (McNemar 1947) by which another head must beat the plain mean
+MAX_PROBES = 512  # shots taken out, the same number of each class
 
 
 @dataclass(frozen=True, eq=False)
 class Probes:
-    """P shots that are taken out.  embeddings: `float32 [P, D]`.  own: class of each.  index: its row in the class.
+    """P shots that are taken out.  embeddings: `float32 [P, D]`.  own: class of each.  index: its row among those kept.
 
-    left_out: `float32 [P, D]`, the mean of the class without it.
+    left_out: `float32 [P, D]`, the mean of its class without it.  known: `bool [P]`, whether there is one: not for a
+    class of one shot.
     """
 
     embeddings: NDArray[np.float32]
     own: NDArray[np.int64]
     index: NDArray[np.int64]
     left_out: NDArray[np.float32]
+    known: NDArray[np.bool_]
+
+    def of(self, chosen: NDArray[np.bool_]) -> Probes:
+        """Some of them."""
+        arrays = self.embeddings, self.own, self.index, self.left_out, self.known
+        return Probes(*(array[chosen] for array in arrays))  # type: ignore[arg-type]
 
 
-def probes_of(prototypes: Prototypes, limit: int = MAX_PROBES) -> Probes:
-    """Choose the shots to take out: of classes that still have one without it."""
-    every = [(row, i) for row, proto in enumerate(prototypes.classes) if proto.n_kept > 1 for i in _kept(proto)]
-    chosen = [every[j] for j in np.linspace(0, len(every) - 1, min(limit, len(every))).astype(int)]
-    embeddings, left_out = [], []
-    for row, i in chosen:
-        shots, kept = prototypes.classes[row].shots, prototypes.classes[row].kept.copy()
-        embeddings.append(shots.embeddings[i])
-        others = kept & np.array([burst != shots.bursts[i] for burst in shots.bursts])
-        kept[i] = False
-        kept = others if others.any() else kept
-        weights = np.maximum(shots.qualities[kept], MIN_WEIGHT)
-        left_out.append(class_mean(shots.embeddings[kept], prototypes.metric, weights))
-    empty = np.zeros((0, prototypes.dim), np.float32)
-    return Probes(
-        np.array(embeddings, np.float32).reshape(-1, prototypes.dim) if chosen else empty,
-        np.array([row for row, _ in chosen], np.int64),
-        np.array([i for _, i in chosen], np.int64),
-        np.array(left_out, np.float32).reshape(-1, prototypes.dim) if chosen else empty,
-    )
+def probes_of(prototypes: Prototypes) -> Probes:
+    """Choose the shots to take out, spread evenly over at least one class."""
+    n_classes = len(prototypes.classes)
+    each = max(1, MAX_PROBES // n_classes)
+    embeddings, own, index, left_out = [], [], [], []
+    for row in np.unique(np.linspace(0, n_classes - 1, min(n_classes, MAX_PROBES)).astype(int)):
+        proto = prototypes.classes[row]
+        chosen = np.unique(np.linspace(0, proto.n_kept - 1, min(each, proto.n_kept)).astype(int))
+        rows = proto.kept_rows
+        embeddings.append(rows[chosen])
+        left_out.append(proto.left_out(prototypes.metric)[chosen] if proto.n_kept > 1 else rows)
+        own += [row] * len(chosen)
+        index += chosen.tolist()
+    owners = np.array(own, np.int64)
+    known = prototypes.counts[owners] > 1
+    return Probes(np.concatenate(embeddings), owners, np.array(index, np.int64), np.concatenate(left_out), known)
 
 
-def mean_hits(prototypes: Prototypes, probes: Probes) -> NDArray[np.bool_]:
-    """Which probes nearest class mean names right without having seen them: `bool [P]`."""
-    scores = _plain(probes.embeddings, prototypes.matrix, prototypes.metric)
-    return _hits(scores, _pairs(probes.embeddings, probes.left_out, prototypes.metric), probes.own)
-
-
-def part_hits(prototypes: Prototypes, probes: Probes, all_parts: Sequence[Parts]) -> NDArray[np.bool_]:
-    """The same for sub-prototypes; the part a probe belongs to forgets it."""
-    metric = prototypes.metric
-    scores = _plain(probes.embeddings, prototypes.matrix, metric)
-    parted = [row for row, parts in enumerate(all_parts) if len(parts.means) > 1]
-    if parted:
-        first = np.cumsum([0, *(len(all_parts[row].means) for row in parted[:-1])])
-        to_parts = _plain(probes.embeddings, np.concatenate([all_parts[row].means for row in parted]), metric)
-        scores[:, parted] = 0.5 * scores[:, parted] + 0.5 * np.maximum.reduceat(to_parts, first, axis=1)
-    own = _pairs(probes.embeddings, probes.left_out, metric)
-    for p, (row, i) in enumerate(zip(probes.own, probes.index, strict=True)):
-        parts, proto = all_parts[row], prototypes.classes[row]
-        if len(parts.means) > 1:
-            rows, means, at = proto.kept_rows, parts.means.copy(), int(proto.kept[:i].sum())
-            others = (parts.owner == parts.owner[at]) & (np.arange(len(rows)) != at)
-            means[parts.owner[at]] = class_mean(rows[others], metric) if others.any() else probes.left_out[p]
-            own[p] = 0.5 * own[p] + 0.5 * similarity(means, probes.embeddings[p], metric).max()
-    return _hits(scores, own, probes.own)
-
-
-def lda_hits(prototypes: Prototypes, probes: Probes, white: NDArray[np.float32], shrunk_by: float) -> NDArray[np.bool_]:
-    """The same for LDA. shrunk_by: the factor of a residual's outer product in the shrunk covariance."""
-    metric = prototypes.metric
-    x, m, out = (rows @ white.T for rows in (probes.embeddings, prototypes.matrix, probes.left_out))
-    means = {row: _plain_mean(prototypes.classes[row]) for row in np.unique(probes.own)}
-    counts = prototypes.counts[probes.own]
-    r = (probes.embeddings - np.stack([means[row] for row in probes.own])) @ white.T
-    g = shrunk_by * counts / np.maximum(counts - 1, 1)
-    gain = g / np.maximum(1 - g * np.einsum("pd,pd->p", r, r), 1e-3)  # of the downdated precision, along r
-    xr = np.einsum("pd,pd->p", x, r)
-    rm, ro = r @ m.T, np.einsum("pd,pd->p", r, out)
-    if metric == "cosine":
-        norm_x = np.sqrt(np.einsum("pd,pd->p", x, x) + gain * xr**2)
-        scores = x @ m.T + (gain * xr)[:, None] * rm
-        scores /= norm_x[:, None] * np.sqrt(np.einsum("cd,cd->c", m, m) + gain[:, None] * rm**2)
-        own = np.einsum("pd,pd->p", x, out) + gain * xr * ro
-        own /= norm_x * np.sqrt(np.einsum("pd,pd->p", out, out) + gain * ro**2)
+def left_out_scores(head: Head, probes: Probes) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Score probes by a head that has forgotten each: against everything else `float32 [P, C + B]`, with -inf for the
+    class it comes from, and against what is left of that `float32 [P]`.
+    """
+    if head.white is not None:
+        scores, own = _lda(head, probes)
     else:
-        scores = -(_plain(x, m, metric) ** 2 + gain[:, None] * (xr[:, None] - rm) ** 2)
-        own = -(np.einsum("pd,pd->p", x - out, x - out) + gain * (xr - ro) ** 2)
-    return _hits(scores, own, probes.own)
+        metric = head.prototypes.metric
+        scores = head.scores_many(probes.embeddings)
+        own = pair_scores(probes.embeddings, probes.left_out, metric)
+        if head.parts is not None:
+            _parts(head, probes, own)
+    scores[np.arange(len(own)), probes.own] = -np.inf
+    return scores, own
+
+
+def hits(head: Head, probes: Probes) -> NDArray[np.bool_]:
+    """Which probes a head names right without having seen them: `bool [P]`."""
+    scores, own = left_out_scores(head, probes)
+    return np.asarray(own > scores[:, : head.n_classes].max(axis=1))
 
 
 def clearly_better(hits: NDArray[np.bool_], than: NDArray[np.bool_]) -> float:
-    """By how many standard deviations one head names more probes than another (McNemar); 0 when they agree."""
+    """By how many standard deviations one head names more probes than another (McNemar 1947); 0 when they agree."""
     won, lost = int((hits & ~than).sum()), int((than & ~hits).sum())
     return (won - lost) / math.sqrt(won + lost) if won + lost else 0.0
 
 
-def _kept(proto: Prototype) -> list[int]:
-    return np.flatnonzero(proto.kept).tolist()  # type: ignore[no-any-return]
+def _parts(head: Head, probes: Probes, own: NDArray[np.float32]) -> None:
+    """The part a probe belongs to forgets it."""
+    assert head.parts
+    metric = head.prototypes.metric
+    for p, (row, at) in enumerate(zip(probes.own, probes.index, strict=True)):
+        parts = head.parts[row]
+        if len(parts.means) > 1:
+            rows, means = head.prototypes.classes[row].kept_rows, parts.means.copy()
+            others = (parts.owner == parts.owner[at]) & (np.arange(len(rows)) != at)
+            means[parts.owner[at]] = class_mean(rows[others], metric) if others.any() else probes.left_out[p]
+            own[p] = 0.5 * own[p] + 0.5 * similarity(means, probes.embeddings[p], metric).max()
 
 
-def _plain_mean(proto: Prototype) -> NDArray[np.float32]:
-    return np.asarray(proto.kept_rows.mean(axis=0))
-
-
-def _hits(scores: NDArray[np.float32], own_score: NDArray[np.float32], own: NDArray[np.int64]) -> NDArray[np.bool_]:
-    scores[np.arange(len(own)), own] = -np.inf
-    return np.asarray(own_score > scores.max(axis=1))
-
-
-def _plain(x: NDArray[np.float32], rows: NDArray[np.float32], metric: str) -> NDArray[np.float32]:
-    return Rows(rows, metric).scores_many(x)
-
-
-def _pairs(x: NDArray[np.float32], y: NDArray[np.float32], metric: str) -> NDArray[np.float32]:
-    if metric == "cosine":
-        return np.asarray(np.einsum("pd,pd->p", x, y))
-    return np.asarray(-np.linalg.norm(x - y, axis=1))
+def _lda(head: Head, probes: Probes) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """With the precision downdated along each probe's residual r, x · y becomes x · y + gain (x · r) (y · r)."""
+    assert head.white is not None
+    prototypes = head.prototypes
+    means = {row: prototypes.classes[row].kept_rows.mean(axis=0) for row in np.unique(probes.own)}
+    residuals = probes.embeddings - np.stack([means[row] for row in probes.own])
+    x, out, r = (rows @ head.white.T for rows in (probes.embeddings, probes.left_out, residuals))
+    counts = prototypes.counts[probes.own]
+    g = head.residual_weight * counts / np.maximum(counts - 1, 1)
+    gain = (g / np.maximum(1 - g * np.einsum("pd,pd->p", r, r), 1e-3)).astype(np.float32)
+    rows = np.concatenate([head.rows.matrix, head.background.matrix])
+    xr, ro, rm = np.einsum("pd,pd->p", x, r), np.einsum("pd,pd->p", r, out), r @ rows.T
+    if prototypes.metric == "cosine":
+        norm_x = np.sqrt(np.einsum("pd,pd->p", x, x) + gain * xr**2)
+        scores = x @ rows.T + (gain * xr)[:, None] * rm
+        norm_m = np.sqrt(np.einsum("cd,cd->c", rows, rows) + gain[:, None] * rm**2)
+        scores /= norm_x[:, None] * np.maximum(norm_m, 1e-12)
+        own = np.einsum("pd,pd->p", x, out) + gain * xr * ro
+        return scores, own / (norm_x * np.sqrt(np.einsum("pd,pd->p", out, out) + gain * ro**2))
+    squares = np.concatenate([head.rows.scores_many(x), head.background.scores_many(x)], axis=1) ** 2
+    scores = -np.sqrt(np.maximum(squares + gain[:, None] * (xr[:, None] - rm) ** 2, 0))
+    own = -np.sqrt(np.maximum(np.einsum("pd,pd->p", x - out, x - out) + gain * (xr - ro) ** 2, 0))
+    return scores, own

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from runtime.basis import basis_of
 from runtime.gallery import ClassShots
-from runtime.heads import Head, HeadChooser
+from runtime.head_choice import HeadChooser
+from runtime.heads import Head
 from runtime.matching import Matcher
 from runtime.prior import Prior
 from runtime.prototypes import Prototypes

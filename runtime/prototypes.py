@@ -45,6 +45,11 @@ class Prototype:
         """The embeddings that are averaged in, `float32 [n_kept, D]`."""
         return self.shots.embeddings[self.kept]
 
+    def left_out(self, metric: str) -> NDArray[np.float32]:
+        """For each kept shot the mean of the others, `float32 [n_kept, D]`; see `left_out_means`."""
+        bursts = [burst for burst, keep in zip(self.shots.bursts, self.kept, strict=True) if keep]
+        return left_out_means(self.kept_rows, np.maximum(self.shots.qualities[self.kept], MIN_WEIGHT), bursts, metric)
+
     @property
     def set_aside(self) -> tuple[int, ...]:
         """Ids of the shots that disagree."""
@@ -58,17 +63,19 @@ def prototype(shots: ClassShots, metric: str) -> Prototype:
     weights = np.maximum(shots.qualities[kept], MIN_WEIGHT)
     spread = float(rows.var(axis=0, dtype=np.float64).sum())
     bursts = [burst for burst, keep in zip(shots.bursts, kept, strict=True) if keep]
-    agreement = float(left_out_scores(rows, weights, bursts, metric).mean()) if len(rows) > 1 else float("nan")
+    agreement = float("nan")
+    if len(rows) > 1:
+        agreement = float(pair_scores(rows, left_out_means(rows, weights, bursts, metric), metric).mean())
     mean = class_mean(rows, metric, weights)
     return Prototype(shots, mean, kept, len(rows), len(set(bursts)), spread, agreement)
 
 
-def left_out_scores(
+def left_out_means(
     rows: NDArray[np.float32], weights: NDArray[np.float32], bursts: Sequence[str], metric: str
 ) -> NDArray[np.float32]:
-    """Score each of a class's shots `float32 [n, D]`, n >= 2, against the mean of the others: `float32 [n]`.
+    """For each of a class's shots `float32 [n, D]`, n >= 2, the mean of the others: `float32 [n, D]`.
 
-    With several bursts, against those of other bursts: frames of one second resemble each other too much.
+    With several bursts, of other bursts: frames of one second resemble each other too much.
     """
     names = list(dict.fromkeys(bursts)) if len(set(bursts)) > 1 else []
     owner = np.array([names.index(burst) for burst in bursts] if names else range(len(rows)))
@@ -76,8 +83,14 @@ def left_out_scores(
     means = (weights @ rows - out @ rows) / (weights.sum() - out.sum(axis=1))[:, None]
     if metric == "cosine":
         means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
-        return np.asarray(np.einsum("nd,nd->n", rows, means), np.float32)
-    return np.asarray(-np.linalg.norm(rows - means, axis=1), np.float32)
+    return np.asarray(means, np.float32)
+
+
+def pair_scores(rows: NDArray[np.float32], others: NDArray[np.float32], metric: str) -> NDArray[np.float32]:
+    """The score of each row `float32 [n, D]` against its own other: `float32 [n]`."""
+    if metric == "cosine":
+        return np.asarray(np.einsum("nd,nd->n", rows, others), np.float32)
+    return np.asarray(-np.linalg.norm(rows - others, axis=1), np.float32)
 
 
 class Prototypes:

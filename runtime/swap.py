@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from runtime.errors import GalleryCorrupt, GalleryMismatch, GalleryUnwritable, InvalidShot
 from runtime.gallery import Gallery
-from runtime.leave_one_out import mean_hits, probes_of
+from runtime.heads import make_head
+from runtime.leave_one_out import hits, probes_of
 from runtime.opencv import decode_image
 from runtime.prototypes import Prototypes
 
@@ -88,10 +89,13 @@ def require_crops(gallery: Gallery, ids: list[int]) -> None:
 
 def named_right(prototypes: Prototypes) -> dict[str, float]:
     """Per class, the share of its shots that the others name right."""
+    if not prototypes.classes:
+        return {}
     probes = probes_of(prototypes)
-    hits = mean_hits(prototypes, probes) if len(probes.own) else np.zeros(0, bool)
+    probes = probes.of(probes.known)
+    right = hits(make_head("mean", prototypes, prototypes.matrix[:0]), probes) if len(probes.own) else probes.known
     return {
-        proto.shots.label: float(hits[probes.own == row].mean())
+        proto.shots.label: float(right[probes.own == row].mean())
         for row, proto in enumerate(prototypes.classes)
         if (probes.own == row).any()
     }

@@ -8,8 +8,9 @@ Pressure is how much the frame looks like everything else: a soft maximum over t
 bundle's base classes (T-norm, Auckenthaler et al. 2000, "Score normalization", with the log of the mean exponential).
 
 The level comes from the gallery itself: every class in turn plays the stranger to all others, and so do rejected frames
-and sampled background. While those are few it is blended with the bundle's table. It differs by class: one whose shots
-agree well, each with the mean of the other bursts, asks for more.
+and sampled background. While those are few it is blended with the bundle's table. Where things are told apart with room
+to spare, it is as high as next to no known frame notices: a few classes do not show what the twin of one scores. It
+differs by class: one whose shots agree well, each with the mean of the other bursts, asks for more.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from runtime.heads import Head
+from runtime.leave_one_out import left_out_scores, probes_of
 from runtime.prediction import upper_level
 from runtime.prior import Prior
 from runtime.prototypes import Prototypes
@@ -33,7 +35,7 @@ PRIOR = 0.3  # what the table counts, where C classes count (C - 2) squared: two
 SAMPLES_PER_CLASS = 10  # so many rejected or sampled frames count like a class
 AGREEMENT = 0.3  # how much of a class's deviation in agreement its level takes over
 AGREEMENT_SHOTS = 5  # as many shots speak for the average class
-MAX_PROBES = 512  # shots that play the stranger, spread evenly over the gallery
+FREE = 0.02  # a level that refuses no more than this share of known frames is asked for in any case
 
 Samples = tuple[NDArray[np.float32], NDArray[np.float32]]  # that show nothing taught, `[S, D]`: told so, and passive
 NO_SAMPLES: Samples = (np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32))
@@ -121,11 +123,11 @@ def level_of(prior: Prior, head: Head, samples: NDArray[np.float32]) -> Level:
     """Learn the level of strangers from the classes of a head and from samples; see `samples_of`."""
     prototypes = head.prototypes
     views = _views(prior, prototypes)
-    probes, own = _probes(prototypes)
-    scores = head.scores_many(probes)
-    scores[np.arange(len(own)), own] = -np.inf  # the class a probe comes from is not there
-    temperature, offsets = TEMPERATURE * prior.scale, _offsets(prototypes)
-    pressure = _pressure(soft_maxima(scores, temperature), scores.shape[1] - 1, temperature)
+    probes = probes_of(prototypes)
+    scores, genuine = left_out_scores(head, probes)  # the class a probe comes from is not there
+    own, temperature, offsets = probes.own, TEMPERATURE * prior.scale, _offsets(prototypes)
+    pressures = soft_maxima(scores, temperature)
+    pressure = _pressure(pressures, scores.shape[1] - 1, temperature)
     seen = _familiarity(scores, prototypes, pressure, offsets)
     n_classes = len(prototypes.classes)
     if n_classes > 2:
@@ -140,6 +142,11 @@ def level_of(prior: Prior, head: Head, samples: NDArray[np.float32]) -> Level:
         return Level(pressure, None, 0.0, False, samples)
     promised = worth * (1 - 1 / max(n_classes, 2)) >= 1 / prior.stranger_rate - 1
     found = upper_level(seen, own if promised else np.arange(len(seen)), 1 - prior.stranger_rate)
+    # Frames of one second know each other too well to say how a frame of tomorrow will score.
+    varied = (prototypes.bursts > 1) | (views >= prototypes.counts / 2)
+    known = (genuine - pressure.costs(pressures) - offsets[probes.own])[probes.known & varied[probes.own]]
+    if len(known):
+        found = max(found, float(np.quantile(known, FREE)))
     return Level(pressure, found, evidence, promised, samples)
 
 
@@ -190,19 +197,6 @@ def _views(prior: Prior, prototypes: Prototypes) -> NDArray[np.float64]:
 def clearly_nearer(score: ArrayLike, other: ArrayLike, metric: str) -> NDArray[np.bool_]:
     """Whether scores beat others by the ratio of their distances."""
     return np.asarray(_distance(score, metric) < MAX_DISTANCE_RATIO * _distance(other, metric))
-
-
-def _probes(prototypes: Prototypes) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Shots that play the stranger `float32 [P, D]` and their classes `int [P]`, the same number of each class."""
-    n_classes = len(prototypes.classes)
-    each = max(1, MAX_PROBES // n_classes)
-    rows, own = [], []
-    for row in np.unique(np.linspace(0, n_classes - 1, min(n_classes, MAX_PROBES)).astype(int)):
-        kept = prototypes.classes[row].kept_rows
-        chosen = np.linspace(0, len(kept) - 1, min(each, len(kept))).astype(int)
-        rows.append(kept[chosen])
-        own += [row] * len(chosen)
-    return np.concatenate(rows), np.array(own, np.int64)
 
 
 def soft_maxima(scores: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:

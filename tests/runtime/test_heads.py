@@ -5,7 +5,8 @@ import pytest
 
 from runtime.errors import OptionError
 from runtime.gallery import ClassShots
-from runtime.heads import HEADS, HeadChooser
+from runtime.head_choice import HeadChooser
+from runtime.heads import HEADS
 from runtime.lda import whitening
 from runtime.prototypes import Prototypes
 from runtime.scatter import Scatter

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.gallery import ClassShots
-from runtime.heads import HeadChooser
+from runtime.head_choice import HeadChooser
 from runtime.matching import ACCEPTED, EMPTY, N_NEAREST, Matcher
 from runtime.prior import Prior
 from runtime.prototypes import Prototypes

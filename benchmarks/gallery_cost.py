@@ -1,0 +1,203 @@
+"""What a gallery costs at 512 dimensions on one thread: recognising, loading, a shot more and the first frame after it,
+looking back over an hour of answers, memory. (`benchmarks.gallery` has how matching grows, up to a million shots.)
+
+    OPENBLAS_NUM_THREADS=1 python -m benchmarks.gallery_cost
+
+Classes are random directions with shots around them. "a shot more" is stored in a gallery in memory, "with commit" in
+a file; "first frame" is what the next answer waits for, and "refitted" the same when everything is fitted again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.common import save
+from edgefs.bench.clock import Clock, Sample
+from edgefs.bench.growth import SHOTS_PER_CLASS
+from edgefs.cli.options import table
+from runtime.gallery import Gallery, NewShot, open_gallery
+from runtime.heads import HEADS
+from runtime.matchers import Matchers
+from runtime.matching import Matcher, recognition_of
+from runtime.preview import preview_reject
+from runtime.prior import Prior
+from runtime.ring import CAPACITY, RecentAnswer
+
+DIM, BACKGROUND, SPREAD = 512, 200, 1.2
+SIZES = (10, 100, 1_000)  # classes of SHOTS_EACH shots
+SHOTS_EACH = 10
+LOADED = 100_000
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def shots(n_classes: int, n_each: int, dim: int = DIM) -> Iterator[tuple[str, NewShot, bool]]:
+    """Bursts of five, around a direction per class."""
+    rng = np.random.default_rng(0)
+    for c in range(n_classes):
+        rows = unit(rng.standard_normal(dim) + SPREAD * rng.standard_normal((n_each, dim)))
+        for i, row in enumerate(rows):
+            yield f"class {c}", NewShot(row, None, f"{c} {i // 5}", 1.0, "benchmark", 0.0), False
+
+
+def matchers_of(choice: str, dim: int = DIM) -> Matchers:
+    background = unit(np.random.default_rng(1).standard_normal((BACKGROUND, dim)))
+    table = {"within_variance": 0.6, "impostor": {str(n): list(np.linspace(-0.2, 0.6, 101)) for n in (1, 5, 20)}}
+    return Matchers("cosine", dim, background, prior=Prior(table, 0.05), choice=choice, scale=1.0)
+
+
+def p50_ms(clock: Clock, work: Callable[[int], object], n: int) -> float:
+    return middle([clock(lambda i=i: work(i)) for i in range(n)])  # type: ignore[misc]
+
+
+def middle(samples: list[Sample]) -> float:
+    """The median, of the undisturbed ones if there are five."""
+    undisturbed = [sample.ms for sample in samples if sample.undisturbed]
+    return round(float(np.median(undisturbed if len(undisturbed) >= 5 else [sample.ms for sample in samples])), 3)
+
+
+def recognising(clock: Clock, n_classes: int) -> dict[str, float]:
+    """One answer, embedded already, with each head."""
+    with open_gallery(None, fingerprint="benchmark", dim=DIM) as gallery:
+        gallery.add_all(shots(n_classes, SHOTS_EACH), "benchmark")
+        queries = [own.embeddings[0] for own in list(gallery.classes.values())[:100]]
+        found = {}
+        for choice in (*HEADS, "auto"):
+            matcher = matchers_of(choice).matcher(gallery.classes)
+            found[choice] = p50_ms(clock, lambda i, m=matcher: m.decide(queries[i % 100]), 500)  # type: ignore[misc]
+    return found
+
+
+def changing(clock: Clock, n_classes: int, choice: str, folder: Path) -> dict[str, float]:
+    """A shot more and the frame after it, and the same when everything is fitted again."""
+    one = [shot for _, shot, _ in shots(1, 60)]
+    found = {}
+    with open_gallery(folder / f"{choice} {n_classes}.db", fingerprint="benchmark", dim=DIM) as stored:
+        stored.add_all(shots(n_classes, SHOTS_EACH), "benchmark")
+        found["a shot more, with commit"] = p50_ms(clock, lambda i: stored.add("class 0", [one[i]]), 40)
+    with open_gallery(None, fingerprint="benchmark", dim=DIM) as gallery:
+        gallery.add_all(shots(n_classes, SHOTS_EACH), "benchmark")
+        matchers = matchers_of(choice)
+        start = time.perf_counter()
+        matchers.matcher(gallery.classes)
+        found["first frame ever"] = round((time.perf_counter() - start) * 1e3, 2)
+        adding, frames = [], []
+        for shot in one:
+            adding.append(clock(lambda s=shot: gallery.add("class 1", [s])))  # type: ignore[misc]
+            frames.append(clock(lambda: matchers.matcher(gallery.classes)))
+        found["a shot more"] = middle(adding)
+        found["first frame"] = middle(frames)
+        found["first frame, refitted"] = round(_refitted(clock, gallery, matchers), 2)
+    return found
+
+
+def _refitted(clock: Clock, gallery: Gallery, matchers: Matchers) -> float:
+    """The slowest of the frames while classes grow by an eighth, which crosses a step of the basis."""
+    slowest, labels = 0.0, list(gallery.classes)
+    steps = min(16, len(labels))
+    for part in np.array_split(np.array(labels), steps):
+        batch = [(str(label), shot, False) for label in part for _, shot, _ in shots(1, 2)]
+        gallery.add_all(batch, "benchmark")
+        slowest = max(slowest, clock(lambda: matchers.matcher(gallery.classes)).ms)
+    return slowest
+
+
+def looking_back(clock: Clock, n_classes: int) -> float:
+    """What a "not this" would change in an hour of answers, one a second."""
+    with open_gallery(None, fingerprint="benchmark", dim=DIM) as gallery:
+        gallery.add_all(shots(n_classes, SHOTS_EACH), "benchmark")
+        matchers = matchers_of("auto")
+        matcher = matchers.matcher(gallery.classes)
+        rows = np.concatenate([own.embeddings for own in list(gallery.classes.values())[:400]])
+        answers = [_answer(matcher, rows[i % len(rows)], i) for i in range(CAPACITY)]
+
+        def preview(i: int) -> object:
+            return preview_reject(matcher, matchers.rejecting(0, rows[i]), 0, rows[i], answers)
+
+        return p50_ms(clock, preview, 8)
+
+
+def _answer(matcher: Matcher, embedding: np.ndarray, id_: int) -> RecentAnswer:
+    match = matcher.decide(embedding)
+    return RecentAnswer(id_, recognition_of(match, matcher.prototypes.classes, {}, embedding), None, float(id_))
+
+
+def loading(folder: Path) -> dict[str, float]:
+    """100,000 shots, every digest checked, in a process of its own, where memory can be told."""
+    path = folder / "large.db"
+    with open_gallery(path, fingerprint="benchmark", dim=DIM) as gallery:
+        gallery.add_all(shots(LOADED // SHOTS_PER_CLASS, SHOTS_PER_CLASS), "benchmark")
+    file_kb = path.stat().st_size / 1024 / LOADED * 1000
+    runs = [_in_own_process(path) for _ in range(3)]
+    seconds, frame_ms, memory_kb = (sorted(values)[1] for values in zip(*runs, strict=True))
+    return {
+        "load_s": seconds,
+        "first_frame_ms": frame_ms,
+        "memory_kb_per_1000_shots": round(memory_kb / LOADED * 1000, 1),
+        "file_kb_per_1000_shots_without_pictures": round(file_kb, 1),
+    }
+
+
+def _in_own_process(path: Path) -> tuple[float, float, float]:
+    words = [sys.executable, "-m", "benchmarks.gallery_cost", "--load", str(path)]
+    seconds, frame_ms, kb = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()
+    return float(seconds), float(frame_ms), float(kb)
+
+
+def load_here(path: str) -> None:
+    """Load a gallery and say how long it took, how long its first frame, and by how much memory grew, in kB."""
+    matchers, before = matchers_of("mean"), _peak_kb()
+    start = time.perf_counter()
+    gallery = open_gallery(path, fingerprint="benchmark", dim=DIM)
+    loaded = time.perf_counter()
+    grown = _peak_kb() - before
+    matchers.matcher(gallery.classes)
+    print(f"{loaded - start:.3f} {(time.perf_counter() - loaded) * 1e3:.1f} {grown}")
+    gallery.close()
+
+
+def _peak_kb() -> int:
+    gc.collect()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--load", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.load:
+        load_here(args.load)
+        return
+    clock, found = Clock(), {"dim": DIM, "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS")}
+    found["recognise_1000_classes_ms"] = recognising(clock, 1_000)
+    print(f"recognise, 1,000 classes, ms: {found['recognise_1000_classes_ms']}", flush=True)
+    with tempfile.TemporaryDirectory() as name:
+        kinds = [(choice, n_classes) for choice in ("mean", "auto") for n_classes in SIZES]
+        rows = [{"head": c, "classes": n, **changing(clock, n, c, Path(name))} for c, n in kinds]
+        print(table([tuple(row.values()) for row in rows], tuple(rows[0])), flush=True)
+        found["changing_ms"] = rows
+        found["look_back_over_3600_answers_ms"] = {str(n): looking_back(clock, n) for n in SIZES}
+        print(
+            f"look back over {CAPACITY} answers, ms by classes: {found['look_back_over_3600_answers_ms']}", flush=True
+        )
+        found["100000_shots"] = loading(Path(name))
+        print(f"100,000 shots: {found['100000_shots']}", flush=True)
+    clock.close()
+    print(f"written to {save('gallery-cost', found)}")
+
+
+if __name__ == "__main__":
+    main()
