@@ -2,8 +2,8 @@
 
     python -m benchmarks.time_to_export --photos office_caltech10/amazon --verify grocery/train
 
-float16 to ONNX and OpenVINO, then int8 with 300 frames, calibrated on --photos; both verified on 400 pictures of
---verify. Each is the command itself in a process of its own, so the seconds hold everything a user waits for.
+float16 to ONNX and OpenVINO with the default verification, then int8 with 300 frames of --photos, verified on 400
+pictures of --verify. Each is the command itself in a process of its own: the seconds hold all that a user waits for.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import save
+from edgefs.bench import machine
 from edgefs.cli.options import table
+from runtime.engines.base import cpus
 
 STAGE = re.compile(r"^ *([\d.]+) s  (.+)$", re.MULTILINE)  # what the command prints where it has no terminal
 
 
 def export(precision: str, args: argparse.Namespace) -> dict[str, Any]:
     """Run the command once; its exit status may say that int8 of random weights fails a gate."""
-    options = ["--precisions", precision, "--verify", str(args.verify)]
+    options = ["--precisions", precision]
     if precision == "int8":
-        options += ["--calibrate", str(args.photos), "--frames", "300"]
+        options += ["--calibrate", str(args.photos), "--frames", "300", "--verify", str(args.verify)]
     with tempfile.TemporaryDirectory() as folder:
         options += ["--out", f"{folder}/small.edgefs"]
         command = [
@@ -56,9 +58,11 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--verify", type=Path, required=True)
     args = parser.parse_args()
+    before = machine.condition()
     runs = [export(precision, args) for precision in ("fp16", "int8")]
     print(table([(run["precision"], run["seconds"]) for run in runs], ("precision", "seconds")))
-    print(f"written to {save('time-to-export', {'network': 'mobilenet_v3_small', 'runs': runs})}")
+    facts = {"network": "mobilenet_v3_small", "cpus": cpus(), "before": before, "after": machine.condition()}
+    print(f"written to {save('time-to-export', {**facts, 'runs': runs})}")
 
 
 if __name__ == "__main__":
