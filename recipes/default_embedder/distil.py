@@ -29,7 +29,7 @@ from runtime.bundle import Bundle
 @dataclass(frozen=True)
 class Config:
     seed: int = 0
-    minutes: float = 80.0  # the schedule follows the clock: a busy machine gives a weaker net, not a later one
+    minutes: float = 80.0  # of the CPU, each thread's: a busy machine gives the same net, later
     batch: int = 64
     # Until then the student sees a part of each picture, at full detail, and answers for that part: half the work.
     parts_until: float = 0.75
@@ -176,13 +176,13 @@ def train(data: Path, out: Path, config: Config, start: Path | None) -> None:
     bar = tqdm(total=round(config.minutes, 1), unit="min", mininterval=10)
     average_loss, saves, next_save = None, 0, run.seconds + 60 * config.save_every_minutes
     while run.progress < 1:
-        started = time.perf_counter()
+        started = time.process_time()
         if run.step % 500 == 0 or average_loss is None:
             bank = lessons.bank(config.bank)
         pictures, wanted = lessons.batch(np.random.default_rng([config.seed, run.step]), config.batch, run.part)
         loss = run.advance(disturb(pictures, noise), wanted, bank)
         average_loss = loss if average_loss is None else 0.98 * average_loss + 0.02 * loss
-        run.seconds += time.perf_counter() - started
+        run.seconds += (time.process_time() - started) / torch.get_num_threads()
         bar.n = round(run.seconds / 60, 1)
         bar.set_postfix(step=run.step, part=run.part, loss=f"{average_loss:.3f}", refresh=False)
         bar.update(0)

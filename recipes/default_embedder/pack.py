@@ -18,7 +18,7 @@ import skimage.data
 from distil import git_commit
 from photos import SIZE, photos_of, read_held_out, read_views, split_classes
 from student import MEAN, STD, Student, embed, load_student, unit
-from whiten import half_whiten
+from whiten import whiten
 
 from exporters.calibrate import calibration_table
 from exporters.graph import EmbedderGraph
@@ -28,7 +28,7 @@ from runtime.bundle import Bundle
 from runtime.preprocess import Preprocess
 from runtime.prototypes import class_mean
 
-BACKGROUND_PHOTOS = 12  # of each class
+CLASS_PHOTOS = 12  # of each training class: for the background and the whitening
 WEIGHTS = "int8"
 GOLDEN = ("astronaut", "chelsea", "coffee", "rocket")
 
@@ -39,17 +39,21 @@ def golden_frames(preprocess: Preprocess) -> np.ndarray:
     return preprocess.batch([np.ascontiguousarray(photo) for photo in photos])
 
 
-def background(student: Student, data: Path) -> np.ndarray:
-    """Prototypes `float32 [B, D]` of the training classes: what the device takes for "things in general"."""
+def training_views(data: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Device views uint8 [N, SIZE, SIZE, 3] and class ids of some photos of every training class."""
     classes = [folder for folders in split_classes(data)[0].values() for folder in folders]
-    views, labels = read_views([photos_of(folder)[:BACKGROUND_PHOTOS] for folder in classes])
-    embeddings = unit(embed(student, views))
+    return read_views([photos_of(folder)[:CLASS_PHOTOS] for folder in classes])
+
+
+def background(embeddings: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Prototypes `float32 [B, D]` of the training classes: what the device takes for "things in general"."""
     return np.stack([class_mean(embeddings[labels == label], "cosine") for label in np.unique(labels)])
 
 
 def build(data: Path, out: Path) -> Bundle:
     student = load_student(out / "student.safetensors").folded()
-    half_whiten(student, np.load(out / "pictures.npy", mmap_mode="r"))
+    base = training_views(data)
+    whiten(student, *base)
     facts = json.loads((out / "student.json").read_text())
     preprocess = Preprocess((SIZE, SIZE), channels=3, crop="square", resampler="linear")
     graph = EmbedderGraph(student, mean=[MEAN] * 3, std=[STD] * 3, colour="rgb", metric="cosine")
@@ -73,7 +77,7 @@ def build(data: Path, out: Path) -> Bundle:
         golden_frames=golden_frames(preprocess),
         weights=WEIGHTS,
         calibration=calibration_table(unit(embed(student, views)), labels, metric="cosine"),
-        background=background(student, data),
+        background=background(unit(embed(student, base[0])), base[1]),
         provenance=provenance,
     )
 

@@ -38,7 +38,7 @@ class Scenes:
     def picture(self, i: int) -> np.ndarray:
         """uint8 [CANVAS, CANVAS, 3] RGB."""
         rng = np.random.default_rng([self.seed, i])
-        make = (self.close_up, self.things, self.shelf)[rng.choice(3, p=(0.4, 0.2, 0.4))]
+        make = (self.close_up, self.things, self.shelf)[rng.choice(3, p=(0.5, 0.2, 0.3))]
         picture = make(rng)
         if rng.random() < 0.3:
             sharpen(picture, rng)
