@@ -17,7 +17,7 @@ import numpy as np
 import skimage.data
 from distil import git_commit
 from photos import SIZE, photos_of, read_held_out, read_views, split_classes
-from student import MEAN, STD, Student, embed, load_student, unit
+from student import MEAN, STD, embed, load_student, unit
 from whiten import whiten
 
 from exporters.calibrate import calibration_table

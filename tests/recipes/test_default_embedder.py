@@ -73,3 +73,28 @@ def test_training_goes_on_from_the_very_embeddings_of_the_bundle_that_ships(reci
     student.train()
     with torch.inference_mode():
         assert torch.isfinite(student(torch.rand(4, 3, SIZE, SIZE))).all()
+
+
+def test_whitening_centres_and_makes_what_varies_within_a_class_more_even(recipe):
+    from photos import SIZE
+    from student import Student, embed
+    from whiten import whiten
+
+    torch.manual_seed(0)
+    student, rng = Student().eval(), np.random.default_rng(0)
+    things = rng.integers(0, 256, (6, 1, 5, 5, 3)).repeat(8, 1) + rng.integers(-60, 60, (6, 8, 5, 5, 3))
+    small = things.reshape(48, 5, 5, 3).clip(0, 255).astype(np.uint8)
+    views, labels = small.repeat(SIZE // 5, 1).repeat(SIZE // 5, 2), np.arange(6).repeat(8)
+
+    def unevenness():
+        z = embed(student, views).numpy()
+        z /= np.linalg.norm(z, axis=1, keepdims=True)
+        rest = z - np.stack([z[labels == label].mean(0) for label in labels])
+        variances = np.linalg.eigvalsh(np.cov(rest.T))[-20:]
+        return variances[-1] / variances.mean()
+
+    student.head.bias.data -= embed(student, views).mean(0)  # centred alone, to compare with
+    before = unevenness()
+    whiten(student, views, labels)
+    np.testing.assert_allclose(embed(student, views).mean(0), 0, atol=1e-4)
+    assert unevenness() < 0.8 * before
