@@ -53,7 +53,7 @@ def background(embeddings: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def build(data: Path, out: Path) -> Bundle:
     student = load_student(out / "student.safetensors").folded()
     base = training_views(data)
-    whiten(student, *base)
+    whiten(student, np.load(out / "pictures.npy", mmap_mode="r"), *base)
     facts = json.loads((out / "student.json").read_text())
     preprocess = Preprocess((SIZE, SIZE), channels=3, crop="square", resampler="linear")
     graph = EmbedderGraph(student, mean=[MEAN] * 3, std=[STD] * 3, colour="rgb", metric="cosine")

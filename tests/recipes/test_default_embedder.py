@@ -95,6 +95,6 @@ def test_whitening_centres_and_makes_what_varies_within_a_class_more_even(recipe
 
     student.head.bias.data -= embed(student, views).mean(0)  # centred alone, to compare with
     before = unevenness()
-    whiten(student, views, labels)
+    whiten(student, views, views, labels)
     np.testing.assert_allclose(embed(student, views).mean(0), 0, atol=1e-4)
     assert unevenness() < 0.8 * before
