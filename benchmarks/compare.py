@@ -38,7 +38,7 @@ SLOWED: dict[str, tuple[tuple[Any, str], ...]] = {
     "recognize": ((Recognizer, "recognize"),),
 }
 HERE = {"machine": {"machine": facts()["machine"]}, "threads": 1}
-KEPT = ("engine", "precision", "samples", "undisturbed_samples", "blocks")
+KEPT = ("engine", "precision", "version", "artifact", "samples", "undisturbed_samples", "blocks")
 
 
 def hold_up(owner: Any, name: str, factor: float) -> None:

@@ -9,7 +9,8 @@ That interval knows the noise within the runs, not what differed between them: c
 runs of one build differ by that as well, the more the busier the machine is, so a change must exceed an allowance for
 it. Quotients within a run need the least, since both halves are from the same moments: the engine over its library
 alone (library.py), and recognize() over the engine, block by block, a run by its median block. Whatever our code costs
-shows there; the plain times are left for what the library is given to do: another model, another version.
+shows there; the plain times are left for what the library is given to do: another model, another version. Where that
+is the same, what the library itself moved by was the machine, and is allowed for.
 benchmarks/compare.py measures how often all this is right.
 """
 
@@ -32,6 +33,7 @@ MIN_BLOCKS = 10
 CONFIDENCE = 0.99
 RESAMPLES = 2000
 OVER = " over "
+LIBRARY = "library"
 NOISY = "too noisy to tell"
 # by how much two runs of one build may differ: benchmarks/LOG.md, 2026-11-24
 DRIFT = {"engine": 0.05, "recognize": 0.05, "engine over library": 0.03, "recognize over engine": 0.05}
@@ -88,10 +90,27 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
     pairs = [(before[key], row) for row in new["results"] if (key := (row["engine"], row["precision"])) in before]
     if not pairs:
         raise BenchError("--compare needs an engine and precision that both results have, but there is none")
-    return [_change(*pair, metric) for pair in pairs for metric in DRIFT if all(_has(row, metric) for row in pair)]
+    same_bundle = old.get("bundle") == new.get("bundle")
+    found = []
+    for pair in pairs:
+        moved = _library_moved(*pair) if same_bundle else 0.0
+        found += [_change(*pair, metric, moved) for metric in DRIFT if all(_has(row, metric) for row in pair)]
+    return found
 
 
-def _change(old: Mapping[str, Any], new: Mapping[str, Any], metric: str) -> Change:
+def _library_moved(old: Mapping[str, Any], new: Mapping[str, Any]) -> float:
+    """By what share the library alone, of one version on one file, got slower or faster: that was the machine."""
+    if not (
+        _has(old, LIBRARY) and _has(new, LIBRARY) and all(old.get(k) == new.get(k) for k in ("version", "artifact"))
+    ):
+        return 0.0
+    before, after = (_blocks(row["blocks"], LIBRARY) for row in (old, new))
+    if not (len(before) and len(after)):
+        return 0.0
+    return abs(float(np.quantile(after, QUARTILE) / np.quantile(before, QUARTILE)) - 1)
+
+
+def _change(old: Mapping[str, Any], new: Mapping[str, Any], metric: str, library_moved: float) -> Change:
     ratio = low = high = None
     before, after = (_blocks(row["blocks"], metric) for row in (old, new))
     if min(len(before), len(after)) >= MIN_BLOCKS:
@@ -100,7 +119,7 @@ def _change(old: Mapping[str, Any], new: Mapping[str, Any], metric: str) -> Chan
         low, high = interval(before, after, quantile)
     allowance = DRIFT[metric]
     if OVER not in metric:
-        allowance += BUSY_DRIFT * max(_disturbed(old), _disturbed(new))
+        allowance += library_moved + BUSY_DRIFT * max(_disturbed(old), _disturbed(new))
     said = verdict(low, high, allowance)
     numbers = (_rounded(ratio), _rounded(low), _rounded(high), round(allowance, 4))
     return Change(new["engine"], new["precision"], metric, *numbers, said)

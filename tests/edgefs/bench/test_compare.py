@@ -73,6 +73,13 @@ def test_on_a_machine_too_busy_for_times_a_slower_part_shows_in_the_quotients():
     assert said(run(lighter, recognize=1.1)) == times | {"engine over library": same, "recognize over engine": slower}
 
 
+def test_times_that_moved_with_the_library_are_no_change_unless_it_was_given_something_else():
+    old, new = result([2.0] * 40, library_ms=[1.9] * 40), result([2.24] * 40, library_ms=[2.13] * 40)
+    assert {change.verdict for change in compare(old, new)} == {"too noisy to tell", "no change"}
+    for change in ({"bundle": "another"}, {"results": [{**new["results"][0], "version": "another"}]}):
+        assert [each.verdict for each in compare(old, {**new, **change})][:2] == ["slower", "slower"]
+
+
 def test_a_result_without_the_library_is_compared_by_what_it_has():
     old, new = result([2.0] * 40), result([2.0] * 40, library_ms=[1.9] * 40)
     assert [change.metric for change in compare(old, new)] == ["engine", "recognize", "recognize over engine"]
