@@ -38,12 +38,17 @@ def embed_folder(recognizer: Recognizer, folder: Path) -> tuple[np.ndarray, np.n
     return np.concatenate(embeddings), np.array([classes.index(path.parent) for path in paths])
 
 
-def coil_accuracy(recognizer: Recognizer, folder: Path, views: tuple[int, ...]) -> tuple[float, int]:
-    """Closed-set accuracy, in percent, on the views that were not enrolled, and how many those are."""
+def embed_coil(recognizer: Recognizer, folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Embed the turntable's views; the object that each shows, and from how many degrees."""
     paths = sorted(folder.glob("obj*__*.png"))
     objects = np.array([int(path.stem.split("__")[0][3:]) for path in paths])
     degrees = np.array([int(path.stem.split("__")[1]) for path in paths])
-    embeddings = recognizer.embed([read_image(path) for path in paths])
+    return recognizer.embed([read_image(path) for path in paths]), objects, degrees
+
+
+def coil_accuracy(recognizer: Recognizer, folder: Path, views: tuple[int, ...]) -> tuple[float, int]:
+    """Closed-set accuracy, in percent, on the views that were not enrolled, and how many those are."""
+    embeddings, objects, degrees = embed_coil(recognizer, folder)
     shown = np.isin(degrees, views)
     names = np.unique(objects)
     metric = recognizer.bundle.metric

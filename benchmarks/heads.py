@@ -13,9 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.accuracy import embed_folder
+from benchmarks.accuracy import embed_coil, embed_folder
 from benchmarks.common import save
-from benchmarks.open_set import embed_coil
 from edgefs.cli.options import load_bundle, table
 from runtime.gallery import ClassShots
 from runtime.heads import HEADS
@@ -86,7 +85,7 @@ def main() -> None:
     rows, figures = [], {}
     with Recognizer(load_bundle(args.bundle), engine=args.engine) as recognizer:
         for name, folder in SETS.items():
-            embeddings, labels = (embed_coil if name == "coil100" else embed_folder)(recognizer, args.data / folder)
+            embeddings, labels, *_ = (embed_coil if name == "coil100" else embed_folder)(recognizer, args.data / folder)
             most = min(np.bincount(np.unique(labels, return_inverse=True)[1]))
             for n_shot, poisoned in [*((n, False) for n in SHOTS if n < most), *([(10, True)] if most > 10 else [])]:
                 result = accuracies((embeddings, labels), n_shot, recognizer, args.episodes, poisoned=poisoned)

@@ -12,15 +12,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-
-from benchmarks.accuracy import embed_folder
+from benchmarks.accuracy import embed_coil, embed_folder
 from benchmarks.common import save
 from edgefs.cli.options import load_bundle, table
 from edgefs.open_set import open_set
 from runtime.heads import HEADS
 from runtime.model import typical_distance
-from runtime.opencv import read_image
 from runtime.prior import Prior
 from runtime.recognizer import Recognizer
 
@@ -31,13 +28,6 @@ SETS = {
     "grocery": ("grocery/train", 4, None),
     "grocery 5-way": ("grocery/train", 4, 5),
 }
-
-
-def embed_coil(recognizer: Recognizer, folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Embed the turntable's views; the class is the object."""
-    paths = sorted(folder.glob("obj*__*.png"))
-    objects = np.array([int(path.stem.split("__")[0][3:]) for path in paths])
-    return recognizer.embed([read_image(path) for path in paths]), objects
 
 
 def main() -> None:
@@ -56,7 +46,7 @@ def main() -> None:
         for name, (folder, n_shot, n_way) in SETS.items():
             embed = embed_coil if name == "coil100" else embed_folder
             if folder not in known:
-                known[folder] = embed(recognizer, args.data / folder)
+                known[folder] = embed(recognizer, args.data / folder)[:2]
             reports = open_set(
                 *known[folder],
                 prior=prior,
