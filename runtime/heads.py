@@ -33,7 +33,6 @@ class Head:
     name: str
     prototypes: Prototypes
     rows: Rows
-    background: Rows
     white: NDArray[np.float32] | None = None
     residual_weight: float = 0.0
     parts: tuple[Parts, ...] | None = None
@@ -45,7 +44,7 @@ class Head:
     def following(self, prototypes: Prototypes) -> Head:
         """The same head for a gallery that changed: only what is new is computed."""
         before, now, metric = self.prototypes.classes, prototypes.classes, prototypes.metric
-        matrix = prototypes.matrix
+        matrix, background = prototypes.matrix, self.rows.matrix[len(before) :]
         if (white := self.white) is not None:
             source = sources(before, now)
             matrix = carried(self.rows.matrix, source, now, lambda some: whitened(some, white, metric))
@@ -53,24 +52,25 @@ class Head:
         if self.parts is not None:
             known = {id(proto): own for proto, own in zip(before, self.parts, strict=True)}
             parts = tuple(known.get(id(proto)) or parts_of(proto.kept_rows, metric) for proto in now)
-        return replace(self, prototypes=prototypes, rows=Rows(matrix, metric), parts=parts)
+        rows = Rows(np.concatenate([matrix, background]), metric)
+        return replace(self, prototypes=prototypes, rows=rows, parts=parts)
 
     def scores(self, embedding: NDArray[np.float32]) -> NDArray[np.float32]:
         """Score one embedding `float32 [D]`: `float32 [C + B]`, higher is nearer."""
         if self.white is not None:
             embedding = whiten(embedding, self.white, self.prototypes.metric)
-        own = self.rows.scores(embedding)
-        self._refine(own, embedding)
-        return np.concatenate([own, self.background.scores(embedding)])
+        scores = self.rows.scores(embedding)
+        self._refine(scores[: self.n_classes], embedding)
+        return scores
 
     def scores_many(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """Score embeddings `float32 [N, D]`: `float32 [N, C + B]`."""
         if self.white is not None:
             embeddings = whiten(embeddings, self.white, self.prototypes.metric)
-        own = self.rows.scores_many(embeddings)
-        for row, embedding in zip(own, embeddings, strict=True):
+        scores = self.rows.scores_many(embeddings)
+        for row, embedding in zip(scores[:, : self.n_classes], embeddings, strict=True):
             self._refine(row, embedding)
-        return np.concatenate([own, self.background.scores_many(embeddings)], axis=1)
+        return scores
 
     def _refine(self, own: NDArray[np.float32], embedding: NDArray[np.float32]) -> None:
         """Half by the mean, half by the best part, for the classes that can still win."""
@@ -97,7 +97,7 @@ def make_head(
     if white is not None:
         rows, background = whitened(prototypes.classes, white, metric), whiten(background, white, metric)
     own_parts = None if parts is None else tuple(parts)
-    return Head(name, prototypes, Rows(rows, metric), Rows(background, metric), white, residual_weight, own_parts)
+    return Head(name, prototypes, Rows(np.concatenate([rows, background]), metric), white, residual_weight, own_parts)
 
 
 def whitened(classes: Sequence[Prototype], white: NDArray[np.float32], metric: str) -> NDArray[np.float32]:

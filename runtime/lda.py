@@ -7,8 +7,12 @@ space the bundle's metric goes on: cosines stay cosines, so every score, thresho
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
+
+TINY = 1e-12  # added to lengths, which may be zero
 
 
 def shrinkage(dim: int, dof: int) -> float:
@@ -32,7 +36,7 @@ def whitening(covariance: NDArray[np.float64], dof: int) -> NDArray[np.float32]:
 
 def whiten(embeddings: NDArray[np.float32], white: NDArray[np.float32], metric: str) -> NDArray[np.float32]:
     """Take embeddings `float32 [..., D]` into the whitened space, on the unit sphere for "cosine"."""
-    moved = embeddings @ white.T
-    if metric != "cosine":
-        return np.asarray(moved)
-    return np.asarray(moved / np.maximum(np.linalg.norm(moved, axis=-1, keepdims=True), 1e-12), np.float32)
+    moved = np.asarray(embeddings @ white.T, np.float32)
+    if metric == "cosine":  # of one row, as for every camera frame, by the call that is in the caches already
+        moved /= (math.sqrt(moved @ moved) if moved.ndim == 1 else np.linalg.norm(moved, axis=-1, keepdims=True)) + TINY
+    return moved

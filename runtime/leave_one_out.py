@@ -109,7 +109,7 @@ def _lda(head: Head, probes: Probes) -> tuple[NDArray[np.float32], NDArray[np.fl
     counts = prototypes.counts[probes.own]
     g = head.residual_weight * counts / np.maximum(counts - 1, 1)
     gain = (g / np.maximum(1 - g * np.einsum("pd,pd->p", r, r), 1e-3)).astype(np.float32)
-    rows = np.concatenate([head.rows.matrix, head.background.matrix])
+    rows = head.rows.matrix
     xr, ro, rm = np.einsum("pd,pd->p", x, r), np.einsum("pd,pd->p", r, out), r @ rows.T
     if prototypes.metric == "cosine":
         norm_x = np.sqrt(np.einsum("pd,pd->p", x, x) + gain * xr**2)
@@ -118,7 +118,7 @@ def _lda(head: Head, probes: Probes) -> tuple[NDArray[np.float32], NDArray[np.fl
         scores /= norm_x[:, None] * np.maximum(norm_m, 1e-12)
         own = np.einsum("pd,pd->p", x, out) + gain * xr * ro
         return scores, own / (norm_x * np.sqrt(np.einsum("pd,pd->p", out, out) + gain * ro**2))
-    squares = np.concatenate([head.rows.scores_many(x), head.background.scores_many(x)], axis=1) ** 2
+    squares = head.rows.scores_many(x) ** 2
     scores = -np.sqrt(np.maximum(squares + gain[:, None] * (xr[:, None] - rm) ** 2, 0))
     own = -np.sqrt(np.maximum(np.einsum("pd,pd->p", x - out, x - out) + gain * (xr - ro) ** 2, 0))
     return scores, own

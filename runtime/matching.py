@@ -10,7 +10,7 @@ A Matcher is one immutable view of a gallery, so readers need no lock.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,7 +68,7 @@ class Matcher:
             second = float(own[runner_up])
         shots = self.prototypes.classes[best].shots
         shot_scores = similarity(shots.embeddings, embedding, self.prototypes.metric)
-        nearest = tuple((int(i), float(shot_scores[i])) for i in _largest(shot_scores))
+        nearest = tuple(_nearest(shot_scores))
         check, threshold = ACCEPTED, float("-inf")
         if self.acceptance is not None:
             threshold = self.acceptance.threshold(best, scores)
@@ -128,6 +128,9 @@ def recognition_of(
     )
 
 
-def _largest(scores: NDArray[np.float32]) -> list[int]:
-    """Indices of the N_NEAREST highest scores, highest first; of equal ones the first."""
-    return np.argsort(-scores, kind="stable")[:N_NEAREST].tolist()  # type: ignore[no-any-return]
+def _nearest(scores: NDArray[np.float32]) -> Iterator[tuple[int, float]]:
+    """Index and score of the N_NEAREST highest, highest first; of equal ones the first. Spoils the scores."""
+    for _ in range(min(N_NEAREST, len(scores))):
+        best = int(scores.argmax())
+        yield best, float(scores[best])
+        scores[best] = -np.inf

@@ -54,7 +54,7 @@ class Pressure:
 
     def cost(self, others: NDArray[np.float32]) -> float:
         """For one frame. others: `float32 [M]`, its scores against everything, one of them -inf: its own class."""
-        top = float(others.max())
+        top = float(others[others.argmax()])
         if top == -math.inf:  # nothing else is known
             return 0.0
         total = float(np.exp((others - top) / self.temperature).sum())
