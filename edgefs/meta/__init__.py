@@ -31,6 +31,7 @@ def _maml(
     return MAML(
         backbone,
         options.n_way,
+        head=options.head,
         inner_lr=options.inner_lr,
         inner_steps=options.inner_steps,
         val_steps=options.val_inner_steps,
@@ -45,6 +46,7 @@ def _reptile(backbone: nn.Module, options: Any, workers: int) -> nn.Module:
     return Reptile(
         backbone,
         options.n_way,
+        head=options.head,
         inner_lr=options.inner_lr,
         inner_steps=options.inner_steps,
         inner_batch=options.inner_batch,

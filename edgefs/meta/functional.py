@@ -49,8 +49,8 @@ class Functional:
         return self._with(weights)(x)  # type: ignore[no-any-return]
 
     def features(self, weights: Sequence[Tensor], x: Tensor) -> Tensor:
-        """What the network's `backbone` answers."""
-        return self._with(weights).backbone(x)  # type: ignore[no-any-return]
+        """What the network's head sees."""
+        return self._with(weights).features(x)  # type: ignore[no-any-return]
 
     def _with(self, weights: Sequence[Tensor]) -> Any:
         for (slots, name), weight in zip(self._slots, weights, strict=True):

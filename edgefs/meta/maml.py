@@ -19,14 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgefs.data.tasks import Tasks
-from edgefs.meta.base import Learner
+from edgefs.meta.base import HEAD, Learner
 from edgefs.meta.functional import Crew, Functional
-
-HEAD = 2  # the last two weights of a Learner are its head's
 
 
 class MAML(nn.Module):  # type: ignore[misc]  # torch is untyped here
-    """inner_lr, inner_steps: of adaptation in training.  val_steps: of adaptation afterwards.
+    """inner_lr, inner_steps: of adaptation in training.  val_steps: of adaptation afterwards.  head: see Learner.
 
     first_order, only_head (ANIL), learn_rates: the variants above.  workers: tasks worked on at the same time.
     """
@@ -36,6 +34,7 @@ class MAML(nn.Module):  # type: ignore[misc]  # torch is untyped here
         backbone: nn.Module,
         n_way: int,
         *,
+        head: str = "zero",
         inner_lr: float = 0.4,
         inner_steps: int = 5,
         val_steps: int = 10,
@@ -45,7 +44,7 @@ class MAML(nn.Module):  # type: ignore[misc]  # torch is untyped here
         workers: int = 1,
     ) -> None:
         super().__init__()
-        self.learner, self.metric = Learner(backbone, n_way), None
+        self.learner, self.metric = Learner(backbone, n_way, head), None
         self.inner_lr, self.inner_steps, self.val_steps = inner_lr, inner_steps, val_steps
         self.first_order, self.only_head = first_order, only_head
         count = HEAD if only_head else len(list(self.learner.parameters()))
@@ -72,12 +71,15 @@ class MAML(nn.Module):  # type: ignore[misc]  # torch is untyped here
         """
         x, y, weights = batch_of(support), labels_of(support), list(weights)
         fixed = len(weights) - HEAD if self.only_head else 0
-        features = network.features(weights, x) if self.only_head else None
+        at_prototypes = self.learner.from_prototypes
+        features = network.features(weights, x) if self.only_head or at_prototypes else torch.empty(0)
+        if at_prototypes:  # views, so that the body's own gradient does not go round by the prototypes it made
+            weights = [weight.view_as(weight) for weight in self.learner.start(weights, features)]
         for step in range(steps):
-            logits = network(weights, x) if features is None else F.linear(features, *weights[fixed:])
+            logits = F.linear(features, *weights[fixed:]) if self.only_head else network(weights, x)
             moving = weights[fixed:]
             gradients = torch.autograd.grad(
-                F.cross_entropy(logits, y), moving, create_graph=graph, retain_graph=graph or features is not None
+                F.cross_entropy(logits, y), moving, create_graph=graph, retain_graph=graph or self.only_head
             )
             if rates is None:
                 weights[fixed:] = [torch.sub(w, g, alpha=self.inner_lr) for w, g in zip(moving, gradients, strict=True)]
@@ -98,7 +100,7 @@ class MAML(nn.Module):  # type: ignore[misc]  # torch is untyped here
         weights = self.adapted(network, weights, rates, support, steps=self.inner_steps, graph=not self.first_order)
         logits, labels = network(weights, batch_of(query)), labels_of(query)
         loss = F.cross_entropy(logits, labels)
-        gradients = torch.autograd.grad(loss, leaves)
+        gradients = torch.autograd.grad(loss, leaves, materialize_grads=True)  # zero where prototypes took its place
         return gradients, loss.item(), (logits.detach().argmax(dim=1) == labels).double().mean().item()
 
     def _split(self, parameters: Sequence[Tensor]) -> tuple[Tensor | None, list[Tensor]]:

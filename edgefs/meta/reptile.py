@@ -27,13 +27,17 @@ MINIBATCH_STREAM = 1 << 41  # keeps minibatch draws apart from the sampler's ran
 
 
 class Reptile(nn.Module):  # type: ignore[misc]  # torch is untyped here
-    """inner_lr, inner_steps, inner_batch: of Adam on one task in training; val_steps, val_batch: afterwards."""
+    """inner_lr, inner_steps, inner_batch: of Adam on one task in training; val_steps, val_batch: afterwards.
+
+    head: see Learner; one that starts at prototypes is not meta-learned.
+    """
 
     def __init__(
         self,
         backbone: nn.Module,
         n_way: int,
         *,
+        head: str = "zero",
         inner_lr: float = 1e-3,
         inner_steps: int = 5,
         inner_batch: int = 10,
@@ -43,7 +47,7 @@ class Reptile(nn.Module):  # type: ignore[misc]  # torch is untyped here
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.learner, self.metric = Learner(backbone, n_way), None
+        self.learner, self.metric = Learner(backbone, n_way, head), None
         self.inner_lr, self.inner_steps, self.inner_batch = inner_lr, inner_steps, inner_batch
         self.val_steps, self.val_batch, self.seed = val_steps, val_batch, seed
         self.moments = nn.Module()
@@ -62,6 +66,9 @@ class Reptile(nn.Module):  # type: ignore[misc]  # torch is untyped here
         """Adam on minibatches of a support `[W, S, C, H, W']`: weights, second moments, last loss and accuracy."""
         x, y = batch_of(support), labels_of(support)
         weights = [weight.detach().clone() for weight in self.learner.parameters()]
+        if self.learner.from_prototypes:
+            with torch.no_grad():
+                weights = self.learner.start(weights, network.features(weights, x))
         moments = [moment.clone() for moment in self.moments.buffers()]
         count, loss, right = float(self.inner_count), torch.zeros(()), torch.zeros(())
         for rows in minibatches(
@@ -89,6 +96,9 @@ class Reptile(nn.Module):  # type: ignore[misc]  # torch is untyped here
         with torch.no_grad():
             for position, parameter in enumerate(self.learner.parameters()):
                 parameter.grad = parameter - torch.stack([result[0][position] for result in results]).mean(dim=0)
+            if self.learner.from_prototypes:
+                for parameter in self.learner.head.parameters():
+                    parameter.grad.zero_()
             for position, moment in enumerate(self.moments.buffers()):
                 moment.copy_(torch.stack([result[1][position] for result in results]).mean(dim=0))
             self.inner_count += self.inner_steps

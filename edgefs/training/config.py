@@ -17,6 +17,7 @@ METHODS = ("protonet", "classifier", "maml", "fomaml", "anil", "reptile")
 ADAPTING = ("maml", "fomaml", "anil", "reptile")  # these learn a head for every episode
 SCHEDULES = ("cosine", "linear", "constant")
 OPTIMISERS = ("adam", "sgd")
+HEADS = ("zero", "prototypes")
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class TrainConfig:
     Validation: the same with val_, every val_every steps; patience validations without gain end the run (0: never).
     Optimiser: lr, optimiser, schedule, warmup (steps), weight_decay, clip (gradient norm, 0: none).
     ProtoNet: distance, temperature.  Classifier: n_classes (0: those of the training data).  Both: bf16 (None: where
-    the machine computes it).  MAML, Reptile: inner_lr, inner_steps, val_inner_steps, inner_batch,
-    val_inner_batch; MAML: learn_rates.
+    the machine computes it).  MAML, Reptile: head (where it starts: "zero", "prototypes"), inner_lr, inner_steps,
+    val_inner_steps, inner_batch, val_inner_batch; MAML: learn_rates.
     Run: out (folder), seed, threads (0: all), checkpoint_minutes, device ("auto", "cpu", "cuda").
     """
 
@@ -66,6 +67,7 @@ class TrainConfig:
     distance: str = "euclidean"
     temperature: float = 1.0
     bf16: bool | None = False
+    head: str = "zero"
     inner_lr: float = 0.4
     inner_steps: int = 5
     val_inner_steps: int = 10
@@ -83,6 +85,7 @@ class TrainConfig:
             ("method", self.method, METHODS),
             ("schedule", self.schedule, SCHEDULES),
             ("optimiser", self.optimiser, OPTIMISERS),
+            ("head", self.head, HEADS),
             ("device", self.device, ("auto", "cpu", "cuda")),
         ):
             if value not in allowed:

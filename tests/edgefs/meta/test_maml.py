@@ -13,6 +13,7 @@ from torch.func import functional_call  # noqa: E402
 from edgefs.backbones import build  # noqa: E402
 from edgefs.data.tasks import Tasks  # noqa: E402
 from edgefs.meta import MAML  # noqa: E402
+from edgefs.meta.base import LENGTH  # noqa: E402
 from edgefs.meta.maml import labels_of  # noqa: E402
 
 
@@ -27,11 +28,20 @@ def maml(dtype=torch.float32, **options):
     return MAML(build("conv4_32", channels=1, size=16).to(dtype), 3, **options).to(dtype)
 
 
+def of_backbone(weights):
+    return {name.removeprefix("backbone."): w for name, w in weights.items() if name.startswith("backbone.")}
+
+
 def meta_loss(method, batch, weights, rates=None, first_order=False, only_head=False):
     """Plain: functional_call on the learner, one tensor at a time.  weights: name -> tensor."""
     losses = []
     for support, query in zip(batch.support, batch.query, strict=False):
         adapted = dict(weights)
+        if method.learner.from_prototypes:
+            z = functional_call(method.learner.backbone, of_backbone(weights), (support.flatten(0, 1),))
+            c = (LENGTH * F.normalize(z, dim=1)).unflatten(0, support.shape[:2]).mean(dim=1)
+            adapted = {n: w * 1.0 for n, w in weights.items()}
+            adapted |= {"head.weight": 2 * c, "head.bias": -c.square().sum(dim=1)}
         for step in range(method.inner_steps):
             loss = F.cross_entropy(
                 functional_call(method.learner, adapted, (support.flatten(0, 1),)), labels_of(support)
@@ -49,15 +59,20 @@ def meta_loss(method, batch, weights, rates=None, first_order=False, only_head=F
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(
     "options",
-    [{}, {"first_order": True}, {"only_head": True}, {"learn_rates": True}, {"learn_rates": True, "first_order": True}],
-)
+    [
+        {}, {"first_order": True}, {"only_head": True}, {"learn_rates": True},
+        {"learn_rates": True, "first_order": True}, {"head": "prototypes"}, {"head": "prototypes", "only_head": True},
+        {"head": "prototypes", "first_order": True, "learn_rates": True},
+    ],
+)  # fmt: skip
 def test_the_meta_gradient_agrees_with_a_plain_autograd_loop(options, workers):
     method, batch = maml(workers=workers, **options), tasks()
     weights = {name: p.detach().requires_grad_() for name, p in method.learner.named_parameters()}
     rates = method.rates.detach().requires_grad_() if options.get("learn_rates") else None
     variant = {name: options.get(name, False) for name in ("first_order", "only_head")}
     expected = meta_loss(method, batch, weights, rates, **variant)
-    wanted = torch.autograd.grad(expected, [*([rates] if rates is not None else []), *weights.values()])
+    leaves = [*([rates] if rates is not None else []), *weights.values()]
+    wanted = torch.autograd.grad(expected, leaves, materialize_grads=True)
     loss, _ = method.gradients(batch)
     assert loss == pytest.approx(expected.item(), rel=1e-5)
     mine = torch.cat([p.grad.flatten() for p in method.parameters()])
@@ -105,3 +120,12 @@ def test_adaptation_learns_a_task_and_leaves_the_weights_alone():
     same = Tasks(torch.cat([batch.support, batch.support], dim=2), 1, 0, 1, NO_KINDS)  # the query is the support
     assert (method.accuracies(same) == 1).all()
     assert all(torch.equal(a, b) for a, b in zip(before, method.parameters(), strict=False))
+
+
+def test_a_head_that_starts_at_prototypes_is_a_prototypical_network_before_it_adapts():
+    method, batch = maml(head="prototypes", val_steps=0), tasks(n_tasks=1)
+    z = F.normalize(method.backbone(batch.support[0].flatten(0, 1)), dim=1)
+    q = F.normalize(method.backbone(batch.query[0].flatten(0, 1)), dim=1)
+    nearest = torch.cdist(q, z).argmin(dim=1)
+    expected = (nearest == labels_of(batch.query[0])).double().mean().item()
+    assert method.accuracies(batch) == pytest.approx([expected])

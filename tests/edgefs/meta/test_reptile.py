@@ -52,6 +52,15 @@ def test_one_step_moves_the_weights_towards_the_mean_of_the_trained_ones(workers
         assert (after - expected).abs().max() <= 1e-5
 
 
+def test_a_head_that_starts_at_prototypes_is_made_anew_for_every_task():
+    method, batch = reptile(head="prototypes"), tasks()
+    body = [p.detach().clone() for p in method.backbone.parameters()]
+    method.gradients(batch)
+    torch.optim.SGD(method.parameters(), lr=0.25).step()
+    assert all(not p.any() for p in method.learner.head.parameters())
+    assert any((a != b).any() for a, b in zip(body, method.backbone.parameters(), strict=True))
+
+
 def test_second_moments_carry_over_to_the_next_task():
     method, batch = reptile(), tasks()
     method.gradients(batch)
