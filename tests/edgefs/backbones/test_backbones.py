@@ -29,6 +29,18 @@ def test_pooling_before_the_relu_changes_no_bit():
     assert torch.equal(F.relu(F.max_pool2d(x, 2)), F.max_pool2d(F.relu(x), 2))
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_conv4_embeds_the_same_with_its_normalisation_folded(training):
+    torch.manual_seed(0)
+    backbone, x = build("conv4", channels=3, size=32), torch.randn(16, 3, 32, 32)
+    backbone(x)  # running statistics other than 0 and 1
+    backbone.train(training)
+    with torch.inference_mode():
+        folded = backbone(x)
+    backbone.blocks[0].norm.momentum = 0.0
+    torch.testing.assert_close(backbone(x).detach(), folded, rtol=1e-4, atol=1e-4)
+
+
 def test_unknown_names_and_too_small_images_are_refused():
     with pytest.raises(ConfigError, match="conv4"):
         build("conv5", channels=1, size=28)
