@@ -24,15 +24,18 @@ Result = TypeVar("Result")
 
 
 class Functional:
-    """network(x) with given weights. Normalisation always uses the batch it sees: no running statistics.
+    """network(x) with given weights.
 
+    running: normalisation uses the network's running statistics, as they are; else the batch it sees.
     twice: it will be differentiated twice (`edgefs/meta/second_order.py`).
     """
 
-    def __init__(self, network: nn.Module, *, twice: bool = False) -> None:
-        self.network = copy.deepcopy(network).train()
-        for module in self.network.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+    def __init__(self, network: nn.Module, *, running: bool = False, twice: bool = False) -> None:
+        self.network = copy.deepcopy(network).train(not running)
+        for module, original in zip(self.network.modules(), network.modules(), strict=True):
+            if running:
+                module._buffers = original._buffers  # what is loaded later counts too
+            elif isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.running_mean = module.running_var = module.num_batches_tracked = None
                 module.track_running_stats = False
         if twice:
@@ -61,10 +64,10 @@ class Functional:
 class Crew:
     """Run a function over tasks, each on a network of its own; results in the tasks' order."""
 
-    def __init__(self, network: nn.Module, workers: int, *, twice: bool = False) -> None:
+    def __init__(self, network: nn.Module, workers: int, *, running: bool = False, twice: bool = False) -> None:
         self._networks: queue.SimpleQueue[Functional] = queue.SimpleQueue()
         for _ in range(max(1, workers)):
-            self._networks.put(Functional(network, twice=twice))
+            self._networks.put(Functional(network, running=running, twice=twice))
         self._pool = (
             ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) if workers > 1 else None
         )

@@ -4,8 +4,9 @@ first order   the inner gradient is a constant to the outer one (the paper's own
 ANIL          only the head is adapted (Raghu et al. 2020, arXiv:1909.09157); the features are then computed once
 learned rates one inner rate per weight tensor and step (Antoniou et al. 2019, "MAML++", arXiv:1810.09502)
 
-Normalisation uses the statistics of the batch it sees, the query's too: transductive, as in the paper. Everything runs
-in float32: in bfloat16 the cosine of the meta-gradient to the true one falls to 0.70 after five second-order steps.
+Normalisation uses the statistics of the batch it sees, the query's too: transductive, as in the paper; or, for a network
+trained before, its running statistics, so that no query knows of another. Everything runs in float32: in bfloat16 the
+cosine of the meta-gradient to the true one falls to 0.70 after five second-order steps.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from edgefs.meta.functional import Crew, Functional
 class MAML(nn.Module):  # type: ignore[misc]  # torch is untyped here
     """inner_lr, inner_steps: of adaptation in training.  val_steps: of adaptation afterwards.  head: see Learner.
 
+    statistics: of normalisation: "batch", or "running", those of the network it starts from.
+
     first_order, only_head (ANIL), learn_rates: the variants above.  workers: tasks worked on at the same time.
     """
 
@@ -35,6 +38,7 @@ class MAML(nn.Module):  # type: ignore[misc]  # torch is untyped here
         n_way: int,
         *,
         head: str = "zero",
+        statistics: str = "batch",
         inner_lr: float = 0.4,
         inner_steps: int = 5,
         val_steps: int = 10,
@@ -49,7 +53,7 @@ class MAML(nn.Module):  # type: ignore[misc]  # torch is untyped here
         self.first_order, self.only_head = first_order, only_head
         count = HEAD if only_head else len(list(self.learner.parameters()))
         self.rates = nn.Parameter(torch.full((inner_steps, count), inner_lr)) if learn_rates else None
-        self._crew = Crew(self.learner, workers, twice=not first_order)
+        self._crew = Crew(self.learner, workers, running=statistics == "running", twice=not first_order)
 
     @property
     def backbone(self) -> nn.Module:

@@ -29,7 +29,7 @@ MINIBATCH_STREAM = 1 << 41  # keeps minibatch draws apart from the sampler's ran
 class Reptile(nn.Module):  # type: ignore[misc]  # torch is untyped here
     """inner_lr, inner_steps, inner_batch: of Adam on one task in training; val_steps, val_batch: afterwards.
 
-    head: see Learner; one that starts at prototypes is not meta-learned.
+    head, statistics: as for MAML; a head that starts at prototypes is not meta-learned.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class Reptile(nn.Module):  # type: ignore[misc]  # torch is untyped here
         n_way: int,
         *,
         head: str = "zero",
+        statistics: str = "batch",
         inner_lr: float = 1e-3,
         inner_steps: int = 5,
         inner_batch: int = 10,
@@ -54,7 +55,7 @@ class Reptile(nn.Module):  # type: ignore[misc]  # torch is untyped here
         for i, weight in enumerate(self.learner.parameters()):
             self.moments.register_buffer(str(i), torch.zeros_like(weight))
         self.register_buffer("inner_count", torch.zeros((), dtype=torch.float64))  # Adam steps the moments have seen
-        self._crew = Crew(self.learner, workers)
+        self._crew = Crew(self.learner, workers, running=statistics == "running")
 
     @property
     def backbone(self) -> nn.Module:

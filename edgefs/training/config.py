@@ -18,6 +18,7 @@ ADAPTING = ("maml", "fomaml", "anil", "reptile")  # these learn a head for every
 SCHEDULES = ("cosine", "linear", "constant")
 OPTIMISERS = ("adam", "sgd")
 HEADS = ("zero", "prototypes")
+STATISTICS = ("batch", "running")
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,9 @@ class TrainConfig:
     Validation: the same with val_, every val_every steps; patience validations without gain end the run (0: never).
     Optimiser: lr, optimiser, schedule, warmup (steps), weight_decay, clip (gradient norm, 0: none).
     ProtoNet: distance, temperature.  Classifier: n_classes (0: those of the training data).  Both: bf16 (None: where
-    the machine computes it).  MAML, Reptile: head (where it starts: "zero", "prototypes"), inner_lr, inner_steps,
-    val_inner_steps, inner_batch, val_inner_batch; MAML: learn_rates.
+    the machine computes it).  MAML, Reptile: head (where it starts: "zero", "prototypes"), statistics
+    (of normalisation: "batch", "running"), inner_lr, inner_steps, val_inner_steps, inner_batch, val_inner_batch; MAML:
+    learn_rates.
     Run: out (folder), seed, threads (0: all), checkpoint_minutes, device ("auto", "cpu", "cuda").
     """
 
@@ -68,6 +70,7 @@ class TrainConfig:
     temperature: float = 1.0
     bf16: bool | None = False
     head: str = "zero"
+    statistics: str = "batch"
     inner_lr: float = 0.4
     inner_steps: int = 5
     val_inner_steps: int = 10
@@ -86,6 +89,7 @@ class TrainConfig:
             ("schedule", self.schedule, SCHEDULES),
             ("optimiser", self.optimiser, OPTIMISERS),
             ("head", self.head, HEADS),
+            ("statistics", self.statistics, STATISTICS),
             ("device", self.device, ("auto", "cpu", "cuda")),
         ):
             if value not in allowed:
@@ -111,6 +115,11 @@ class TrainConfig:
             raise ConfigError(
                 f"{self.method} adapts a head of n_way classes, so val_way must equal n_way, but they are "
                 f"{self.val_way} and {self.n_way}"
+            )
+        if self.method in ADAPTING and self.statistics == "running" and not self.init_from:
+            raise ConfigError(
+                f'{self.method} with statistics="running" never updates them, so it must start from a trained network, '
+                "but init_from is empty; name a checkpoint"
             )
         if self.bf16 and self.method in ADAPTING:
             raise ConfigError(

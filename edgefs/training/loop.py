@@ -220,7 +220,7 @@ class Run:
         if not self.team.leads:
             return
         backbone = self.method.backbone
-        if self.method.metric is None:  # batch statistics only, so far
+        if self.method.metric is None and self.config.statistics == "batch":  # no others, so far
             estimate_statistics(backbone, self.train_set, self.spec, self.device)
         base_mean = base_mean_of(backbone, self.train_set, self.spec, self.device)
         figures = {"val": asdict(accuracy), "step": self.step, "seconds": round(self.seconds, 1)}

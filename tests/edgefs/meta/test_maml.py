@@ -25,7 +25,9 @@ def tasks(n_tasks=2, n_way=3, n_shot=1, n_query=2, size=16, dtype=torch.float32)
 def maml(dtype=torch.float32, **options):
     torch.manual_seed(0)
     options = {"inner_lr": 0.1, "inner_steps": 3, **options}
-    return MAML(build("conv4_32", channels=1, size=16).to(dtype), 3, **options).to(dtype)
+    backbone = build("conv4_32", channels=1, size=16)
+    backbone(torch.randn(64, 1, 16, 16))  # running statistics other than 0 and 1
+    return MAML(backbone.to(dtype), 3, **options).to(dtype)
 
 
 def of_backbone(weights):
@@ -33,7 +35,7 @@ def of_backbone(weights):
 
 
 def meta_loss(method, batch, weights, rates=None, first_order=False, only_head=False):
-    """Plain: functional_call on the learner, one tensor at a time.  weights: name -> tensor."""
+    """functional_call on the learner, in train() or eval() as it is, one tensor at a time.  weights: name -> tensor."""
     losses = []
     for support, query in zip(batch.support, batch.query, strict=False):
         adapted = dict(weights)
@@ -63,10 +65,12 @@ def meta_loss(method, batch, weights, rates=None, first_order=False, only_head=F
         {}, {"first_order": True}, {"only_head": True}, {"learn_rates": True},
         {"learn_rates": True, "first_order": True}, {"head": "prototypes"}, {"head": "prototypes", "only_head": True},
         {"head": "prototypes", "first_order": True, "learn_rates": True},
+        {"head": "prototypes", "statistics": "running"}, {"statistics": "running", "first_order": True},
     ],
 )  # fmt: skip
 def test_the_meta_gradient_agrees_with_a_plain_autograd_loop(options, workers):
     method, batch = maml(workers=workers, **options), tasks()
+    method.train(options.get("statistics") != "running")
     weights = {name: p.detach().requires_grad_() for name, p in method.learner.named_parameters()}
     rates = method.rates.detach().requires_grad_() if options.get("learn_rates") else None
     variant = {name: options.get(name, False) for name in ("first_order", "only_head")}
@@ -129,3 +133,16 @@ def test_a_head_that_starts_at_prototypes_is_a_prototypical_network_before_it_ad
     nearest = torch.cdist(q, z).argmin(dim=1)
     expected = (nearest == labels_of(batch.query[0])).double().mean().item()
     assert method.accuracies(batch) == pytest.approx([expected])
+
+
+def test_running_statistics_are_those_loaded_later_and_stay_as_they_are():
+    method, batch = maml(statistics="running", val_steps=1), tasks(n_tasks=1)
+    before = method.accuracies(batch)
+    method.backbone.load_state_dict({n: t + 3.0 * ("mean" in n) for n, t in method.backbone.state_dict().items()})
+    network = method._crew._networks.get()
+    assert all(torch.equal(a, b) for a, b in zip(network.network.buffers(), method.learner.buffers(), strict=True))
+    method._crew._networks.put(network)
+    stored = [b.clone() for b in method.learner.buffers()]
+    method.gradients(batch)
+    assert all(torch.equal(a, b) for a, b in zip(stored, method.learner.buffers(), strict=True))
+    assert len(before) == 1
