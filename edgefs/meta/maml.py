@@ -4,7 +4,7 @@ first order   the inner gradient is a constant to the outer one (the paper's own
 ANIL          only the head is adapted (Raghu et al. 2020, arXiv:1909.09157); the features are then computed once
 learned rates one inner rate per weight tensor and step (Antoniou et al. 2019, "MAML++", arXiv:1810.09502)
 
-Normalisation uses the statistics of the batch it sees, the query's too: transductive, as in the paper; or, for a network
+Normalisation uses the statistics of the batch it sees, the query's too: transductive, as in the paper; or, in a network
 trained before, its running statistics, so that no query knows of another. Everything runs in float32: in bfloat16 the
 cosine of the meta-gradient to the true one falls to 0.70 after five second-order steps.
 """
