@@ -14,8 +14,9 @@ live: $(VENV)/live.stamp  ## the camera app on a virtual camera
 test: $(VENV)/dev.stamp  ## everything a device does; minutes on 2 cores, no torch
 	$(VENV)/bin/python -m pytest
 
-test-slow: $(VENV)/dev.stamp  ## more cycles of the same, slower
+test-slow: $(VENV)/dev.stamp $(TORCH)/dev.stamp  ## more cycles of the same, and large networks
 	$(VENV)/bin/python -m pytest -m "slow and not torch"
+	$(TORCH)/bin/python -m pytest -m "slow and torch"
 
 test-torch: $(TORCH)/dev.stamp  ## training and export
 	$(TORCH)/bin/python -m pytest -m "torch and not slow"

@@ -207,8 +207,8 @@ class _Network:
         method, config, spec = self.checkpoint.method, self.checkpoint.config, self.checkpoint.spec
         if method.metric is not None:
             return few_shot_accuracy(features, labels, metric=method.metric, **shape)
-        if shape["n_way"] != getattr(config, "n_way", None):  # a fine-tuned classifier has no episodes
-            return None
+        if getattr(config, "fixed_way", True) and shape["n_way"] != getattr(config, "n_way", None):
+            return None  # nor has a fine-tuned classifier episodes
         sampler = EpisodeSampler(
             images.labels,
             EpisodeShape(shape["n_way"], shape["n_shot"], shape["n_query"]),

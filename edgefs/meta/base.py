@@ -60,10 +60,11 @@ class Learner(nn.Module):  # type: ignore[misc]  # torch is untyped here
         features = self.backbone(x)
         return LENGTH * F.normalize(features, dim=1) if self.from_prototypes else features
 
-    def start(self, weights: Sequence[Tensor], features: Tensor) -> list[Tensor]:
+    def start(self, weights: Sequence[Tensor], features: Tensor, n_way: int) -> list[Tensor]:
         """The weights a task starts from: these, the head's set from its support's features `[W·S, D]`, class by class.
 
-        Minus the squared distance to a prototype c is, but for what is the same for all of them, 2 c · f - |c|².
+        There may be another number of classes than in training. Minus the squared distance to a prototype c is, but for
+        what is the same for all of them, 2 c · f - |c|².
         """
-        prototypes = features.unflatten(0, (self.head.out_features, -1)).mean(dim=1)
+        prototypes = features.unflatten(0, (n_way, -1)).mean(dim=1)
         return [*weights[:-HEAD], 2 * prototypes, -prototypes.square().sum(dim=1)]

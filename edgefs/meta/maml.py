@@ -78,7 +78,7 @@ class MAML(nn.Module):  # type: ignore[misc]  # torch is untyped here
         at_prototypes = self.learner.from_prototypes
         features = network.features(weights, x) if self.only_head or at_prototypes else torch.empty(0)
         if at_prototypes:  # views, so that the body's own gradient does not go round by the prototypes it made
-            weights = [weight.view_as(weight) for weight in self.learner.start(weights, features)]
+            weights = [weight.view_as(weight) for weight in self.learner.start(weights, features, len(support))]
         for step in range(steps):
             logits = F.linear(features, *weights[fixed:]) if self.only_head else network(weights, x)
             moving = weights[fixed:]

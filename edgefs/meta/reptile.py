@@ -69,7 +69,7 @@ class Reptile(nn.Module):  # type: ignore[misc]  # torch is untyped here
         weights = [weight.detach().clone() for weight in self.learner.parameters()]
         if self.learner.from_prototypes:
             with torch.no_grad():
-                weights = self.learner.start(weights, network.features(weights, x))
+                weights = self.learner.start(weights, network.features(weights, x), len(support))
         moments = [moment.clone() for moment in self.moments.buffers()]
         count, loss, right = float(self.inner_count), torch.zeros(()), torch.zeros(())
         for rows in minibatches(

@@ -111,10 +111,10 @@ class TrainConfig:
             raise ConfigError(
                 f"temperature must be above 0 and lr not below, but they are {self.temperature} and {self.lr}"
             )
-        if self.method in ADAPTING and self.n_way != self.val_way:
+        if self.fixed_way and self.n_way != self.val_way:
             raise ConfigError(
                 f"{self.method} adapts a head of n_way classes, so val_way must equal n_way, but they are "
-                f"{self.val_way} and {self.n_way}"
+                f"{self.val_way} and {self.n_way}; or start the head at prototypes"
             )
         if self.method in ADAPTING and self.statistics == "running" and not self.init_from:
             raise ConfigError(
@@ -125,6 +125,11 @@ class TrainConfig:
             raise ConfigError(
                 f"bf16 must stay off for {self.method}: it spoils the meta-gradient (cosine 0.70 to float32 for MAML)"
             )
+
+    @property
+    def fixed_way(self) -> bool:
+        """Whether episodes must have n_way classes after training too. Reptile's moments are those of one head."""
+        return self.method in ADAPTING and (self.head == "zero" or self.method == "reptile")
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "augment": list(self.augment)}

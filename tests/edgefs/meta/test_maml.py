@@ -135,6 +135,11 @@ def test_a_head_that_starts_at_prototypes_is_a_prototypical_network_before_it_ad
     assert method.accuracies(batch) == pytest.approx([expected])
 
 
+def test_a_head_that_starts_at_prototypes_takes_any_number_of_classes():
+    method = maml(head="prototypes", val_steps=2)
+    assert method.accuracies(tasks(n_way=7)).shape == (2,)
+
+
 def test_running_statistics_are_those_loaded_later_and_stay_as_they_are():
     method, batch = maml(statistics="running", val_steps=1), tasks(n_tasks=1)
     before = method.accuracies(batch)
