@@ -16,6 +16,7 @@ import numpy as np
 from benchmarks.accuracy import embed_coil, embed_folder
 from benchmarks.common import save
 from edgefs.cli.options import load_bundle, table
+from edgefs.evaluation import mean_and_interval
 from runtime.gallery import ClassShots
 from runtime.heads import HEADS
 from runtime.matchers import Matchers
@@ -69,10 +70,7 @@ def accuracies(
             head = matchers.matcher(gallery).head
             assert head
             found[choice].append(100 * float((head.scores_many(queries).argmax(axis=1) == truth).mean()))
-    return {
-        choice: (float(np.mean(values)), float(1.96 * np.std(values, ddof=1) / np.sqrt(len(values))))
-        for choice, values in found.items()
-    }
+    return {choice: mean_and_interval(values) for choice, values in found.items()}
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from edgefs.errors import DataError
 
@@ -154,9 +154,17 @@ def few_shot_accuracy(
             scores -= (prototypes**2).sum(axis=2)[:, None] / 2
         right = scores.argmax(axis=2).reshape(some, n_way, n_query) == np.arange(n_way)[:, None]
         hits.append(right.mean(axis=(1, 2)))
-    accuracies = 100 * np.concatenate(hits)
-    interval = 1.96 * accuracies.std(ddof=1) / np.sqrt(n_episodes)
-    return Accuracy(float(accuracies.mean()), float(interval), n_way, n_shot, n_query, n_episodes)
+    return Accuracy(*mean_and_interval(100 * np.concatenate(hits)), n_way, n_shot, n_query, n_episodes)
+
+
+def mean_and_interval(values: ArrayLike) -> tuple[float, float]:
+    """The mean of values `[N]`, and half the width of its 95 % interval: 1.96 standard errors, so for large N.
+
+    0 for a single value, of which nothing is known.
+    """
+    values = np.asarray(values, np.float64)
+    spread = values.std(ddof=1) if len(values) > 1 else 0.0
+    return float(values.mean()), float(1.96 * spread / np.sqrt(len(values)))
 
 
 def head_features(

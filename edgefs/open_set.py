@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefs.errors import DataError
+from edgefs.evaluation import mean_and_interval
 from runtime.bundle import Bundle
 from runtime.engines import open_engine
 from runtime.gallery import ClassShots
@@ -121,7 +122,7 @@ def open_set(
             figures[name].append([plain, *_measure(matcher, draw)])
     reports = []
     for each in heads:
-        own, ranked, accepts, rejects, wrong = (_mean(column) for column in np.array(figures[each]).T)
+        own, ranked, accepts, rejects, wrong = (mean_and_interval(column) for column in np.array(figures[each]).T)
         facts = prior.stranger_rate, n_known, n_shot, n_galleries, chosen[each]
         reports.append(OpenSet(each, ranked, own, accepts, rejects, wrong, *facts))
     return reports
@@ -214,8 +215,3 @@ def _gallery(shots: list[NDArray[np.float32]]) -> dict[str, ClassShots]:
         bursts = tuple(str(i) for i in ids)
         gallery[str(number)] = ClassShots(str(number), ids, rows, bursts, np.ones(len(rows), np.float32), none)
     return gallery
-
-
-def _mean(values: NDArray[np.float64]) -> tuple[float, float]:
-    spread = float(values.std(ddof=1)) if len(values) > 1 else 0.0
-    return float(values.mean()), 1.96 * spread / float(np.sqrt(len(values)))

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from edgefs.evaluation import mean_and_interval
 from edgefs.training.curves import draw_curves
 
 FIELDS = ("step", "seconds", "loss", "train_accuracy", "val_accuracy", "val_interval", "lr")
@@ -90,8 +91,8 @@ class Log:
         recent = self._accuracies[-200:]
         words = []
         if recent:
-            interval = 1.96 * float(np.std(recent)) / len(recent) ** 0.5
-            words.append(f"loss {self._mean(self._losses[-200:]):.4f}  train {np.mean(recent):.2f} ± {interval:.2f} %")
+            mean, interval = mean_and_interval(recent)
+            words.append(f"loss {self._mean(self._losses[-200:]):.4f}  train {mean:.2f} ± {interval:.2f} %")
         if self.val is not None:
             words.append(f"val {self.val}")
         return "  ".join(words)

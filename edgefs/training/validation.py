@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from edgefs.data.episodes import EpisodeSampler
 from edgefs.data.tasks import TaskLoader
-from edgefs.evaluation import Accuracy, few_shot_accuracy
+from edgefs.evaluation import Accuracy, few_shot_accuracy, mean_and_interval
 from edgefs.training.config import TrainConfig
 from edgefs.training.embedder import embed_images
 
@@ -37,5 +36,4 @@ def adapted_accuracy(method: Any, sampler: EpisodeSampler, loader: TaskLoader, n
     batches = (sampler.batch(first, min(VAL_TASKS, n_episodes - first)) for first in range(0, n_episodes, VAL_TASKS))
     percents = 100 * np.concatenate([method.accuracies(loader(batch)) for batch in batches])
     shape = sampler.shape
-    interval = 1.96 * percents.std(ddof=1) / math.sqrt(n_episodes)
-    return Accuracy(float(percents.mean()), float(interval), shape.n_way, shape.n_shot, shape.n_query, n_episodes)
+    return Accuracy(*mean_and_interval(percents), shape.n_way, shape.n_shot, shape.n_query, n_episodes)

@@ -28,7 +28,7 @@ Meant to work out of the box on things it has never seen.
   pictures; no label was used. Recipe: `recipes/default_embedder`, commit {commit}.
 - **Never trained on**: Grocery, COIL-100, Office webcam. CIFAR-FS val and every tenth class of the first two sets were
   held out to select and to calibrate. Grocery's train photos and Office webcam were looked at before this network was
-  preferred to its first stage (`benchmarks/LOG.md` has both), and webcam shares its ten kinds of things with amazon.
+  preferred to its earlier stages (`benchmarks/LOG.md`), and webcam shares its ten kinds of things with amazon.
 
 {measured}
 - **Limits**: its training photographs are small and show about 350 kinds of things, few of them packed goods. It tells
