@@ -6,6 +6,7 @@ bundle and matched by another.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -54,7 +55,8 @@ class Model:
     def embed_inputs(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed prepared frames `uint8 [N, H, W, C]`: `float32 [N, D]`. Raises EngineError for a wrong answer."""
         embeddings = np.asarray(self.engine.embed(inputs), np.float32)
-        if embeddings.shape != (len(inputs), self.bundle.dim) or not np.isfinite(embeddings).all():
+        finite = math.isfinite(np.vdot(embeddings, embeddings)) or np.isfinite(embeddings).all()  # the quick way first
+        if embeddings.shape != (len(inputs), self.bundle.dim) or not finite:
             raise EngineError(
                 f"{self.engine.info.name} must answer finite float32 [{len(inputs)}, {self.bundle.dim}], but gave "
                 f"{embeddings.shape} with {int((~np.isfinite(embeddings)).sum())} NaN or infinite; run bundle.verify()"

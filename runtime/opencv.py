@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ MAX_PIXELS = 64_000_000  # a 420 kB PNG of 12000 x 12000 would cost 825 MB; the 
 MAX_JPEG_SIDE = 65_500
 
 
+@cache
 def load_cv2() -> Any:
     """Return the cv2 module. Raises OpenCVMissing with the install line for a bare server and for a desktop."""
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))  # read once, when cv2 is imported

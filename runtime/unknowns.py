@@ -57,7 +57,8 @@ class Pressure:
         top = float(others[others.argmax()])
         if top == -math.inf:  # nothing else is known
             return 0.0
-        total = float(np.exp((others - top) / self.temperature).sum())
+        roots = np.exp((others - top) / (2 * self.temperature))
+        total = float(roots @ roots)  # their sum by the product a camera's frame has in the caches already
         return self.weight * (top + self.temperature * math.log(total / (len(others) - 1)) - self.usual)
 
     def costs(self, pressures: NDArray[np.float64]) -> NDArray[np.float64]:
