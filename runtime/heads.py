@@ -76,11 +76,14 @@ class Head:
         """Half by the mean, half by the best part, for the classes that can still win."""
         if self.parts is None:
             return
-        best = range(len(own)) if len(own) <= REFINED else np.argpartition(own, -REFINED)[-REFINED:]
-        for i in best:
-            means = self.parts[i].means
-            if len(means) > 1:
-                own[i] = 0.5 * own[i] + 0.5 * similarity(means, embedding, self.prototypes.metric).max()
+        best = np.arange(len(own)) if len(own) <= REFINED else np.argpartition(own, -REFINED)[-REFINED:]
+        parted = [i for i in best.tolist() if len(self.parts[i].means) > 1]
+        if not parted:
+            return
+        means = [self.parts[i].means for i in parted]
+        scores = similarity(np.concatenate(means), embedding, self.prototypes.metric)
+        starts = np.cumsum([0, *map(len, means[:-1])])
+        own[parted] = 0.5 * own[parted] + 0.5 * np.maximum.reduceat(scores, starts)
 
 
 def make_head(
