@@ -36,6 +36,7 @@ from edgefs.bench.percentiles import figures
 from edgefs.bench.subjects import N_CLASSES, N_FRAMES, N_SHOTS, Subject, make_frames, open_subjects
 from edgefs.cli.options import load_bundle, table
 from runtime.bundle import Bundle
+from runtime.engines.openvino import core
 
 ROUND = 4  # calls of each contender in a row
 BASE = "torch + torchvision + easyfsl"
@@ -88,7 +89,7 @@ def _inferencer(network: Any, frames: list[np.ndarray], size: int, threads: int)
     model = openvino.convert_model(network, example_input=torch.rand(1, 3, size, size))
     model.reshape([1, 3, size, size])
     options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
-    compiled = openvino.Core().compile_model(model, "CPU", options)
+    compiled = core().compile_model(model, "CPU", options)
     prototypes = np.random.default_rng(0).standard_normal((compiled.output(0).shape[1], N_CLASSES)).astype(np.float32)
 
     def call(i: int) -> int:

@@ -13,6 +13,7 @@ import onnx
 from numpy.typing import NDArray
 
 from exporters.finish import session
+from runtime.engines.openvino import core
 
 FAR = 0.99  # cosine of a layer's output; whole networks sum up many small roundings, one layer should not
 HEAVY = {"Conv", "Gemm", "MatMul"}
@@ -65,13 +66,10 @@ def _onnx_outputs(proto: onnx.ModelProto, names: list[str], frame: NDArray[np.ui
 
 
 def _openvino_outputs(xml: bytes, weights: bytes, names: set[str], frame: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-    import openvino
-
-    core = openvino.Core()
-    network = core.read_model(xml, weights)
+    network = core().read_model(xml, weights)
     known = {name for op in network.get_ops() for output in op.outputs() for name in output.get_names()} & names
     network.add_outputs(sorted(known))
-    results = core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})({0: frame})
+    results = core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})({0: frame})
     return {name: values for output, values in results.items() for name in output.get_names() & known}
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from exporters.errors import ToolMissing
 from exporters.quiet import quiet
 from runtime.engines import agreement
+from runtime.engines.openvino import core
 
 PLAIN, RESCUE = 300, 100  # calibration frames: more change nothing, fewer cost accuracy; a second try can do with less
 SHARES = (0.1, 0.3)  # of the layers that compute in float32 again
@@ -112,9 +113,7 @@ def _embed(network: Any, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _compiled(network: Any) -> Any:
-    import openvino
-
-    return openvino.Core().compile_model(network.clone(), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return core().compile_model(network.clone(), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
 
 def _spread(frames: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from exporters.candidate import Candidate
 from exporters.errors import ExportError, ToolMissing
 from exporters.nncf_int8 import import_nncf, quantised, rescued
+from runtime.engines.openvino import core
 
 
 def require(precisions: Sequence[str]) -> None:
@@ -42,7 +43,7 @@ def to_openvino(
     """
     openvino = _import()
     try:
-        network, remark = openvino.Core().read_model(io.BytesIO(model)), ""
+        network, remark = core().read_model(io.BytesIO(model)), ""
         if precision == "int8":
             if calibration is None:
                 raise ExportError("int8 needs pictures to calibrate with; name them with --calibrate FOLDER or VIDEO")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from runtime.bundle import Bundle
 from runtime.engines.base import EngineInfo
+from runtime.engines.openvino import core
 
 Call = Callable[[int], Any]  # takes the number of the call, to choose the input; gives what the library answers
 
@@ -51,15 +52,14 @@ def _onnxruntime(bundle: Bundle, info: EngineInfo, inputs: NDArray[np.uint8]) ->
 def _openvino(bundle: Bundle, info: EngineInfo, inputs: NDArray[np.uint8]) -> Call:
     import openvino
 
-    core = openvino.Core()
-    model = core.read_model(*openvino_files(bundle, info.artifact))
+    model = core().read_model(*openvino_files(bundle, info.artifact))
     model.reshape([1, *bundle.preprocess.shape])
     options = {
         "INFERENCE_PRECISION_HINT": info.arithmetic,
         "INFERENCE_NUM_THREADS": info.threads,
         "PERFORMANCE_HINT": "LATENCY",
     }
-    request = core.compile_model(model, "CPU", options).create_infer_request()
+    request = core().compile_model(model, "CPU", options).create_infer_request()
     tensors = [openvino.Tensor(frame, shared_memory=True) for frame in inputs]
 
     def call(i: int) -> Any:

@@ -13,6 +13,7 @@ import io
 import os
 import queue
 import threading
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +33,17 @@ def version() -> str:
     return str(_import().__version__).split("-")[0]
 
 
+@cache
+def core() -> Any:
+    """OpenVINO's Core, one for the process and never freed. Raises EngineMissing.
+
+    Where the kernel asks for large signal stacks, the CPU plugin of each Core lends one to the thread that loads it,
+    and gives back what it found when it goes. Of two Cores freed in the order they were made, the second gives back
+    the first's freed one, and the next Ctrl-C is a segmentation fault (seen with 2026.4.1).
+    """
+    return _import().Core()
+
+
 class _Bound(NamedTuple):
     """An infer request for one frame with its input and output in plain sight."""
 
@@ -48,7 +60,7 @@ class OpenVinoEngine:
     """
 
     def __init__(self, bundle: Bundle, artifact: Artifact, threads: int) -> None:
-        self._core = _import().Core()
+        self._core: Any = core()
         if artifact.precision not in PRECISIONS:
             raise EngineError(
                 f"OpenVINO runs {', '.join(PRECISIONS)}, but {artifact.file} is {artifact.precision}; export it again"

@@ -1,6 +1,9 @@
 """One contract for every engine: ours, the fake, and any that comes later with one line in ENGINES."""
 
 import importlib
+import signal
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -356,3 +359,25 @@ def test_callers_at_once_are_served_side_by_side_and_closing_still_holds(tiny_bu
     engine.close()
     with pytest.raises(EngineError, match="closed"):
         engine.embed(inputs[:1])
+
+
+CTRL_C = """
+import signal, sys
+from edgefs import Bundle
+from runtime.engines import open_engine
+
+bundle, told = Bundle.load(sys.argv[1]), []
+engines = [open_engine(bundle, sys.argv[2], threads=1) for _ in range(2)]
+while engines:
+    engines.pop(0).close()
+signal.signal(signal.SIGINT, lambda number, _: told.append(number))
+signal.raise_signal(signal.SIGINT)
+print(told)
+"""
+
+
+@pytest.mark.parametrize("name", CPU)
+def test_ctrl_c_arrives_after_engines_were_closed_in_the_order_they_were_opened(tiny_bundle_dir, name):
+    command = [sys.executable, "-c", CTRL_C, str(tiny_bundle_dir), name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, f"[{signal.SIGINT.value}]"), done.stderr
