@@ -26,7 +26,7 @@ def stages_of(backbone: nn.Module, *, channels: int, size: int) -> list[list[nn.
     hooks = [module.register_forward_hook(note) for module in own.values()]
     training = backbone.training
     try:
-        with torch.inference_mode():
+        with torch.no_grad():  # in inference mode a backbone may fold one layer into another
             backbone.eval()(torch.zeros(1, channels, size, size))
     finally:
         backbone.train(training)
