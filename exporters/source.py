@@ -106,7 +106,7 @@ class TorchSource:
 
     def _run(self, module: Any, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         try:
-            with torch.inference_mode():
+            with torch.no_grad():  # not inference mode, in which a layer may be folded into another
                 parts = [module(torch.from_numpy(frames[i : i + CHUNK])).numpy() for i in range(0, len(frames), CHUNK)]
         except (RuntimeError, AssertionError, ValueError, TypeError) as error:
             raise ExportError(
