@@ -20,7 +20,7 @@ test-slow: $(VENV)/dev.stamp $(TORCH)/dev.stamp  ## more cycles of the same, and
 
 test-torch: $(TORCH)/dev.stamp  ## training and export
 	$(TORCH)/bin/python -m pytest -m "torch and not slow"
-	$(TORCH)/bin/python -m pytest tests/exporters/test_tensorrt_rtx.py  # NVIDIA's own parser and builder, on the CPU
+	$(TORCH)/bin/python -m pytest tests/exporters/targets/test_tensorrt_rtx.py  # NVIDIA's own parser and builder, on the CPU
 
 lint: $(VENV)/dev.stamp  ## format, lint, types, the direction of imports
 	$(VENV)/bin/ruff format --check .

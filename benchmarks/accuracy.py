@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common import save
-from edgefs.cli.options import load_bundle, table
-from edgefs.evaluation import few_shot_accuracy
+from edgefs.cli.options import load_bundle
+from edgefs.evaluation.metrics import few_shot_accuracy
+from edgefs.reports.tables import table
+from runtime.matching.prototypes import class_mean, similarity
 from runtime.opencv import read_image
-from runtime.prototypes import class_mean, similarity
 from runtime.recognizer import Recognizer
 
 PICTURES = {".jpg", ".jpeg", ".png"}

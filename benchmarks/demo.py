@@ -9,8 +9,8 @@ import argparse
 import tempfile
 
 from benchmarks.common import save
-from edgefs.cli.options import table
 from edgefs.demo import run_demo
+from edgefs.reports.tables import table
 
 
 def main() -> None:

@@ -21,14 +21,14 @@ from typing import Any
 import torch
 
 from benchmarks.common import host, save
-from edgefs.backbones import BACKBONES, build
-from edgefs.cli.options import table
+from edgefs.networks import BACKBONES, build
+from edgefs.reports.tables import table
 from exporters.export import export
-from exporters.graph import EmbedderGraph
-from exporters.pictures import representative, to_verify_with
+from exporters.onnx.graph import EmbedderGraph
 from exporters.request import Request
-from exporters.source import TorchSource
-from exporters.torchvision_embedder import IMAGENET, settle, torchvision_source
+from exporters.sources.pictures import representative, to_verify_with
+from exporters.sources.source import TorchSource
+from exporters.sources.torchvision_embedder import IMAGENET, settle, torchvision_source
 from runtime.preprocess import Preprocess
 
 NETWORKS = (

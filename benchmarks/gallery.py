@@ -20,13 +20,14 @@ from edgefs.bench.growth import SHOTS, SHOTS_PER_CLASS, growth
 from edgefs.bench.page import growth_section
 from edgefs.bench.percentiles import figures
 from edgefs.bench.plots import Points
-from edgefs.cli.options import load_bundle, table
-from edgefs.html_report import document, headline
+from edgefs.cli.options import load_bundle
+from edgefs.reports.html import document, headline
+from edgefs.reports.tables import table
 from runtime.bundle import Bundle
 from runtime.gallery import ClassShots
-from runtime.matchers import Matchers
+from runtime.matching.calibration import Prior
+from runtime.matching.gallery_matcher import Matchers
 from runtime.model import typical_distance
-from runtime.prior import Prior
 
 MILLION = 1_000_000
 

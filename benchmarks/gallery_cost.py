@@ -25,14 +25,14 @@ import numpy as np
 from benchmarks.common import save
 from edgefs.bench.clock import Clock, Sample
 from edgefs.bench.growth import SHOTS_PER_CLASS
-from edgefs.cli.options import table
+from edgefs.reports.tables import table
+from runtime.explain import preview_reject
 from runtime.gallery import Gallery, NewShot, open_gallery
-from runtime.heads import HEADS
-from runtime.matchers import Matchers
-from runtime.matching import Matcher, recognition_of
-from runtime.preview import preview_reject
-from runtime.prior import Prior
-from runtime.ring import CAPACITY, RecentAnswer
+from runtime.matching.calibration import Prior
+from runtime.matching.gallery_matcher import Matchers
+from runtime.matching.heads import HEADS
+from runtime.matching.matcher import Matcher, recognition_of
+from runtime.stream.recent_answers import CAPACITY, RecentAnswer
 
 DIM, BACKGROUND, SPREAD = 512, 200, 1.2
 SIZES = (10, 100, 1_000)  # classes of SHOTS_EACH shots

@@ -15,11 +15,12 @@ import numpy as np
 
 from benchmarks.accuracy import embed_coil, embed_folder
 from benchmarks.common import save
-from edgefs.cli.options import load_bundle, table
-from edgefs.evaluation import mean_and_interval
+from edgefs.cli.options import load_bundle
+from edgefs.evaluation.metrics import mean_and_interval
+from edgefs.reports.tables import table
 from runtime.gallery import ClassShots
-from runtime.heads import HEADS
-from runtime.matchers import Matchers
+from runtime.matching.gallery_matcher import Matchers
+from runtime.matching.heads import HEADS
 from runtime.model import typical_distance
 from runtime.recognizer import Recognizer
 

@@ -4,7 +4,7 @@
 
 FOLDER as for `benchmarks.accuracy`. Asked for 5 % of strangers, with 5 shots (4 on Grocery: 5 photos a class). The
 strangers are classes of the same set that were neither taught nor used for the bundle's table. The constants in
-`runtime/unknowns.py` were chosen on others: Caltech-101 and Tiny-ImageNet classes, Office amazon, hand signs, CIFAR-FS.
+`runtime/matching/acceptance.py` were chosen on others: Caltech-101 and Tiny-ImageNet classes, Office amazon, signs, CIFAR-FS.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from pathlib import Path
 
 from benchmarks.accuracy import embed_coil, embed_folder
 from benchmarks.common import save
-from edgefs.cli.options import load_bundle, table
-from edgefs.open_set import open_set
-from runtime.heads import HEADS
+from edgefs.cli.options import load_bundle
+from edgefs.evaluation.open_set import open_set
+from edgefs.reports.tables import table
+from runtime.matching.calibration import Prior
+from runtime.matching.heads import HEADS
 from runtime.model import typical_distance
-from runtime.prior import Prior
 from runtime.recognizer import Recognizer
 
 # set: folder, shots, classes taught (None: half of them)

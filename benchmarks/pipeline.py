@@ -17,7 +17,8 @@ from edgefs.bench.cameras import camera_scenario
 from edgefs.bench.single_stream import cpu_ms, cpu_ms_per_frame
 from edgefs.bench.subjects import Subject, make_picture, open_subjects
 from edgefs.bench.words import ARRIVAL, WATCHED, cells
-from edgefs.cli.options import load_bundle, table
+from edgefs.cli.options import load_bundle
+from edgefs.reports.tables import table
 from runtime.engines.base import cpus
 from runtime.opencv import decode_image, encode_jpeg
 

@@ -34,7 +34,8 @@ from edgefs.bench.clock import Clock, Sample
 from edgefs.bench.library import Call, openvino_files
 from edgefs.bench.percentiles import figures
 from edgefs.bench.subjects import N_CLASSES, N_FRAMES, N_SHOTS, Subject, make_frames, open_subjects
-from edgefs.cli.options import load_bundle, table
+from edgefs.cli.options import load_bundle
+from edgefs.reports.tables import table
 from runtime.bundle import Bundle
 from runtime.engines.openvino import core
 

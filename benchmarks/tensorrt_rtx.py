@@ -17,15 +17,15 @@ import numpy as np
 import torch
 
 from benchmarks.common import save
-from edgefs.backbones import build
-from edgefs.cli.options import table
+from edgefs.networks import build
+from edgefs.reports.tables import table
 from exporters.errors import ExportError
-from exporters.graph import EmbedderGraph
-from exporters.onnx import to_onnx
-from exporters.plan import Profile
-from exporters.tensorrt_rtx import build_candidate
-from exporters.torchvision_embedder import torchvision_source
-from exporters.typed import PRECISIONS, typed_model
+from exporters.onnx.graph import EmbedderGraph
+from exporters.onnx.trace import to_onnx
+from exporters.sources.torchvision_embedder import torchvision_source
+from exporters.targets.plan import Profile
+from exporters.targets.tensorrt_rtx import build_candidate
+from exporters.targets.typed_model import PRECISIONS, typed_model
 from runtime.engines.tensorrt_library import load
 from runtime.opencv import read_image
 from runtime.preprocess import Preprocess

@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.common import save
 from edgefs.bench import machine
-from edgefs.cli.options import table
+from edgefs.reports.tables import table
 from runtime.engines.base import cpus
 
 STAGE = re.compile(r"^ *([\d.]+) s  (.+)$", re.MULTILINE)  # what the command prints where it has no terminal

@@ -40,16 +40,16 @@ from benchmarks.peers import (
     learn2learn,
     plain,
 )
-from edgefs.backbones import build
-from edgefs.cli.options import table
 from edgefs.data import ImageSet, spec_of
 from edgefs.data.episodes import EpisodeSampler, EpisodeShape
 from edgefs.data.tasks import TaskLoader
-from edgefs.evaluation import few_shot_accuracy
+from edgefs.evaluation.metrics import few_shot_accuracy
 from edgefs.meta import build_method
+from edgefs.networks import build
+from edgefs.networks.embedder import embed_images
+from edgefs.reports.tables import table
 from edgefs.training.allocator import keep_pages
 from edgefs.training.config import config_of
-from edgefs.training.embedder import embed_images
 
 WORK = {
     "protonet_60w5s": Work("protonet", 28, "conv4", 60, 5, 5, 1, {"bf16": False}),

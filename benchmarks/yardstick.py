@@ -18,8 +18,9 @@ from torchvision.models import mobilenet_v2
 from benchmarks.common import save
 from edgefs.bench.clock import Clock, Sample
 from edgefs.bench.percentiles import figures
-from edgefs.cli.options import load_bundle, table
-from exporters.graph import EmbedderGraph
+from edgefs.cli.options import load_bundle
+from edgefs.reports.tables import table
+from exporters.onnx.graph import EmbedderGraph
 from exporters.pack import pack
 from runtime.bundle import Bundle
 from runtime.engines import AUTO, open_engine

@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgefs.evaluation import evaluate
+    from edgefs.evaluation.evaluate import evaluate
     from edgefs.training.loop import train
     from edgefs.transfer.adapt import adapt
     from edgefs.transfer.finetune import finetune
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from runtime.errors import EdgefsError
     from runtime.models import default_bundle
     from runtime.opencv import read_image
-    from runtime.pipeline import watch
     from runtime.recognition import Enrollment, Recognition
     from runtime.recognizer import Recognizer
+    from runtime.stream.watch import watch
 
 __version__ = "0.1.0"
 __all__ = [
@@ -49,13 +49,13 @@ _HOMES = {
     "Recognizer": "runtime.recognizer",
     "adapt": "edgefs.transfer.adapt",
     "default_bundle": "runtime.models",
-    "evaluate": "edgefs.evaluation",
+    "evaluate": "edgefs.evaluation.evaluate",
     "export": "exporters.export",
     "finetune": "edgefs.transfer.finetune",
     "open_camera": "runtime.camera",
     "read_image": "runtime.opencv",
     "train": "edgefs.training.loop",
-    "watch": "runtime.pipeline",
+    "watch": "runtime.stream.watch",
 }
 
 if not TYPE_CHECKING:  # else type checkers would accept any misspelt name

@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgefs.backbones import BACKBONES, TORCHVISION, build
+from edgefs.networks import BACKBONES, TORCHVISION, build
+from edgefs.networks.embedder import embedder_of
 from edgefs.training.checkpoint import load_checkpoint
-from edgefs.training.embedder import embedder_of
-from exporters.graph import EmbedderGraph
-from exporters.source import TorchSource
-from exporters.torchvision_embedder import IMAGENET, torchvision_source
-from exporters.weights import load_weights
+from exporters.onnx.graph import EmbedderGraph
+from exporters.sources.source import TorchSource
+from exporters.sources.torchvision_embedder import IMAGENET, torchvision_source
+from exporters.sources.weights import load_weights
 from runtime.errors import OptionError
 from runtime.preprocess import Preprocess
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from exporters import tensorrt, tensorrt_rtx
-from exporters.candidate import PRECISIONS, TARGETS, Candidate
 from exporters.errors import ExportError, ToolMissing
-from exporters.onnx_cpu import to_onnx_cpu
-from exporters.openvino import require, to_openvino
 from exporters.request import Request
-from exporters.trial import Outcome, Trial
+from exporters.targets import tensorrt, tensorrt_rtx
+from exporters.targets.candidate import PRECISIONS, TARGETS, Candidate
+from exporters.targets.onnx_cpu import to_onnx_cpu
+from exporters.targets.openvino import require, to_openvino
+from exporters.verify.candidate_check import Outcome, Trial
 from runtime.engines.tensorrt_library import load
 from runtime.errors import EngineError
 

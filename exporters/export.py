@@ -16,16 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporters.build import Progress, build, check_tools
-from exporters.calibrate import calibration_table
 from exporters.errors import GateFailed
-from exporters.pictures import Pictures
-from exporters.report import Report, judge
+from exporters.onnx.tail import finished
 from exporters.request import Request
-from exporters.sensible import check_embeds
-from exporters.source import Source
-from exporters.tail import finished
-from exporters.trial import Outcome, Trial
-from exporters.verify import interleaved
+from exporters.sources.embeds_sensibly import check_embeds
+from exporters.sources.pictures import Pictures
+from exporters.sources.source import Source
+from exporters.verify.calibration import calibration_table
+from exporters.verify.candidate_check import Outcome, Trial
+from exporters.verify.measure import interleaved
+from exporters.verify.report import Report, judge
 from exporters.versions import installed
 from runtime.bundle import Artifact, Bundle
 

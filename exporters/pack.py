@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from exporters.graph import EmbedderGraph
-from exporters.onnx import to_onnx
+from exporters.onnx.graph import EmbedderGraph
+from exporters.onnx.trace import to_onnx
 from runtime.bundle import Bundle
 from runtime.preprocess import Preprocess
 

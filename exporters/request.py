@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from exporters.candidate import PRECISIONS, TARGETS
 from exporters.errors import ExportError, PicturesError
-from exporters.pictures import Pictures
+from exporters.sources.pictures import Pictures
+from exporters.targets.candidate import PRECISIONS, TARGETS
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Request:
     """Raises ExportError or PicturesError for what makes no sense.
 
     calibration: for int8.  base: classes that no gallery will hold, for the base mean and the rejection table.
-    allow: keep what failed a gate or does not pay.  exporter, slim: see `exporters.onnx`.
+    allow: keep what failed a gate or does not pay.  exporter, slim: see `exporters.onnx.trace`.
     max_batch: of TensorRT's profiles.  compute: architectures that TensorRT for RTX builds for.
     threads: of the engines while they are measured.
     """

@@ -1,13 +1,19 @@
-"""Why an answer is what it is, in sentences a person can check against the pictures beside them."""
+"""Explanations for people: why an answer was given, how well each class is known, what a rejection would change."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from runtime.errors import GalleryCorrupt, InvalidShot
 from runtime.gallery import Gallery
-from runtime.recognition import Recognition
+from runtime.matching.matcher import ACCEPTED, Match, Matcher
+from runtime.matching.prototypes import Rows
+from runtime.recognition import Change, ClassSummary, Recognition, RejectPreview
+from runtime.stream.recent_answers import RecentAnswer
 
 WHY_NOT = {
     "score": "It is {short:.2f} short: too many strangers look this much like {candidate!r}.",
@@ -64,3 +70,54 @@ def sentences(r: Recognition) -> Iterator[str]:
         yield f"The runner-up is {r.runner_up!r}, {r.margin:.2f} behind."
     if r.nearest:
         yield f"The most similar shot is number {r.nearest[0].shot_id}, with {r.nearest[0].score:.2f}."
+
+
+def summaries(matcher: Matcher, stranger_rate: float | None) -> list[ClassSummary]:
+    """Sum up every class of a gallery."""
+    return [_summary(matcher, row, stranger_rate) for row in range(len(matcher.prototypes.classes))]
+
+
+def _summary(matcher: Matcher, row: int, stranger_rate: float | None) -> ClassSummary:
+    proto, demands = matcher.prototypes.classes[row], matcher.acceptance
+    shots = proto.shots
+    promise, needed, views = "nothing: a closed set accepts every stranger", 0, float(len(shots.ids))
+    if stranger_rate is not None and demands:
+        rate = f"{100 * stranger_rate:g} %"
+        needed, views = demands.views_needed(row, stranger_rate), float(demands.views[row])
+        promise = f"{needed} more views of other things for {rate}" if needed else f"≤ {rate} of strangers"
+    return ClassSummary(
+        label=shots.label,
+        n_shots=len(shots.ids),
+        n_views=views,
+        n_bursts=len(set(shots.bursts)),
+        n_negatives=len(shots.negatives),
+        head=matcher.head.name if matcher.head else "mean",
+        promise=promise,
+        views_needed=needed,
+        set_aside=proto.set_aside,
+    )
+
+
+def preview_reject(
+    matcher: Matcher, after: Matcher, row: int, negative: NDArray[np.float32], answers: Sequence[RecentAnswer]
+) -> RejectPreview:
+    """Compare answers as they are with what they are after `negative`, `float32 [D]`, was rejected for class `row`."""
+    if not answers or matcher.acceptance is None or after.acceptance is None:  # a closed set takes no no
+        return RejectPreview(len(answers), ())
+    embeddings = np.stack([answer.recognition.embedding for answer in answers])
+    scored = matcher.scored(embeddings)
+    passed, still = (demands.passes(*scored) for demands in (matcher.acceptance, after.acceptance))
+    metric, own = matcher.prototypes.metric, np.flatnonzero(passed & (scored[0] == row))
+    nearest = Rows(matcher.prototypes.classes[row].shots.embeddings, metric).scores_many(embeddings[own]).max(axis=1)
+    refused = Rows(negative[None], metric).scores_many(embeddings[own])[:, 0]
+    suspects = np.union1d(np.flatnonzero(passed != still), own[refused >= nearest - 1e-3])
+    changes = []
+    for index in suspects:
+        was, will = (_label(view, view.decide(embeddings[index])) for view in (matcher, after))
+        if was != will:
+            changes.append(Change(int(index), was, will))
+    return RejectPreview(len(answers), tuple(changes))
+
+
+def _label(matcher: Matcher, match: Match) -> str | None:
+    return matcher.prototypes.classes[match.row].shots.label if match.check == ACCEPTED else None

@@ -14,21 +14,21 @@ from contextlib import ExitStack
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.bank import Bank
 from runtime.bundle import Bundle
 from runtime.engines import Engine, open_engine
-from runtime.enrolling import Observation, crop_of
 from runtime.errors import EngineError, InvalidShot
+from runtime.explain import preview_reject
 from runtime.gallery import Gallery
-from runtime.matchers import Matchers
-from runtime.matching import Matcher
+from runtime.gallery.unknown_frames import Bank
+from runtime.matching.calibration import Prior
+from runtime.matching.gallery_matcher import Matchers
+from runtime.matching.matcher import Matcher
 from runtime.opencv import decode_image
 from runtime.preprocess import Frames, as_frames, chunks
-from runtime.preview import preview_reject
-from runtime.prior import Prior
-from runtime.quality import measure
 from runtime.recognition import RejectPreview
-from runtime.ring import RecentAnswer
+from runtime.stream.recent_answers import RecentAnswer
+from runtime.teaching.enrolling import Observation, crop_of
+from runtime.teaching.quality import measure
 
 CHUNK = 16  # frames per engine call: more gains little on a CPU and costs memory
 

@@ -18,27 +18,36 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from runtime import explain
-from runtime.bank import Bank
 from runtime.bundle import Bundle
 from runtime.engines import Engine
-from runtime.enrolling import Observation, advice, choose, new_shots
 from runtime.errors import NothingToUndo
+from runtime.explain import summaries
 from runtime.gallery import Gallery, clean_label, open_gallery
 from runtime.gallery.shots import checked_embedding
-from runtime.matching import Matcher, recognition_of
+from runtime.gallery.unknown_frames import Bank
+from runtime.matching.matcher import Matcher, recognition_of
 from runtime.model import CHUNK, Model, open_model
 from runtime.preprocess import Frames, chunks
 from runtime.recognition import AcceptedFrame, ClassSummary, Enrollment, Recognition, RejectPreview, timings_ms
-from runtime.reembed import reembed_gallery, require_model
-from runtime.ring import Ring
-from runtime.summary import summaries
-from runtime.swap import Progress, SwapReport, embedded, read_aside, replace_all, report, write_aside
+from runtime.stream.recent_answers import Ring
+from runtime.swap import (
+    Progress,
+    SwapReport,
+    embedded,
+    read_aside,
+    reembed_gallery,
+    replace_all,
+    report,
+    require_model,
+    write_aside,
+)
+from runtime.teaching.enrolling import Observation, advice, choose, new_shots
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from runtime.explain import Explanation
-    from runtime.inbox import Inbox
+    from runtime.stream.strangers import Inbox
 
 
 class Recognizer:
@@ -50,7 +59,7 @@ class Recognizer:
     engine: "auto", "onnxruntime", "openvino", or an opened engine.  threads, precision: see `open_engine`.
         An opened gallery or engine stays open: who opened it closes it.
     stranger_rate: the share of strangers that may be accepted; None: never unknown.
-    head: how a class is scored: "auto", "mean", "subprototypes" or "lda" (`runtime/heads.py`).
+    head: how a class is scored: "auto", "mean", "subprototypes" or "lda" (`runtime/matching/heads.py`).
     keep_crops: False stores embeddings only (privacy): no pictures to show, and no other model can take over. The
         gallery remembers it; None: as the gallery says, a new one keeps them.
     reembed: a gallery filled by another model is embedded again from its crops instead of refused.

@@ -21,12 +21,13 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.bundle import Bundle
 from runtime.errors import GalleryCorrupt, GalleryMismatch, GalleryUnwritable, InvalidShot
-from runtime.gallery import Gallery
-from runtime.heads import make_head
-from runtime.leave_one_out import hits, probes_of
+from runtime.gallery import Gallery, open_gallery
+from runtime.matching.heads import make_head
+from runtime.matching.leave_one_out import hits, probes_of
+from runtime.matching.prototypes import Prototypes
 from runtime.opencv import decode_image
-from runtime.prototypes import Prototypes
 
 Embed = Callable[[list[NDArray[np.uint8]]], NDArray[np.float32]]
 Progress = Callable[[int, int], None]  # shots done, of how many
@@ -171,6 +172,56 @@ def replace_all(
         else:
             return
     raise GalleryUnwritable(f"{gallery.path} is taught faster than it can be embedded; stop teaching and try again")
+
+
+def reembed_gallery(path: str | Path, bundle: Bundle, embed: Embed, progress: Progress | None = None) -> int:
+    """Re-embed the gallery at path for a bundle; returns how many shots, 0 when it fits already.
+
+    embed: frames to `float32 [N, D]`.  Forgotten shots that undo could bring back are included. The old embeddings are
+    kept aside, so that going back to the old bundle is exact.
+    Raises GalleryMismatch when a shot has no crop (privacy mode); then nothing has changed.
+    """
+    gallery = open_gallery(path, fingerprint=None, dim=None)
+    try:
+        if gallery.fingerprint == bundle.fingerprint:
+            return 0
+        embeddings = embedded(gallery, embed, read_aside(gallery, bundle.fingerprint), progress)
+        write_aside(gallery)
+        replace_all(gallery, embed, embeddings, fingerprint=bundle.fingerprint, dim=bundle.dim)
+        return len(embeddings)
+    finally:
+        gallery.close()
+
+
+def require_model(gallery: Gallery, bundle: Bundle) -> None:
+    """Raise GalleryMismatch unless this bundle filled the gallery."""
+    if (gallery.fingerprint, gallery.dim) != (bundle.fingerprint, bundle.dim):
+        raise GalleryMismatch(
+            f"The gallery {gallery.path} must be filled by {bundle.name} ({bundle.fingerprint[:12]}), but was "
+            f"filled by another model ({gallery.fingerprint[:12]}). Open it by its path: "
+            "Recognizer(bundle, gallery=..., reembed=True)."
+        )
+
+
+def compare_models(
+    path: str | Path, bundle: Bundle, embed: Embed, progress: Progress | None = None
+) -> tuple[dict[str, float], dict[str, float]] | None:
+    """`reembed_gallery`, and per class the share of its shots that the others name right, before and after.
+
+    None when the gallery fits already. Cosines stand for the old model's metric, which is not known here.
+    """
+    before = _shares_named_right(path, "cosine")
+    if not reembed_gallery(path, bundle, embed, progress):
+        return None
+    return before, _shares_named_right(path, bundle.metric)
+
+
+def _shares_named_right(path: str | Path, metric: str) -> dict[str, float]:
+    gallery = open_gallery(path, fingerprint=None, dim=None)
+    try:
+        return named_right(Prototypes(metric, gallery.dim).update(gallery.classes))
+    finally:
+        gallery.close()
 
 
 def _digest(ids: NDArray[np.int64], rows: NDArray[np.float32], fingerprint: str) -> bytes:

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import cv2
 import numpy as np
 
-STATIC = Path(__file__).parents[1] / "runtime" / "app" / "static"
+STATIC = Path(__file__).parents[1] / "runtime" / "app" / "web" / "static"
 ORIGIN = "http://edgefs.test"
 # as strict as the server's own
 POLICY = (

@@ -20,9 +20,9 @@ import pytest
 import tiny_model
 from tensorrt_api import ApiError, Conforming, Instance, check_overrides
 
-import exporters.tensorrt as exporter
+import exporters.targets.tensorrt as exporter
 import runtime.engines.plan as engine
-from exporters.candidate import Candidate
+from exporters.targets.candidate import Candidate
 from runtime.bundle import Artifact, Bundle
 from runtime.errors import EngineError
 

@@ -12,8 +12,8 @@ import psutil
 
 from benchmarks.live.rtsp_server import BITS, RtspServer, made_ms
 from benchmarks.live.serving import serving
-from runtime.app.service import Service
-from runtime.app.sources import camera_source
+from runtime.app.core.service import Service
+from runtime.app.core.sources import camera_source
 from runtime.models import default_bundle
 from runtime.recognizer import Recognizer
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from edgefs.bench.clock import Sample
 from edgefs.bench.percentiles import figures
-from runtime.app.eye import Source
-from runtime.app.messages import Answer
-from runtime.app.metrics import Metrics
-from runtime.app.server import Server, build, listen, policy_for
-from runtime.app.service import Service
+from runtime.app.core.camera_worker import Source
+from runtime.app.core.messages import Answer
+from runtime.app.core.service import Service
+from runtime.app.web.metrics import Metrics
+from runtime.app.web.server import Server, build, listen, policy_for
 from runtime.recognizer import Recognizer
 
 

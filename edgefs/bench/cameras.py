@@ -2,7 +2,7 @@
 
 Each simulated camera delivers a JPEG a frame, as a USB camera does, and decodes it in its own capture thread at the
 pace of its clock, late or not. Everything else is the real thing: live sources that keep the newest frame and count
-what is lost, `runtime.pipeline.watch`, and `recognize()`.
+what is lost, `runtime.stream.watch.watch`, and `recognize()`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from edgefs.bench.percentiles import figures
 from edgefs.bench.subjects import Subject, make_picture
 from runtime.camera.newest import Grabbed, LiveSource
 from runtime.opencv import decode_image, encode_jpeg
-from runtime.pipeline import Lost, watch
+from runtime.stream.watch import Lost, watch
 
 WARM_UP_S = 0.5
 

@@ -18,7 +18,7 @@ from edgefs.bench.words import (
     offline_rows,
     opened,
 )
-from edgefs.html_report import document, facts, section, table
+from edgefs.reports.html import document, facts, section, table
 
 Report = Mapping[str, Any]
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from edgefs.cli.options import table
+from edgefs.reports.tables import table
 
 WHAT = ("engine", "version", "precision", "artifact", "arithmetic", "threads", "golden_cosine")
 RAW = ("engine_p50_ms", "recognize_p50_ms", "recognize_over_engine", "p90_ms", "p95_ms", "p99_ms", "max_ms", "samples")

@@ -88,7 +88,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
             name, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if name == asked:  # the others are not even imported
-            module = importlib.import_module(f"edgefs.cli.{name}")
+            module = importlib.import_module(f"edgefs.cli.commands.{name}")
             command.description = module.__doc__
             module.configure(command)
             leaves = [command] if not command._subparsers else list(_subcommands(command))

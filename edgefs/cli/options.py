@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 from runtime.bundle import Bundle
-from runtime.heads import HEADS
+from runtime.matching.heads import HEADS
 from runtime.models import default_bundle
 from runtime.recognizer import Recognizer
 
@@ -99,16 +98,3 @@ def open_recognizer(args: argparse.Namespace, *, stranger_rate: float | None = 0
         keep_crops=False if getattr(args, "no_crops", False) else None,
         reembed=args.reembed,
     )
-
-
-def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
-    """Plain aligned columns; numbers to the right."""
-    cells = [list(header), *([str(cell) for cell in row] for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    right = [bool(rows) and all(isinstance(row[i], (int, float)) for row in rows) for i in range(len(header))]
-    columns = list(zip(widths, right, strict=True))
-    lines = [
-        "  ".join(c.rjust(w) if r else c.ljust(w) for c, (w, r) in zip(row, columns, strict=True)).rstrip()
-        for row in cells
-    ]
-    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])

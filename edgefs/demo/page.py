@@ -11,7 +11,7 @@ from typing import Any
 from edgefs.demo.parts import answer, picture
 from edgefs.demo.story import UNKNOWN, Lesson, Picture, Story
 from edgefs.demo.timeline import timeline
-from edgefs.html_report import card, document, facts, figures, headline, section, table
+from edgefs.reports.html import card, document, facts, figures, headline, section, table
 
 OWN_CLIP = """edgefs demo --source clip.mp4
 edgefs demo --source clip.mp4 --teach mug=0-1.5 --teach cap=4-5 --region 320,60,600,600"""

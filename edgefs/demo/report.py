@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgefs.demo.story import STAGES, UNKNOWN, Answer, Lesson, Story
+from edgefs.evaluation.metrics import wilson
 from runtime.recognizer import Recognizer
 
 REQUIRED = {"known": 0.95, "strangers": 0.90}  # share of frames answered right; what the embedded bundle must reach
@@ -43,17 +43,6 @@ def build(story: Story, recognizer: Recognizer) -> dict[str, Any]:
     report["known"] = _share(known, REQUIRED["known"])
     report["strangers"] = _share(strangers, REQUIRED["strangers"])
     return {**report, "passed": report["known"]["passed"] and report["strangers"]["passed"]}
-
-
-def wilson(right: int, total: int) -> tuple[float, float]:
-    """The 95 % interval of a share, 0..1 (Wilson 1927). (0, 1) of nothing."""
-    if not total:
-        return 0.0, 1.0
-    z = 1.96
-    share, spread = right / total, z * z / total
-    middle = (share + spread / 2) / (1 + spread)
-    half = z * math.sqrt(share * (1 - share) / total + spread / total / 4) / (1 + spread)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _taught(lesson: Lesson) -> dict[str, Any]:

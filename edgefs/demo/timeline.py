@@ -10,7 +10,7 @@ from html import escape
 from edgefs.demo.story import UNKNOWN, Answer, Story
 
 WIDTH, HEIGHT = 1000, 24  # units of a lane
-KINDS = ("truth", "taught", "said", "wrong")  # classes of html_report.css, from the lowest layer to the highest
+KINDS = ("truth", "taught", "said", "wrong")  # classes of edgefs/reports/html.css, from the lowest layer to the highest
 
 
 def timeline(story: Story) -> str:

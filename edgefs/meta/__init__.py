@@ -8,11 +8,11 @@ from typing import Any
 
 from torch import nn
 
-from edgefs.meta.base import Method
 from edgefs.meta.classifier import Classifier
 from edgefs.meta.maml import MAML
 from edgefs.meta.protonet import ProtoNet
 from edgefs.meta.reptile import Reptile
+from edgefs.networks.learner import Method
 
 __all__ = ["MAML", "METHODS", "Classifier", "Method", "ProtoNet", "Reptile", "build_method"]
 

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgefs.data.tasks import Tasks
-from edgefs.meta.base import HEAD, Learner
 from edgefs.meta.functional import Crew, Functional
+from edgefs.networks.learner import HEAD, Learner
 
 
 class MAML(nn.Module):  # type: ignore[misc]  # torch is untyped here

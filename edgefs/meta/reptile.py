@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgefs.data.tasks import Tasks
-from edgefs.meta.base import Learner
 from edgefs.meta.functional import Crew, Functional
 from edgefs.meta.maml import batch_of, labels_of
+from edgefs.networks.learner import Learner
 
 BETA = 0.999
 EPS = 1e-8

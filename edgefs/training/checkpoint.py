@@ -24,13 +24,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from edgefs.backbones import build
 from edgefs.data import DataSpec, spec_of
 from edgefs.errors import CheckpointError, CheckpointMissing, ConfigError
 from edgefs.meta import build_method
+from edgefs.networks import build
+from edgefs.networks.classifier import new_classifier
 from edgefs.training.config import TrainConfig
 from edgefs.transfer.config import ADAPT_METHODS, FINETUNE_METHODS, AdaptConfig, FinetuneConfig
-from edgefs.transfer.network import new_classifier
 from runtime.errors import BundleCorrupt
 from runtime.preprocess import Preprocess
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edgefs.evaluation import mean_and_interval
+from edgefs.evaluation.metrics import mean_and_interval
 from edgefs.training.curves import draw_curves
 
 FIELDS = ("step", "seconds", "loss", "train_accuracy", "val_accuracy", "val_interval", "lr")

@@ -20,7 +20,10 @@ from edgefs.data.episodes import EpisodeSampler, EpisodeShape
 from edgefs.data.folder import channels_of
 from edgefs.data.tasks import TaskLoader
 from edgefs.errors import ConfigError, NotFinite
-from edgefs.evaluation import Accuracy
+from edgefs.evaluation.metrics import Accuracy
+from edgefs.evaluation.validation import VAL_SEED, validation_accuracy
+from edgefs.networks.classifier import bare
+from edgefs.networks.embedder import base_mean_of, estimate_statistics
 from edgefs.training.checkpoint import (
     VERSION,
     load_checkpoint,
@@ -32,12 +35,9 @@ from edgefs.training.checkpoint import (
 )
 from edgefs.training.config import TrainConfig
 from edgefs.training.distributed import Team, float_buffers, gradients_of, join_team
-from edgefs.training.embedder import base_mean_of, estimate_statistics
 from edgefs.training.log import Log, Measured
 from edgefs.training.machine import computes_bf16, interruptible, machine_of, peak_memory_mb
 from edgefs.training.optimiser import learning_rate, optimiser_of
-from edgefs.training.validation import VAL_SEED, validation_accuracy
-from edgefs.transfer.network import bare
 
 # may change when a run is resumed
 FREE = ("root", "out", "threads", "checkpoint_minutes", "device", "download", "bad_files", "patience")

@@ -28,7 +28,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from edgefs.data.images import CACHE, open_images
 from edgefs.errors import ConfigError, NotFinite
-from edgefs.meta.base import Learner
+from edgefs.networks.classifier import Bottleneck, classifier, new_classifier
+from edgefs.networks.learner import Learner
 from edgefs.training.checkpoint import save_checkpoint
 from edgefs.training.machine import machine_of
 from edgefs.transfer.adabn import take_statistics
@@ -38,7 +39,6 @@ from edgefs.transfer.dann import DANN
 from edgefs.transfer.domains import Pool, feature_maker, find_domains, picture_maker
 from edgefs.transfer.features import frozen_features
 from edgefs.transfer.mmd import MMD
-from edgefs.transfer.network import Bottleneck, classifier, new_classifier
 from edgefs.transfer.seeds import AdaptReport, SeedResult, summary
 from edgefs.transfer.start import start
 

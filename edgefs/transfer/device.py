@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from edgefs.errors import ConfigError
+from edgefs.networks.embedder import embedder_of
 from edgefs.training.checkpoint import load_checkpoint
-from edgefs.training.embedder import embedder_of
 from edgefs.transfer.config import FinetuneConfig
 from edgefs.transfer.files import LabelledFiles, find_files
 from exporters.pack import pack

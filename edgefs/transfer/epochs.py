@@ -16,9 +16,9 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
 from edgefs.data import DataSpec, ImageSet
 from edgefs.errors import ConfigError, NotFinite
-from edgefs.meta.base import Learner
+from edgefs.networks.embedder import embed_images
+from edgefs.networks.learner import Learner
 from edgefs.training.checkpoint import load_weights
-from edgefs.training.embedder import embed_images
 from edgefs.training.log import Log
 from edgefs.transfer.batches import Batches
 from edgefs.transfer.config import FinetuneConfig

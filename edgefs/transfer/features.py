@@ -24,7 +24,7 @@ from torch import nn
 from edgefs.data import DataSpec
 from edgefs.data.images import open_images
 from edgefs.errors import DataCorrupt
-from edgefs.training.embedder import embed_images
+from edgefs.networks.embedder import embed_images
 
 KEY_BYTES = 16
 AT_ONCE = 512  # pictures decoded, embedded and forgotten again: bounds memory

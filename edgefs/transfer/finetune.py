@@ -21,17 +21,17 @@ from torch import Tensor
 
 from edgefs.data.images import CACHE, open_images
 from edgefs.errors import ConfigError
-from edgefs.evaluation import head_features
+from edgefs.evaluation.metrics import head_features
+from edgefs.networks.classifier import classifier
+from edgefs.networks.embedder import embed_images
+from edgefs.networks.linear_head import fit_head, load_head
 from edgefs.training.checkpoint import save_checkpoint
-from edgefs.training.embedder import embed_images
 from edgefs.training.log import Log
 from edgefs.training.machine import machine_of
 from edgefs.transfer.config import FinetuneConfig
 from edgefs.transfer.epochs import Epochs
 from edgefs.transfer.features import frozen_features
 from edgefs.transfer.files import SPLITS, find_files
-from edgefs.transfer.heads import fit_head, load_head
-from edgefs.transfer.network import classifier
 from edgefs.transfer.report import Share, confusion, share_of, write_confusion
 from edgefs.transfer.start import start
 

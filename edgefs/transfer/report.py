@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefs.demo.report import wilson
+from edgefs.evaluation.metrics import wilson
 
 MOST_NAMED = 40  # classes whose names and counts fit into the picture
 

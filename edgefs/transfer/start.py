@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgefs.backbones import BACKBONES, TORCHVISION, build
 from edgefs.data import DataSpec, spec_of
 from edgefs.data.folder import channels_of
 from edgefs.errors import ConfigError, DataError
+from edgefs.networks import BACKBONES, TORCHVISION, build
+from edgefs.networks.classifier import bare
 from edgefs.training.checkpoint import load_checkpoint
 from edgefs.transfer.config import AdaptConfig, FinetuneConfig
-from edgefs.transfer.network import bare
 
 SIZES = {"lenet": 20}  # pixels: what a written digit needs, at a quarter of the cost of 28
 GREY = ((0.0,), (1.0,))  # black is 0, so that what augmentation pads is background
@@ -77,7 +77,7 @@ def _from_checkpoint(config: FinetuneConfig | AdaptConfig) -> Start:
 
 
 def _from_torchvision(config: FinetuneConfig | AdaptConfig, name: str) -> Start:
-    from exporters.torchvision_embedder import torchvision_source
+    from exporters.sources.torchvision_embedder import torchvision_source
 
     mean, std = (values * 3 if len(values) == 1 else values for values in (config.mean, config.std))
     source = torchvision_source(name, weights=config.weights, size=config.size, mean=mean or None, std=std or None)

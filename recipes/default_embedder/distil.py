@@ -21,7 +21,7 @@ from student import MEAN, STD, Student, embed, normalise, unit
 from torch import Tensor
 from tqdm import tqdm
 
-from edgefs.evaluation import few_shot_accuracy
+from edgefs.evaluation.metrics import few_shot_accuracy
 from edgefs.training.machine import computes_bf16
 from runtime.bundle import Bundle
 

@@ -20,13 +20,13 @@ from photos import SIZE, photos_of, read_held_out, read_views, split_classes
 from student import MEAN, STD, embed, load_student, unit
 from whiten import whiten
 
-from exporters.calibrate import calibration_table
-from exporters.graph import EmbedderGraph
+from exporters.onnx.graph import EmbedderGraph
+from exporters.onnx.weight_storage import round_weights
 from exporters.pack import pack
-from exporters.storage import round_weights
+from exporters.verify.calibration import calibration_table
 from runtime.bundle import Bundle
+from runtime.matching.prototypes import class_mean
 from runtime.preprocess import Preprocess
-from runtime.prototypes import class_mean
 
 CLASS_PHOTOS = 12  # of each training class: for the background and the whitening
 WEIGHTS = "int8"

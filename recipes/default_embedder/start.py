@@ -15,7 +15,7 @@ from onnx import numpy_helper
 from student import Student, normalise
 from torch import Tensor, nn
 
-from exporters.storage import with_float_weights
+from exporters.onnx.weight_storage import with_float_weights
 
 PICTURES = 512  # the statistics are measured on
 

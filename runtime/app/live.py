@@ -15,17 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.app.eye import Source
-from runtime.app.lines import Lines
+from runtime.app.core.camera_worker import Source
+from runtime.app.core.other_model import OtherModel
+from runtime.app.core.service import Service
 from runtime.app.logs import set_up
-from runtime.app.metrics import Metrics
-from runtime.app.mqtt import Mqtt, parse_broker
-from runtime.app.other_model import OtherModel
-from runtime.app.server import Server, build, is_loopback, listen, policy_for
-from runtime.app.service import Service
+from runtime.app.outputs.json_lines import Lines
+from runtime.app.outputs.mqtt import Mqtt, parse_broker
+from runtime.app.outputs.window import Window
 from runtime.app.systemd import Systemd
-from runtime.app.token import default_token_file, load_token
-from runtime.app.window import Window
+from runtime.app.web.metrics import Metrics
+from runtime.app.web.server import Server, build, is_loopback, listen, policy_for
+from runtime.app.web.token import default_token_file, load_token
 from runtime.bundle import Bundle
 from runtime.errors import GalleryMismatch
 from runtime.recognizer import Recognizer

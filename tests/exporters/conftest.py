@@ -33,7 +33,7 @@ def preprocess():
 
 @pytest.fixture(scope="session")
 def pictures(photos, preprocess):
-    from exporters.pictures import representative
+    from exporters.sources.pictures import representative
 
     return representative(photos, preprocess)
 
@@ -42,8 +42,8 @@ def pictures(photos, preprocess):
 def tiny_source(preprocess):
     """A torch embedder of two convolutions, 16 numbers out."""
     torch = pytest.importorskip("torch")
-    from exporters.graph import EmbedderGraph
-    from exporters.source import TorchSource
+    from exporters.onnx.graph import EmbedderGraph
+    from exporters.sources.source import TorchSource
 
     torch.manual_seed(0)
     net = torch.nn.Sequential(

@@ -11,15 +11,15 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from exporters.candidate import Candidate  # noqa: E402
-from exporters.divergence import first_diverging_layer  # noqa: E402
 from exporters.errors import ExportError, GateFailed, PicturesError, SourceError, ToolMissing  # noqa: E402
 from exporters.export import export, with_base  # noqa: E402
-from exporters.onnx_cpu import to_onnx_cpu  # noqa: E402
-from exporters.openvino import to_openvino  # noqa: E402
 from exporters.request import Request  # noqa: E402
-from exporters.source import TorchSource  # noqa: E402
-from exporters.trial import Trial  # noqa: E402
+from exporters.sources.source import TorchSource  # noqa: E402
+from exporters.targets.candidate import Candidate  # noqa: E402
+from exporters.targets.onnx_cpu import to_onnx_cpu  # noqa: E402
+from exporters.targets.openvino import to_openvino  # noqa: E402
+from exporters.verify.candidate_check import Trial  # noqa: E402
+from exporters.verify.divergence import first_diverging_layer  # noqa: E402
 from runtime.bundle import Bundle  # noqa: E402
 from runtime.engines import agreement, open_engine  # noqa: E402
 from runtime.errors import BundleError, EngineMissing  # noqa: E402
@@ -136,7 +136,8 @@ def test_int8_is_tried_again_without_its_worst_layers_when_it_fails(ready, pictu
 
     monkeypatch.setattr("exporters.build.to_openvino", convert)
     monkeypatch.setattr(
-        "exporters.trial.failed_gates", lambda _, measured: ["bad"] if measured.min_cosine < 0.9 else []
+        "exporters.verify.candidate_check.failed_gates",
+        lambda _, measured: ["bad"] if measured.min_cosine < 0.9 else [],
     )
     exported = export(ready, Request(targets=("openvino",), precisions=("int8",), calibration=pictures), pictures)
     assert tries == [("fp32", False), ("int8", False), ("int8", True)]

@@ -9,15 +9,15 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 pytest.importorskip("onnx")
 
-from edgefs.backbones import BACKBONES, build  # noqa: E402
+from edgefs.networks import BACKBONES, build  # noqa: E402
 from exporters.export import export  # noqa: E402
-from exporters.finish import session  # noqa: E402
-from exporters.graph import EmbedderGraph  # noqa: E402
-from exporters.openvino import to_openvino  # noqa: E402
-from exporters.pictures import representative  # noqa: E402
+from exporters.onnx.finish import session  # noqa: E402
+from exporters.onnx.graph import EmbedderGraph  # noqa: E402
 from exporters.request import Request  # noqa: E402
-from exporters.source import TorchSource  # noqa: E402
-from exporters.torchvision_embedder import settle, torchvision_source  # noqa: E402
+from exporters.sources.pictures import representative  # noqa: E402
+from exporters.sources.source import TorchSource  # noqa: E402
+from exporters.sources.torchvision_embedder import settle, torchvision_source  # noqa: E402
+from exporters.targets.openvino import to_openvino  # noqa: E402
 from runtime.engines import agreement  # noqa: E402
 from runtime.preprocess import Preprocess  # noqa: E402
 

@@ -12,11 +12,11 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
-from exporters.calibrate import calibration_table  # noqa: E402
 from exporters.errors import ExportError  # noqa: E402
-from exporters.graph import EmbedderGraph  # noqa: E402
-from exporters.onnx import to_onnx  # noqa: E402
+from exporters.onnx.graph import EmbedderGraph  # noqa: E402
+from exporters.onnx.trace import to_onnx  # noqa: E402
 from exporters.pack import pack  # noqa: E402
+from exporters.verify.calibration import calibration_table  # noqa: E402
 
 
 def network(channels: int = 3, dim: int = 16) -> nn.Module:

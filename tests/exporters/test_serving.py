@@ -12,9 +12,9 @@ pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from exporters.errors import ExportError  # noqa: E402
-from exporters.openvino import to_openvino  # noqa: E402
 from exporters.serving import write_ovms, write_triton  # noqa: E402
-from exporters.trial import Trial  # noqa: E402
+from exporters.targets.openvino import to_openvino  # noqa: E402
+from exporters.verify.candidate_check import Trial  # noqa: E402
 from runtime.bundle import Artifact  # noqa: E402
 
 OVMS_KEYS = {

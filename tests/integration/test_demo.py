@@ -11,13 +11,14 @@ import cv2
 import numpy as np
 import pytest
 
-import edgefs.cli.demo
+import edgefs.cli.commands.demo
 from edgefs.cli import main
 from edgefs.demo import Plan, Span, run_demo
 from edgefs.demo.progress import show, silent
-from edgefs.demo.report import REQUIRED, wilson
+from edgefs.demo.report import REQUIRED
 from edgefs.demo.story import MAX_MISTAKES, Picture, Sample
 from edgefs.demo.stream import STRANGERS, TAUGHT
+from edgefs.evaluation.metrics import wilson
 from runtime.engines.fake import FakeEngine
 from runtime.errors import CameraMissing, EdgefsError, FrameError
 
@@ -95,7 +96,7 @@ def test_an_embedder_that_sees_nothing_does_not_pass_and_the_exit_status_says_so
             return np.tile(np.eye(1, self.dim, dtype=np.float32), (len(frames), 1))
 
     short = functools.partial(run_demo, plan=Plan(0.1, 0.1, 1))
-    monkeypatch.setattr(edgefs.cli.demo, "run_demo", lambda *a, **k: short(*a, **{**k, "engine": Blind(32)}))
+    monkeypatch.setattr(edgefs.cli.commands.demo, "run_demo", lambda *a, **k: short(*a, **{**k, "engine": Blind(32)}))
     arguments = ["--out", str(tmp_path), "--bundle", str(tiny_bundle_dir), "--json", str(tmp_path / "report.json")]
     assert main(["demo", *arguments]) == 1
     report = json.loads((tmp_path / "report.json").read_text())

@@ -24,7 +24,7 @@ from runtime.errors import (
     UnknownLabel,
 )
 from runtime.gallery import NewShot, open_gallery
-from runtime.prototypes import Prototypes
+from runtime.matching.prototypes import Prototypes
 
 OBJECTS = {"mug": 0, "cup": 1, "box": 2}
 STRANGER = 5

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from runtime import Recognizer
-from runtime.coach import Coach
 from runtime.errors import InvalidShot, UnknownLabel
-from runtime.inbox import MIN_SEEN, Inbox
 from runtime.opencv import decode_image
-from runtime.ring import Ring
+from runtime.stream.recent_answers import Ring
+from runtime.stream.strangers import MIN_SEEN, Inbox
+from runtime.teaching.coach import Coach
 
 OBJECTS = {"mug": 0, "cup": 1, "box": 2}
 STRANGER = 5

@@ -10,11 +10,11 @@ pytestmark = pytest.mark.torch
 import torch.nn.functional as F  # noqa: E402
 from torch.func import functional_call  # noqa: E402
 
-from edgefs.backbones import build  # noqa: E402
 from edgefs.data.tasks import Tasks  # noqa: E402
 from edgefs.meta import MAML  # noqa: E402
-from edgefs.meta.base import LENGTH  # noqa: E402
 from edgefs.meta.maml import labels_of  # noqa: E402
+from edgefs.networks import build  # noqa: E402
+from edgefs.networks.learner import LENGTH  # noqa: E402
 
 
 def tasks(n_tasks=2, n_way=3, n_shot=1, n_query=2, size=16, dtype=torch.float32):

@@ -8,10 +8,10 @@ pytestmark = pytest.mark.torch
 
 from torch import nn  # noqa: E402
 
-from edgefs.backbones import build  # noqa: E402
 from edgefs.data.tasks import Tasks  # noqa: E402
 from edgefs.errors import ConfigError  # noqa: E402
 from edgefs.meta import ProtoNet  # noqa: E402
+from edgefs.networks import build  # noqa: E402
 
 
 def tasks(n_tasks=2, n_way=4, n_shot=2, n_query=3, channels=1, size=16):

@@ -9,8 +9,8 @@ pytestmark = pytest.mark.torch
 
 from torch import nn  # noqa: E402
 
-from edgefs.backbones import build  # noqa: E402
 from edgefs.meta.second_order import cheapen  # noqa: E402
+from edgefs.networks import build  # noqa: E402
 
 LAYERS = {
     "plain": nn.Conv2d(2, 3, 3, padding=1),

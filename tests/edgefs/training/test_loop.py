@@ -12,12 +12,12 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
 from edgefs.errors import CheckpointMissing, ConfigError, DataError, NotFinite  # noqa: E402
+from edgefs.evaluation.validation import validation_accuracy  # noqa: E402
 from edgefs.meta import ProtoNet  # noqa: E402
 from edgefs.training.checkpoint import load_checkpoint, load_state  # noqa: E402
 from edgefs.training.config import METHODS, TrainConfig, config_of, read_recipe  # noqa: E402
 from edgefs.training.loop import Run, train  # noqa: E402
 from edgefs.training.optimiser import learning_rate  # noqa: E402
-from edgefs.training.validation import validation_accuracy  # noqa: E402
 
 
 def weights(out):

@@ -80,10 +80,10 @@ def test_features_are_computed_once_and_one_changed_file_once_more(small_config,
 def test_torch_answers_as_the_head_that_scikit_learn_fitted(head, n_classes):
     import torch
 
-    from edgefs.backbones import build
+    from edgefs.networks import build
+    from edgefs.networks.classifier import classifier
+    from edgefs.networks.linear_head import fit_head, load_head
     from edgefs.transfer.config import FinetuneConfig
-    from edgefs.transfer.heads import fit_head, load_head
-    from edgefs.transfer.network import classifier
 
     config = FinetuneConfig(root=".", head=head, classes=tuple("abc"[:n_classes]))
     learner = classifier(build("lenet", channels=1, size=16), config)

@@ -4,7 +4,7 @@ pytestmark = pytest.mark.torch
 
 
 def opened(name, size=64, **options):
-    from edgefs.backbones import build
+    from edgefs.networks import build
     from edgefs.transfer.stages import Thaw, stages_of
 
     backbone = build(name, channels=3, size=size)

@@ -11,11 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from runtime.app.eye import Source
-from runtime.app.metrics import Metrics
-from runtime.app.server import Server, build, listen, policy_for
-from runtime.app.service import Service
-from runtime.app.token import Token, load_token
+from runtime.app.core.camera_worker import Source
+from runtime.app.core.service import Service
+from runtime.app.web.metrics import Metrics
+from runtime.app.web.server import Server, build, listen, policy_for
+from runtime.app.web.token import Token, load_token
 from runtime.bundle import Bundle
 from runtime.camera import FakeCamera, realtime
 from runtime.recognizer import Recognizer

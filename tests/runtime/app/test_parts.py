@@ -14,16 +14,16 @@ import time
 import numpy as np
 import pytest
 
-from runtime.app.changes import Changes
-from runtime.app.hub import MAX_PENDING, Hub
-from runtime.app.keys import Keys
-from runtime.app.lines import Lines
+from runtime.app.core.changes import Changes
+from runtime.app.core.hub import MAX_PENDING, Hub
+from runtime.app.core.messages import Answer, Camera, Teach
 from runtime.app.logs import set_up
-from runtime.app.messages import Answer, Camera, Teach
+from runtime.app.outputs.json_lines import Lines
+from runtime.app.outputs.keys import Keys
+from runtime.app.outputs.window import BAR, WIDTH, drawn
 from runtime.app.systemd import Systemd
-from runtime.app.token import load_token
-from runtime.app.uploads import BodyTooLarge, TooBusy, Upload, Uploads
-from runtime.app.window import BAR, WIDTH, drawn
+from runtime.app.web.token import load_token
+from runtime.app.web.uploads import BodyTooLarge, TooBusy, Upload, Uploads
 from runtime.errors import OptionError
 
 

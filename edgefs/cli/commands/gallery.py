@@ -1,0 +1,239 @@
+"""Look into a gallery and change it. Every change can be undone.
+
+examples:
+  edgefs gallery ls --gallery shop.db
+  edgefs gallery rename mug cup
+  edgefs gallery undo
+  edgefs gallery export shop.zip        edgefs gallery import shop.zip
+  edgefs gallery classes                                (views, promise, head, shots set aside)
+  edgefs gallery keep 17                                edgefs gallery drop 17        (a shot that was set aside)
+  edgefs gallery why photo.jpg                          edgefs gallery reject mug photo.jpg
+  edgefs gallery swap --bundle better.edgefs            (and back with the old bundle: to the bit)
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefs.cli.options import load_bundle
+from edgefs.reports.tables import table
+from runtime.errors import InvalidShot, UnknownLabel
+from runtime.gallery import Gallery, export_gallery, import_gallery, open_gallery, peek
+from runtime.opencv import decode_image, read_image
+from runtime.recognizer import Recognizer
+from runtime.swap import compare_models, reembed_gallery
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, summary, arguments in (
+        ("ls", "the classes and their shots", ()),
+        ("show", "every shot of one class", ("label",)),
+        ("rm", "forget a class", ("label",)),
+        ("rename", "give a class another name", ("label", "to")),
+        ("merge", "move all shots of one class into another", ("label", "into")),
+        ("keep", "count a shot that was set aside; its number as in show", ("shot",)),
+        ("drop", "remove one shot", ("shot",)),
+        ("undo", "take back the newest change", ()),
+        ("history", "what undo would take back, newest first", ()),
+        ("export", "write everything into one file", ("file",)),
+        ("import", "add what an exported file holds", ("file",)),
+        ("classes", "how well each class is known, and what is promised about strangers", ()),
+        ("why", "why a picture is taken for what it is", ("picture",)),
+        ("reject", 'a picture that is "not this": never taken for this class again', ("label", "picture")),
+        ("swap", "let another bundle take over, and compare before and after", ()),
+        ("reembed", "embed every shot again, for another bundle", ()),
+    ):
+        action = actions.add_parser(name, help=summary, description=summary)
+        for argument in arguments:
+            action.add_argument(argument)
+        action.add_argument("--gallery", metavar="FILE", default="gallery.db", help="default: gallery.db")
+        if name in ("import", "reembed", "classes", "why", "reject", "swap"):
+            action.add_argument("--bundle", metavar="PATH", help="bundle of the gallery (default: the embedded one)")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    if args.action == "import":
+        return _import(args)
+    if not Path(args.gallery).exists():
+        raise UnknownLabel(f"{args.gallery} must be a gallery, but nothing is there; do: edgefs enroll NAME SOURCE")
+    if args.action in WITH_MODEL:
+        return {"gallery": args.gallery, **WITH_MODEL[args.action](args)}
+    gallery = open_gallery(args.gallery, fingerprint=None, dim=None)
+    try:
+        report: dict[str, Any] = ACTIONS[args.action](gallery, args)
+        return {"gallery": args.gallery, **report}
+    finally:
+        gallery.close()
+
+
+def _ls(gallery: Gallery, _: argparse.Namespace) -> dict[str, Any]:
+    classes = [
+        {"label": c.label, "shots": len(c.ids), "bursts": len(set(c.bursts)), "negatives": len(c.negatives)}
+        for c in gallery.classes.values()
+    ]
+    print(table([tuple(c.values()) for c in classes], ("label", "shots", "bursts", "not this")) if classes else "empty")
+    for record in gallery.damaged:
+        print(f"set aside: shot {record.id} of {record.label!r}: {record.what}")
+    return {"fingerprint": gallery.fingerprint, "dim": gallery.dim, "classes": classes, "damaged": gallery.damaged}
+
+
+def _show(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
+    shots: list[dict[str, Any]] = [
+        {
+            "id": record.id,
+            "kind": "not this" if record.negative else "shot",
+            "quality": round(record.quality, 2),
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.time_s)),
+            "burst": record.burst,
+            "source": record.source,
+        }
+        for record in gallery.records(args.label)
+    ]
+    header = ("id", "kind", "quality", "time", "burst", "source")
+    print(table([tuple({**s, "burst": s["burst"][:8]}.values()) for s in shots], header))
+    return {"label": args.label, "shots": shots}
+
+
+def _rm(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
+    count = gallery.forget(args.label)
+    print(f"forgot {args.label} and its {count} shots; to get it back: edgefs gallery undo --gallery {args.gallery}")
+    return {"label": args.label, "shots": count}
+
+
+def _rename(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
+    gallery.rename(args.label, args.to)
+    print(f"{args.label} is now {args.to}")
+    return {"label": args.label, "to": args.to}
+
+
+def _merge(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
+    count = gallery.merge(args.label, args.into)
+    print(f"moved {count} shots of {args.label} into {args.into}")
+    return {"label": args.label, "into": args.into, "shots": count}
+
+
+def _keep(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
+    label = gallery.keep_shot(_shot_id(args.shot))
+    print(f"shot {args.shot} of {label} counts; to take that back: edgefs gallery undo --gallery {args.gallery}")
+    return {"label": label, "shot": int(args.shot)}
+
+
+def _drop(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
+    label = gallery.remove_shot(_shot_id(args.shot))
+    print(f"removed shot {args.shot} of {label}; to get it back: edgefs gallery undo --gallery {args.gallery}")
+    return {"label": label, "shot": int(args.shot)}
+
+
+def _shot_id(number: str) -> int:
+    if not number.isdecimal():
+        raise InvalidShot(f"A shot must be named by its number, as in edgefs gallery show LABEL, but got {number!r}.")
+    return int(number)
+
+
+def _undo(gallery: Gallery, _: argparse.Namespace) -> dict[str, Any]:
+    undone = gallery.undo()
+    print(f"undone: {undone}")
+    return {"undone": undone}
+
+
+def _history(gallery: Gallery, _: argparse.Namespace) -> dict[str, Any]:
+    history = gallery.history()
+    for operation in history:
+        print(f"{time.strftime('%Y-%m-%d %H:%M', time.localtime(operation.time_s))}  {operation.what}")
+    return {"history": history}
+
+
+def _export(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
+    export_gallery(gallery, args.file)
+    print(f"wrote {len(gallery.classes)} classes to {args.file}")
+    return {"file": args.file, "classes": list(gallery.classes)}
+
+
+def _import(args: argparse.Namespace) -> dict[str, Any]:
+    with Recognizer(load_bundle(args.bundle), gallery=args.gallery) as recognizer:
+
+        def embed(crops: list[bytes]) -> NDArray[np.float32]:  # what another model embedded
+            return recognizer.embed(decode_image(crop, "a crop of the archive") for crop in crops)
+
+        summary = import_gallery(recognizer.gallery, args.file, embed=embed)
+    print(f"added {summary.added} shots, skipped {summary.skipped_duplicates} that were there already")
+    return {"gallery": args.gallery, "file": args.file, **vars(summary)}
+
+
+def _reembed(args: argparse.Namespace) -> dict[str, Any]:
+    bundle = load_bundle(args.bundle)
+    with Recognizer(bundle) as recognizer:
+        count = reembed_gallery(args.gallery, bundle, recognizer.embed)
+    print(
+        f"re-embedded {count} shots for {bundle.name}" if count else f"nothing to do: filled by {bundle.name} already"
+    )
+    return {"bundle": bundle.where, "shots": count}
+
+
+def _classes(args: argparse.Namespace) -> dict[str, Any]:
+    with Recognizer(load_bundle(args.bundle), gallery=args.gallery) as recognizer:
+        classes = recognizer.classes()
+    rows = [(c.label, c.n_shots, f"{c.n_views:.1f}", c.n_bursts, c.head, len(c.set_aside), c.promise) for c in classes]
+    print(table(rows, ("label", "shots", "views", "bursts", "head", "set aside", "promise")) if rows else "empty")
+    return {"classes": classes}
+
+
+def _why(args: argparse.Namespace) -> dict[str, Any]:
+    with Recognizer(load_bundle(args.bundle), gallery=args.gallery) as recognizer:
+        why = recognizer.explain(recognizer.recognize(read_image(args.picture)))
+    for sentence in why.sentences:
+        print(sentence)
+    rows = [(near.shot_id, f"{near.score:.2f}", near.source) for near in why.nearest]
+    print(table(rows, ("shot", "score", "source")) if rows else "")
+    return {"picture": args.picture, "why": why}
+
+
+def _reject(args: argparse.Namespace) -> dict[str, Any]:
+    with Recognizer(load_bundle(args.bundle), gallery=args.gallery) as recognizer:
+        shot_id = recognizer.reject(read_image(args.picture), args.label)
+    print(f"{args.picture} is not {args.label}; to take that back: edgefs gallery undo --gallery {args.gallery}")
+    return {"label": args.label, "shot": shot_id}
+
+
+def _swap(args: argparse.Namespace) -> dict[str, Any]:
+    from tqdm import tqdm
+
+    bundle = load_bundle(args.bundle)
+    before = peek(args.gallery).fingerprint
+    with Recognizer(bundle) as recognizer, tqdm(unit="shot", disable=None, leave=False) as bar:
+
+        def progress(done: int, of: int) -> None:
+            bar.total = of
+            bar.update(done - bar.n)
+
+        comparison = compare_models(args.gallery, bundle, recognizer.embed, progress)
+    if comparison is None:
+        print(f"nothing to do: filled by {bundle.name} already")
+        return {"bundle": bundle.where, "shots": 0}
+    old, new = comparison
+    rows = [(label, *(f"{100 * share.get(label, float('nan')):.0f} %" for share in comparison)) for label in new]
+    print(table(rows, ("label", "named right before", "after")))
+    print(f"to go back: edgefs gallery swap --gallery {args.gallery} --bundle (the one of fingerprint {before[:12]})")
+    return {"bundle": bundle.where, "fingerprint_before": before, "before": old, "after": new}
+
+
+WITH_MODEL = {"reembed": _reembed, "classes": _classes, "why": _why, "reject": _reject, "swap": _swap}
+ACTIONS = {
+    "ls": _ls,
+    "show": _show,
+    "rm": _rm,
+    "rename": _rename,
+    "merge": _merge,
+    "keep": _keep,
+    "drop": _drop,
+    "undo": _undo,
+    "history": _history,
+    "export": _export,
+}

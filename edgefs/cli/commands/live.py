@@ -1,0 +1,121 @@
+"""The live app: point a camera, press, name it, done. On http://127.0.0.1:8080/ unless told otherwise.
+
+examples:
+  edgefs live                                   # camera 0
+  edgefs live --source demo --open              # a virtual camera: no camera needed
+  edgefs live --source rtsp://user:password@camera/stream --source 1
+  edgefs live --source clip.mp4 --gallery shop.db
+  edgefs live --headless --mqtt mqtt://broker   # JSON lines on stdout, and Home Assistant
+  edgefs live --host 0.0.0.0                    # for others, too: prints an access token
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import webbrowser
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgefs.cli.options import add_recognizer_options, load_bundle
+from runtime.errors import CameraMissing
+
+if TYPE_CHECKING:
+    from runtime.app.core.camera_worker import Source
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--source",
+        action="append",
+        metavar="WHAT",
+        help="camera number, URL, video, folder, GStreamer pipeline, demo, or @FILE with one of them a line; "
+        "several times for several (default: 0)",
+    )
+    add_recognizer_options(parser)
+    parser.add_argument(
+        "--loop",
+        action=argparse.BooleanOptionalAction,
+        help="play files again and again (default: yes, but --headless ends with them)",
+    )
+    face = parser.add_mutually_exclusive_group()
+    face.add_argument("--headless", action="store_true", help="no page: JSON lines on stdout")
+    face.add_argument("--window", action="store_true", help="no page: an OpenCV window with keys")
+    parser.add_argument("--open", action="store_true", help="open the page in a browser")
+    parser.add_argument("--mqtt", metavar="URL", help="publish to a broker: mqtt://user:password@host, mqtts://…")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    parser.add_argument("--port", type=_port, default=8080, help="port; 0 takes a free one (default: 8080)")
+    parser.add_argument(
+        *("--allow-host",), action="append", default=[], metavar="NAME", help="another name of this server, of a proxy"
+    )
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="where the digest of the access token is kept")
+    parser.add_argument("--new-token", action="store_true", help="make another access token; the old one ends")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="write a rotating log instead of warnings on stderr")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    from runtime.app.live import Options  # here, so that --help needs no extra
+    from runtime.app.live import run as run_live
+
+    loop = not args.headless if args.loop is None else args.loop
+    options = Options(
+        bundle=load_bundle(args.bundle),
+        gallery=Path(args.gallery),
+        sources=[_source(text, loop=loop) for text in _named(args.source or ["0"])],
+        engine=args.engine,
+        threads=args.threads,
+        reembed=args.reembed,
+        host=args.host,
+        port=args.port,
+        allow_hosts=tuple(args.allow_host),
+        token_file=args.token_file,
+        new_token=args.new_token,
+        headless=args.headless,
+        window=args.window,
+        mqtt=args.mqtt,
+        log=args.log,
+        ready=lambda address: _ready(address, browser=args.open),
+    )
+    run_live(options)
+    return {"sources": [source.name for source in options.sources]}
+
+
+def _ready(address: str | None, *, browser: bool) -> None:
+    if address is not None:
+        print(f"edgefs live: {address}", file=sys.stderr, flush=True)
+        if browser:
+            webbrowser.open(address)
+
+
+def _named(texts: list[str]) -> Iterator[str]:
+    """The sources, those of @FILE among them: a password in an argument is seen by every user of the machine."""
+    for text in texts:
+        if not text.startswith("@"):
+            yield text
+            continue
+        try:
+            lines = Path(text[1:]).read_text().splitlines()
+        except (OSError, ValueError) as error:
+            raise CameraMissing(f"--source {text} must be a file with one source a line, but: {error}") from error
+        found = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+        if not found:
+            raise CameraMissing(f"--source {text} must name at least one source, but the file has none")
+        yield from found
+
+
+def _source(text: str, *, loop: bool) -> Source:
+    from runtime.app.core.camera_worker import Source
+    from runtime.app.core.sources import camera_source
+
+    if text == "demo":
+        from edgefs.demo.virtual_source import virtual_camera
+
+        return Source("virtual camera", virtual_camera, again=True)
+    return camera_source(text, loop=loop)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"must be a port from 0 to 65535, but got {text!r}")
+    return int(text)

@@ -1,0 +1,1 @@
+"""Measuring few-shot accuracy and the rejection of unknown classes."""

@@ -1,0 +1,76 @@
+"""The page of an export: what was kept and why, how far each artefact is from float32, how fast it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from edgefs.reports.html import card, document, facts, figures, headline, section, table
+
+HOW = """Every artefact embedded the same pictures as the source in float32, opened by the engine the device uses.
+Cosine: how far an embedding moved, at worst. Neighbours: for how many pictures the nearest other one stayed the same.
+Points: few-shot accuracy minus the source's, over the same episodes, with the 95 % interval. Milliseconds: one frame on
+this machine, all artefacts in turn. Plans of TensorRT do not run here; the ONNX files they were built from did."""
+
+
+def render(report: Mapping[str, Any]) -> str:
+    """The whole page as one HTML text. report: what `edgefs export --json -` gives."""
+    return document(f"{report['name']}, exported", _sections(report))
+
+
+def _sections(report: Mapping[str, Any]) -> Iterator[str]:
+    artifacts = report["artifacts"]
+    kept = [made for made in artifacts if made["kept"]]
+    verified = report["verified_on"]
+    yield headline(
+        "edgefs export",
+        f"{report['name']}: {len(kept)} of {len(artifacts)} artefacts kept",
+        f"Held against the source in float32 on {verified['pictures']} pictures, the {verified['kind']} of "
+        f"{verified['source']}.",
+    )
+    yield figures(_cards(report, kept))
+    shots = next((made["accuracy"] for made in artifacts if made["accuracy"]), ())
+    header = ["artefact", "", "MB", "lowest cosine", "1 in 100 lower", "neighbours"]
+    header += [*(f"{paired['n_shot']}-shot, points" for paired in shots), "ms"]
+    rows = (_row(made, len(shots)) for made in artifacts)
+    yield section("Artefacts", table(header, rows), f'<p class="soft">{escape(HOW)}</p>')
+    yield section("Why", facts({f"{made['target']} {made['precision']}": made["reason"] for made in artifacts}))
+    yield section("Bundle", facts({key: str(report[key]) for key in ("bundle", "fingerprint")}))
+
+
+def _cards(report: Mapping[str, Any], kept: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    timed = [made for made in kept if made["latency_ms"]]
+    if timed:
+        best = min(timed, key=lambda made: made["latency_ms"])
+        ratio = report["source_ms"] / best["latency_ms"]
+        words = f"a frame in {best['target']} {best['precision']}, the fastest kept"
+        yield card(f"{best['latency_ms']:.1f} ms", words, f"{ratio:.1f} times the speed of the source")
+    measured = [made for made in kept if made["min_cosine"] is not None]
+    if measured:
+        worst = min(measured, key=lambda made: made["min_cosine"])
+        yield card(f"{worst['min_cosine']:.4f}", "lowest cosine kept", f"{worst['target']} {worst['precision']}")
+    failed = [made for made in report["artifacts"] if made["failed"]]
+    if failed:
+        names = ", ".join(f"{made['target']} {made['precision']}" for made in failed)
+        yield card(str(len(failed)), "not built, or failed a gate", names, missed=True)
+
+
+def _row(made: Mapping[str, Any], n_points: int) -> list[str]:
+    points = [f"{paired['difference']:+.2f} ± {paired['difference_interval']:.2f}" for paired in made["accuracy"]]
+    points = points or ["-"] * n_points
+    return [
+        f"{made['target']} {made['precision']}",
+        "kept" if made["kept"] else "left out",
+        f"{made['bytes'] / 1e6:.2f}",
+        number(made["min_cosine"], ".5f"),
+        number(made["p1_cosine"], ".5f"),
+        number(made["neighbour_agreement"], ".1%"),
+        *points,
+        number(made["latency_ms"], ".2f"),
+    ]
+
+
+def number(value: float | None, form: str) -> str:
+    """A figure, or - for what was not measured."""
+    return "-" if value is None else format(value, form)

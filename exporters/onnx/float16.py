@@ -1,0 +1,178 @@
+"""float32 ONNX -> ONNX whose body computes in float16, for engines that take every type from the file.
+
+What stays float32: the pixels' normalisation at the head, and the metric's tail, because 576 features of standard
+deviation 12 overflow float16 when squared. One Cast stands at each border. Written here because ONNX Runtime's own
+converter leaves the graph unsorted and casts at every float32 node instead of once per border.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+import onnx
+from onnx import NodeProto, TensorProto, helper, numpy_helper, shape_inference
+
+from exporters.errors import ExportError
+from exporters.onnx.weight_storage import drop_unused_weights, with_float_weights
+
+HALF_MAX = float(np.finfo(np.float16).max)
+HALF_TINY = float(np.finfo(np.float16).smallest_subnormal)
+SMALL_BYTES = 1024
+HEAD = frozenset({"Cast", "Transpose", "Gather", "Sub", "Mul", "Div", "Add"})
+TAIL = frozenset(
+    """Abs Add Cast Clip Div Expand Identity Max Min Mul Pow Reciprocal ReduceL2 ReduceSum Shape Sqrt Squeeze Sub
+    Unsqueeze""".split()  # noqa: SIM905 a list would be three times as long
+)
+
+
+def to_half(model: bytes) -> bytes:
+    """Convert an embedder `uint8 [N, H, W, C] -> float32 [N, D]`; its input and output keep their types.
+
+    Weights beyond ±65504 are clipped to it (attention masks), those below 6e-8 raised to it (they would become 0).
+    Raises ExportError when nothing lies between head and tail.
+    """
+    proto = with_float_weights(onnx.load_from_string(model))
+    name_nodes(proto.graph)
+    keep = float32_nodes(proto.graph)
+    if len(keep) == len(proto.graph.node):
+        raise ExportError(
+            "the network must compute more than its metric to be worth float16, but does not; export fp32 only"
+        )
+    types = _types(proto)
+    body = {n.name for n in proto.graph.node} - keep
+    _halve_weights(proto.graph, body)
+    _halve_attributes(proto.graph, body, types)
+    _cast_at_borders(proto.graph, body, types)
+    del proto.graph.value_info[:]  # the types it announced no longer hold
+    return bytes(proto.SerializeToString())
+
+
+def name_nodes(graph: onnx.GraphProto) -> None:
+    """Give every node a unique name, in place: float32 regions and TensorRT's layers are found by it."""
+    taken: set[str] = set()
+    for i, node in enumerate(graph.node):
+        if not node.name or node.name in taken:
+            node.name = f"{node.op_type}_{i}"
+        taken.add(node.name)
+
+
+def float32_nodes(graph: onnx.GraphProto) -> set[str]:
+    """Names of the head's and the tail's nodes: what is reached from input or output through their operators only."""
+    makers = {name: [node] for node in graph.node for name in node.output}
+    users: dict[str, list[NodeProto]] = {}
+    for node in graph.node:
+        for name in node.input:
+            users.setdefault(name, []).append(node)
+    head = _reach(graph.input[0].name, HEAD, users, lambda node: node.output)
+    tail = _reach(graph.output[0].name, TAIL, makers, lambda node: node.input)
+    return head | tail
+
+
+def _reach(
+    start: str,
+    operators: frozenset[str],
+    neighbours: Mapping[str, list[NodeProto]],
+    onward: Callable[[NodeProto], Iterable[str]],
+) -> set[str]:
+    reached: set[str] = set()
+    todo = [start]
+    while todo:
+        for node in neighbours.get(todo.pop(), []):
+            if node.op_type in operators and node.name not in reached:
+                reached.add(node.name)
+                todo += onward(node)
+    return reached
+
+
+def _types(proto: onnx.ModelProto) -> dict[str, int]:
+    """Element type of every tensor."""
+    skeleton = onnx.ModelProto(ir_version=proto.ir_version, opset_import=proto.opset_import)
+    skeleton.graph.CopyFrom(
+        onnx.GraphProto(name="g", node=proto.graph.node, input=proto.graph.input, output=proto.graph.output)
+    )
+    for tensor in proto.graph.initializer:  # large weights as inputs: inference copies the whole file twice
+        if len(tensor.raw_data) <= SMALL_BYTES:
+            skeleton.graph.initializer.append(tensor)
+        else:
+            skeleton.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    inferred = shape_inference.infer_shapes(skeleton).graph
+    values = (*inferred.input, *inferred.value_info, *inferred.output)
+    return {v.name: v.type.tensor_type.elem_type for v in values} | {t.name: t.data_type for t in inferred.initializer}
+
+
+def _inputs(node: NodeProto) -> list[tuple[int, str]]:
+    """The inputs that follow the node's precision; Resize keeps its roi and scales in float32 by definition."""
+    return [(i, name) for i, name in enumerate(node.input) if name and not (node.op_type == "Resize" and i in (1, 2))]
+
+
+def _halve_weights(graph: onnx.GraphProto, body: set[str]) -> None:
+    weights = {t.name: t for t in graph.initializer if t.data_type == TensorProto.FLOAT}
+    done: set[str] = set()
+    for node in graph.node:
+        for i, name in _inputs(node) if node.name in body else ():
+            if name in weights:
+                node.input[i] = f"{name}.half"
+                if name not in done:
+                    done.add(name)
+                    graph.initializer.append(_halved(weights[name], f"{name}.half"))
+    drop_unused_weights(graph)
+
+
+def _halved(tensor: TensorProto, name: str) -> TensorProto:
+    values = np.clip(numpy_helper.to_array(tensor), -HALF_MAX, HALF_MAX)
+    tiny = (values != 0) & (np.abs(values) < HALF_TINY)
+    return numpy_helper.from_array(np.where(tiny, np.copysign(HALF_TINY, values), values).astype(np.float16), name)
+
+
+def _halve_attributes(graph: onnx.GraphProto, body: set[str], types: dict[str, int]) -> None:
+    """Nodes that say their result's type themselves: Cast(to=…), Constant and ConstantOfShape(value=…)."""
+    for node in graph.node:
+        if node.name not in body or types.get(node.output[0]) != TensorProto.FLOAT:
+            continue
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.name == "to":
+                attribute.i = TensorProto.FLOAT16
+            elif attribute.name == "value" and attribute.t.data_type == TensorProto.FLOAT:
+                attribute.t.CopyFrom(_halved(attribute.t, attribute.t.name))
+            elif attribute.name in ("value_float", "value_floats"):
+                values = np.array(attribute.f if attribute.name == "value_float" else attribute.floats, np.float32)
+                attribute.CopyFrom(helper.make_attribute("value", _halved(numpy_helper.from_array(values), "")))
+        if node.op_type == "ConstantOfShape" and not node.attribute:  # its default is a float32 zero
+            node.attribute.append(helper.make_attribute("value", numpy_helper.from_array(np.zeros(1, np.float16))))
+
+
+def _cast_at_borders(graph: onnx.GraphProto, body: set[str], types: dict[str, int]) -> None:
+    """Put one Cast behind every float tensor made on one side and used on the other; nodes stay in order."""
+    in_body = {name: node.name in body for node in graph.node for name in node.output}
+    floats = {name for name in in_body if types.get(name) == TensorProto.FLOAT}
+    casts: dict[str, NodeProto] = {}  # by the tensor they read
+    for node in graph.node:
+        follows = dict(_inputs(node))
+        for i, name in enumerate(node.input):
+            wants_half = node.name in body and i in follows
+            if name in floats and in_body[name] != wants_half:
+                to, suffix = (TensorProto.FLOAT16, "half") if wants_half else (TensorProto.FLOAT, "float")
+                cast = casts.setdefault(
+                    name, helper.make_node("Cast", [name], [f"{name}.{suffix}"], f"{name}.to_{suffix}", to=to)
+                )
+                node.input[i] = cast.output[0]
+    nodes: list[NodeProto] = []
+    for node in graph.node:
+        nodes += [node, *(casts[name] for name in node.output if name in casts)]
+    for output in graph.output:
+        if in_body.get(output.name) and output.name in floats:
+            nodes += _float_output(nodes, output.name)
+    copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(copies)
+
+
+def _float_output(nodes: list[NodeProto], name: str) -> list[NodeProto]:
+    """An output made by the body itself (no tail): rename it there, and cast it back under its own name."""
+    for node in nodes:
+        for names in (node.input, node.output):
+            for i, used in enumerate(names):
+                if used == name:
+                    names[i] = f"{name}.body"
+    return [helper.make_node("Cast", [f"{name}.body"], [name], f"{name}.to_float", to=TensorProto.FLOAT)]

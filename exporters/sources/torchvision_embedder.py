@@ -1,0 +1,118 @@
+"""A torchvision classifier without its last layer, with the preprocessing its weights were trained with.
+
+    source = torchvision_source("mobilenet_v3_small", weights="DEFAULT")
+    source = torchvision_source("mobilenet_v2", weights="my.safetensors", mean=[0.5] * 3, std=[0.5] * 3)
+
+The embedding is what the last linear layer would have seen. Frames are cropped to the centred square and resized in one
+go, without torchvision's margin of 256/224: on a device the object is in the middle and the margin is lost detail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from exporters.errors import SourceError, ToolMissing
+from exporters.onnx.graph import EmbedderGraph
+from exporters.sources.source import TorchSource
+from exporters.sources.weights import load_weights
+from runtime.preprocess import Preprocess
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+RESAMPLER = "half-area-linear"  # near to the antialiased resampling of training, at a seventh of its cost
+
+
+def torchvision_source(
+    name: str,
+    *,
+    weights: str = "DEFAULT",
+    size: int | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    metric: str = "cosine",
+) -> TorchSource:
+    """Build one of torchvision's classification networks as an embedder.
+
+    weights: "DEFAULT" (torchvision's own, downloaded once), "none" (random, always the same), or a file.
+    size: pixels of the square input, default the weights' own.  mean, std: of pixels in 0..1, RGB, likewise.
+    Raises SourceError (unknown name, weights that do not fit) or ToolMissing.
+    """
+    models = _torchvision()
+    known = models.list_models(module=models)
+    if name not in known:
+        raise SourceError(f"--backbone must be one of {', '.join(known)}, but is {name!r}")
+    best = models.get_model_weights(name).DEFAULT
+    recipe: Any = best.transforms()
+    facts: dict[str, Any] = {"backbone": f"torchvision {name}", "weights": weights}
+    side = size or recipe.crop_size[0]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = (
+            models.get_model(name, weights=_download(name, best))
+            if weights == "DEFAULT"
+            else models.get_model(name, weights=None, **without_auxiliary(name))
+        )
+        head = cut_head(network, name)
+        if weights == "none":
+            settle(network, side)
+    if weights == "DEFAULT":
+        facts["weights"] = str(best)
+    elif weights != "none":
+        facts |= load_weights(network, weights, ignore=(head, "AuxLogits.", "aux1.", "aux2."))
+    graph = EmbedderGraph(network, mean=mean or recipe.mean, std=std or recipe.std, metric=metric)
+    return TorchSource(name, graph, Preprocess((side, side), resampler=RESAMPLER), facts)
+
+
+def without_auxiliary(name: str) -> dict[str, bool]:
+    """Leave out the extra heads that only training used; small pictures do not fit them either."""
+    return {"aux_logits": False, "init_weights": True} if name in ("inception_v3", "googlenet") else {}
+
+
+def cut_head(network: nn.Module, name: str) -> str:
+    """Replace the last linear layer, wherever a family keeps it, by nothing; return its name. Raises SourceError."""
+    linear = [path for path, module in network.named_modules() if isinstance(module, nn.Linear)]
+    if not linear:
+        raise SourceError(f"{name} must end in a linear layer to be used as an embedder, but has none; choose another")
+    parent, _, child = linear[-1].rpartition(".")
+    setattr(network.get_submodule(parent), child, nn.Identity())
+    return f"{linear[-1]}."
+
+
+def settle(network: nn.Module, side: int) -> None:
+    """Give random weights the statistics of one batch of noise: without, EfficientNet's features are of size 1e-13."""
+    layers = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for layer in layers:
+        layer.momentum = None  # a plain average
+    try:
+        with torch.no_grad():
+            network.train()(torch.randn(8, 3, side, side))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise SourceError(
+            f"the network must take {side}×{side} pixels, but torch says: {error}; choose another --size"
+        ) from error
+    finally:
+        network.eval()
+
+
+def _torchvision() -> Any:
+    try:
+        from torchvision import models
+    except ImportError as error:
+        raise ToolMissing(f"--backbone needs torchvision, but {error}; do: pip install 'edgefs[export]'") from error
+    return models
+
+
+def _download(name: str, best: Any) -> Any:
+    """Have torchvision fetch its weights now, so that a missing network is reported as what it is."""
+    folder = f"{torch.hub.get_dir()}/checkpoints"
+    try:
+        best.get_state_dict(progress=True, check_hash=True)
+    except Exception as error:  # URLError, a wrong hash, and for a damaged file in the cache several kinds of torch's
+        raise SourceError(
+            f"the weights of {name} must come from {best.url}, or from {folder}, but: {error}; "
+            "download them elsewhere and pass --weights FILE, or --weights none"
+        ) from error
+    return best

@@ -1,0 +1,102 @@
+"""Few-shot accuracy of two embeddings of the same pictures, over the same episodes, so that the difference is sharp.
+
+E: episodes.  W: n_way.  Episodes as in Prototypical Networks (arXiv:1703.05175), scored by nearest class mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.matching.prototypes import class_mean
+
+N_WAY = 5
+MAX_QUERY = 15
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Paired:
+    """In percent, each with half the width of its 95 % interval.  difference: accuracy - reference."""
+
+    n_way: int
+    n_shot: int
+    n_query: int
+    n_episodes: int
+    reference: float
+    accuracy: float
+    interval: float
+    difference: float
+    difference_interval: float
+
+
+def paired_accuracy(
+    reference: NDArray[np.float32],
+    embeddings: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    *,
+    metric: str,
+    n_shot: int,
+    n_episodes: int = 1000,
+    seed: int = 0,
+) -> Paired | None:
+    """Compare embeddings `float32 [N, D]` with their reference. n_shot is lowered where the classes are too small.
+
+    Returns None when fewer than five classes have two pictures.
+    """
+    own = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    own = [rows for rows in own if len(rows) >= min(n_shot + 1, max(map(len, own)))]
+    smallest = min(map(len, own))
+    if len(own) < N_WAY or smallest < 2:
+        return None
+    n_shot = min(n_shot, smallest - 1)
+    n_query = min(MAX_QUERY, smallest - n_shot)
+    rng = np.random.default_rng(seed)
+    shares = np.empty((n_episodes, 2))
+    for episode in range(n_episodes):
+        chosen = rng.choice(len(own), N_WAY, replace=False)
+        rows = np.stack([rng.permutation(own[i])[: n_shot + n_query] for i in chosen])
+        for side, z in enumerate((reference, embeddings)):
+            shares[episode, side] = _share_right(z, rows[:, :n_shot], rows[:, n_shot:], metric)
+    differences = 100 * (shares[:, 1] - shares[:, 0])
+    return Paired(
+        n_way=N_WAY,
+        n_shot=n_shot,
+        n_query=n_query,
+        n_episodes=n_episodes,
+        reference=float(100 * shares[:, 0].mean()),
+        accuracy=float(100 * shares[:, 1].mean()),
+        interval=_interval(100 * shares[:, 1]),
+        difference=float(differences.mean()),
+        difference_interval=_interval(differences),
+    )
+
+
+def neighbour_agreement(reference: NDArray[np.float32], embeddings: NDArray[np.float32], metric: str) -> float:
+    """The share of pictures whose nearest other picture is the same one in both embeddings `float32 [N, D]`."""
+    first, second = (_nearest(z, metric) for z in (reference, embeddings))
+    return float((first == second).mean())
+
+
+def _share_right(z: NDArray[np.float32], support: Rows, query: Rows, metric: str) -> float:
+    prototypes = np.stack([class_mean(z[rows], metric) for rows in support])
+    scores = _scores(z[query.ravel()], prototypes, metric)
+    return float((scores.argmax(axis=1).reshape(query.shape) == np.arange(len(query))[:, None]).mean())
+
+
+def _nearest(z: NDArray[np.float32], metric: str) -> Rows:
+    scores = _scores(z, z, metric)
+    np.fill_diagonal(scores, -np.inf)
+    return np.asarray(scores.argmax(axis=1), np.int64)
+
+
+def _scores(a: NDArray[np.float32], b: NDArray[np.float32], metric: str) -> NDArray[np.float32]:
+    """Higher is nearer: the cosine of unit vectors, or minus half the squared distance without |a|²."""
+    scores = a @ b.T
+    return np.asarray(scores if metric == "cosine" else scores - (b**2).sum(axis=1) / 2, np.float32)
+
+
+def _interval(values: NDArray[np.float64]) -> float:
+    return float(1.96 * values.std(ddof=1) / np.sqrt(len(values)))

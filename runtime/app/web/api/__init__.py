@@ -1,0 +1,14 @@
+"""The REST API, one subject a file; `ROUTES` is all of it, in the order of the document."""
+
+from runtime.app.web.api import answers, cameras, classes, events, gallery, strangers, system
+from runtime.app.web.routes import Route
+
+ROUTES: tuple[Route, ...] = (
+    *system.ROUTES,
+    *cameras.ROUTES,
+    *classes.ROUTES,
+    *answers.ROUTES,
+    *strangers.ROUTES,
+    *gallery.ROUTES,
+    *events.ROUTES,
+)

@@ -1,0 +1,92 @@
+"""The gallery as a whole: undo, history, download, upload, re-embed."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from starlette.background import BackgroundTask
+from starlette.responses import FileResponse, Response
+
+from runtime.app.core.messages import Done, Imported, Operation, State
+from runtime.app.web.routes import ARCHIVE, BadRequest, Call, Route
+from runtime.gallery import export_gallery, import_gallery
+from runtime.opencv import decode_image
+
+ZIP = ("application/zip", "application/octet-stream")
+
+
+def undo(call: Call) -> Done:
+    what = call.service.editable.undo()
+    call.service.changed()
+    return Done(f"undone: {what}")
+
+
+def history(call: Call) -> list[Operation]:
+    return [Operation(o.id, o.time_s, o.what) for o in call.service.recognizer.gallery.history()]
+
+
+def download(call: Call) -> Response:
+    folder = tempfile.TemporaryDirectory(prefix="edgefs-")
+    path = Path(folder.name) / "gallery.zip"
+    try:
+        export_gallery(call.service.recognizer.gallery, path)
+    except BaseException:
+        folder.cleanup()
+        raise
+    return FileResponse(
+        path, media_type="application/zip", filename="gallery.zip", background=BackgroundTask(folder.cleanup)
+    )
+
+
+async def upload(call: Call) -> Imported:
+    """Add what an archive holds. It goes to the disk as it comes, under a name of ours."""
+    kind = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in ZIP:
+        raise BadRequest(f"Content-Type must be {' or '.join(ZIP)}, but is {kind!r}", 415)
+    recognizer = call.service.editable
+
+    def embed(crops: list[bytes]) -> NDArray[np.float32]:  # what another model embedded
+        return recognizer.embed(decode_image(crop, "a crop of the archive") for crop in crops)
+
+    with tempfile.TemporaryDirectory(prefix="edgefs-") as folder:
+        path = Path(folder) / "gallery.zip"
+        with path.open("wb") as file:
+            async for chunk in call.request.stream():
+                await call.in_thread(lambda chunk=chunk: file.write(chunk))  # type: ignore[misc]
+        summary = await call.in_thread(lambda: import_gallery(recognizer.gallery, path, embed=embed))
+    await call.in_thread(recognizer.refresh)
+    call.service.changed()
+    return Imported(summary.added, summary.skipped_duplicates, summary.per_class)
+
+
+def reembed(call: Call) -> Done:
+    return Done(call.service.reembed())
+
+
+def state(call: Call) -> State:
+    return call.service.state()
+
+
+BASE = "/api/v1/gallery"
+ROUTES = (
+    Route("GET", "/api/v1/state", "Everything but the answers", state, gives=State),
+    Route("POST", "/api/v1/undo", "Take back the newest change", undo, gives=Done, refuses=(409, 507)),
+    Route("GET", "/api/v1/history", "What undo would take back, newest first", history, gives=list[Operation]),
+    Route("GET", BASE, "The gallery as one file", download, gives="application/zip", refuses=(507,)),
+    Route(
+        *("POST", BASE, "Add what such a file holds", upload),
+        takes=ZIP,
+        gives=Imported,
+        limit=ARCHIVE,
+        on_disk=True,
+        refuses=(409, 507),
+    ),
+    Route(
+        *("POST", f"{BASE}/reembed", "Embed the gallery of another model again", reembed),
+        gives=Done,
+        refuses=(409, 507),
+    ),
+)

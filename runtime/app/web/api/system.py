@@ -1,0 +1,65 @@
+"""The page, health, the document, metrics, and logging in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from starlette.responses import FileResponse, Response
+
+from runtime.app.core.messages import Done, Health, Login
+from runtime.app.web.apidoc import page_of
+from runtime.app.web.openapi import document
+from runtime.app.web.routes import BadRequest, Call, Route
+
+STATIC = Path(__file__).parents[1] / "static"
+VERSION = "1"  # of the API
+YEAR_S = 365 * 24 * 3600
+
+
+def page(_call: Call) -> Response:
+    return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
+
+
+def health(_call: Call) -> Health:
+    return Health("ok")
+
+
+def openapi(call: Call) -> bytes:
+    return msgspec.json.encode(document(call.app.routes, call.app.policy, VERSION))
+
+
+def api_page(call: Call) -> str:
+    return page_of(document(call.app.routes, call.app.policy, VERSION))
+
+
+def metrics(call: Call) -> bytes:
+    return call.app.metrics.text()
+
+
+def login(call: Call) -> Response:
+    policy = call.app.policy
+    if policy.token is not None and not policy.token.fits(call.body.token):
+        raise BadRequest("this is not the access token; it was printed when the server first started", 401)
+    response = Response(msgspec.json.encode(Done("logged in")), media_type="application/json")
+    if policy.token is not None:  # on this machine only there is nothing to log in to
+        response.set_cookie(policy.cookie, call.body.token, max_age=YEAR_S, httponly=True, samesite="strict")
+    return response
+
+
+ROUTES = (
+    Route("GET", "/", "The page", page, gives="text/html", open=True),
+    Route("GET", "/healthz", "Whether the server answers", health, gives=Health, open=True),
+    Route("GET", "/openapi.json", "This document", openapi, gives="application/json"),
+    Route("GET", "/api", "This document, for people", api_page, gives="text/html"),
+    Route(
+        "GET", "/api/v1/metrics", "Metrics for Prometheus", metrics, gives="text/plain; version=0.0.4; charset=utf-8"
+    ),
+    Route(
+        *("POST", "/api/v1/login", "Get the cookie, for pictures and the WebSocket", login),
+        takes=Login,
+        gives=Done,
+        open=True,
+        refuses=(401,),
+    ),
+)

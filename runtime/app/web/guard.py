@@ -1,0 +1,155 @@
+"""Who may ask: the checks every request passes before any route sees it, WebSocket and preview included.
+
+Host     a name that is ours: a page elsewhere whose name was made to point here (DNS rebinding) sends its own.
+Origin   ours or absent; and what browsers say of themselves (Sec-Fetch-Site): no other page may read, post, or embed.
+Token    for everything but the open routes, when we listen to more than this machine.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import msgspec
+
+from runtime.app.core.messages import Error, ErrorDetail
+from runtime.app.web.token import Token
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+        "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+}
+_HEADERS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What is asked of a request. names: hosts that are us.  any_ip: an address instead of a name is us, too.
+
+    token: None where nobody but this machine can connect.  cookie: its name.
+    """
+
+    names: frozenset[str]
+    any_ip: bool
+    token: Token | None
+    cookie: str
+
+    def ours(self, host: str) -> bool:
+        """Whether a host, as in a Host header, is this server. An address cannot be rebound, a name can."""
+        try:
+            name = (urlsplit(f"//{host}").hostname or "").lower()
+            _ = urlsplit(f"//{host}").port
+        except ValueError:
+            return False
+        if any(sign in host for sign in "/@?# ") or not name:
+            return False
+        return name in self.names or (self.any_ip and _is_ip(name))
+
+
+class Guard:
+    """ASGI middleware around the whole app. is_open: which (method, path) need no token."""
+
+    def __init__(self, app: ASGIApp, policy: Policy, is_open: Callable[[str, str], bool]) -> None:
+        self._app, self._policy, self._is_open = app, policy, is_open
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            return
+        refusal = self._refusal(scope)
+        if refusal is None:
+            await self._app(scope, receive, _with_headers(send))
+        elif scope["type"] == "websocket":
+            log.info("refused a WebSocket: %s", refusal[1])
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await _with_headers_response(send, *refusal)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str, str] | None:
+        """None, or status, type and message."""
+        headers: dict[bytes, list[str]] = {}
+        for name, value in scope["headers"]:
+            headers.setdefault(name.lower(), []).append(value.decode("latin-1"))
+        hosts = headers.get(b"host", [])
+        if len(hosts) != 1 or not self._policy.ours(hosts[0]):
+            what = ", ".join(map(repr, hosts)) or "none"
+            names = ", ".join(sorted(self._policy.names))
+            return 421, "WrongHost", f"the Host must be one of {names}, but is {what}; see --allow-host"
+        origins = headers.get(b"origin", [])
+        if len(origins) > 1 or (origins and not _same_origin(origins[0], hosts[0])):
+            return 403, "WrongOrigin", f"only this server's own page may ask, but the Origin is {origins[0]!r}"
+        method, path = scope.get("method", "GET"), scope["path"]
+        site = headers.get(b"sec-fetch-site", ["none"])[0]
+        followed_a_link = method == "GET" and path == "/" and headers.get(b"sec-fetch-mode") == ["navigate"]
+        if site not in ("same-origin", "none") and not followed_a_link:
+            return 403, "WrongOrigin", f"only this server's own page may ask, but Sec-Fetch-Site is {site!r}"
+        open_ = scope["type"] == "http" and self._is_open(method, path)
+        if self._policy.token is None or open_ or self._holds_token(headers, self._policy.token):
+            return None
+        return 401, "TokenNeeded", "send the access token as `Authorization: Bearer …`, or log in on the page"
+
+    def _holds_token(self, headers: dict[bytes, list[str]], token: Token) -> bool:
+        for value in headers.get(b"authorization", []):
+            scheme, _, offered = value.partition(" ")
+            return scheme.lower() == "bearer" and token.fits(offered.strip())
+        try:
+            cookies: SimpleCookie = SimpleCookie("; ".join(headers.get(b"cookie", [])))
+        except CookieError:
+            return False
+        return self._policy.cookie in cookies and token.fits(cookies[self._policy.cookie].value)
+
+
+def _same_origin(origin: str, host: str) -> bool:
+    """Scheme aside: behind a proxy that adds TLS we do not know it."""
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower() and not parts.path
+
+
+def _is_ip(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _with_headers(send: Send) -> Send:
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            own = {name for name, _ in message["headers"]}
+            message["headers"] = [*message["headers"], *(header for header in _HEADERS if header[0] not in own)]
+        await send(message)
+
+    return send_with_headers
+
+
+async def _with_headers_response(send: Send, status: int, kind: str, message: str) -> None:
+    body = msgspec.json.encode(Error(ErrorDetail(kind, message)))
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *_HEADERS]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    headers.append((b"connection", b"close"))  # what it was going to send is not read
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,72 @@
+"""Metrics for Prometheus, in a registry of our own. No class is named in them: each name would be a series for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from runtime.app.core.messages import Answer
+from runtime.app.core.service import Service
+
+BUCKETS_MS = (1, 2, 5, 10, 20, 35, 50, 80, 120, 200, 500, 1000)
+
+
+class Metrics:
+    """Counts answers as they come; the rest is read when asked for."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        names = ("camera", "verdict")
+        self._answers = Counter("edgefs_answers", "Frames answered", names, registry=self.registry)
+        self._age = Histogram(
+            *("edgefs_answer_age_ms", "From capture to answer, milliseconds", ("camera",)),
+            buckets=BUCKETS_MS,
+            registry=self.registry,
+        )
+        self._stages = Counter(
+            *("edgefs_stage_ms", "Milliseconds spent in each stage", ("camera", "stage")),
+            registry=self.registry,
+        )
+
+    def answer(self, answer: Answer) -> None:
+        """Take in one answer."""
+        self._answers.labels(answer.camera, "unknown" if answer.label is None else "known").inc()
+        self._age.labels(answer.camera).observe(answer.age_ms)
+        for stage, ms in answer.timings_ms.items():
+            if stage != "total":
+                self._stages.labels(answer.camera, stage).inc(ms)
+
+    def watch(self, service: Service) -> None:
+        """Read the cameras and the gallery of a service whenever metrics are asked for."""
+        self.registry.register(_ServiceCollector(service))
+
+    def text(self) -> bytes:
+        """All of them, in Prometheus's text format."""
+        return generate_latest(self.registry)
+
+
+class _ServiceCollector(Collector):
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        cameras = [self._service.camera(id_) for id_ in self._service.eyes]
+        states = GaugeMetricFamily("edgefs_camera_live", "Whether the camera is live", labels=["camera"])
+        ages = GaugeMetricFamily("edgefs_frame_age_seconds", "Age of the newest frame", labels=["camera"])
+        rates = GaugeMetricFamily("edgefs_camera_fps", "Frames a second, as measured", labels=["camera"])
+        drops = GaugeMetricFamily("edgefs_camera_drops", "Frames captured and never looked at", labels=["camera"])
+        for camera in cameras:
+            states.add_metric([camera.id], float(camera.state == "live"))
+            drops.add_metric([camera.id], camera.drops)
+            if camera.frame_age_s is not None:
+                ages.add_metric([camera.id], camera.frame_age_s)
+            if camera.fps is not None:
+                rates.add_metric([camera.id], camera.fps)
+        yield from (states, ages, rates, drops)
+        classes = self._service.recognizer.gallery.classes
+        yield GaugeMetricFamily("edgefs_classes", "Classes taught", value=len(classes))
+        yield GaugeMetricFamily("edgefs_shots", "Shots kept", value=sum(len(c.ids) for c in classes.values()))
+        yield GaugeMetricFamily("edgefs_viewers", "Open event streams", value=self._service.hub.watchers)

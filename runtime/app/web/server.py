@@ -1,0 +1,175 @@
+"""The HTTP face: the routes behind the guard, on uvicorn with deadlines, in a thread of its own.
+
+A thread, so that the main one is free for signals and for a window.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+import time
+from types import TracebackType
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, WebSocketRoute
+from starlette.routing import Route as StarletteRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+from starlette.websockets import WebSocket
+
+from runtime.app.core.service import Service
+from runtime.app.web.api import ROUTES
+from runtime.app.web.api.events import PATH, events
+from runtime.app.web.api.system import STATIC
+from runtime.app.web.deadlines import HttpProtocol, WebSocketProtocol
+from runtime.app.web.guard import LOOPBACK_NAMES, Guard, Policy
+from runtime.app.web.metrics import Metrics
+from runtime.app.web.routes import App, BadRequest, endpoint, error_response
+from runtime.app.web.token import Token
+from runtime.errors import EdgefsError
+
+MAX_HEADER = 16_000  # bytes
+MAX_MESSAGE = 4_000  # bytes of a WebSocket message; nothing is expected
+GRACE_S = 2.0  # for requests in progress, at the end
+WILDCARDS = ("0.0.0.0", "::", "")
+
+log = logging.getLogger(__name__)
+
+
+class PortBusy(EdgefsError, OSError):
+    """The address cannot be listened on."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind before anything slow is opened, so that a busy port is the first thing said. Raises PortBusy."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=512)
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise PortBusy(
+            f"{host}:{port} must be free to listen on, but: {why}. "
+            f"Do: stop what uses it (`ss -ltnp 'sport = :{port}'`), or choose another with --port"
+        ) from error
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can connect to it."""
+    return host in LOOPBACK_NAMES or host.startswith("127.")
+
+
+def policy_for(host: str, port: int, token: Token | None, extra: tuple[str, ...] = ()) -> Policy:
+    """Who may ask a server on this address. extra: names that --allow-host adds, of a proxy in front for example."""
+    local = is_loopback(host)
+    mine = (
+        LOOPBACK_NAMES
+        if local
+        else LOOPBACK_NAMES | {socket.gethostname().lower(), f"{socket.gethostname().lower()}.local"}
+    )
+    named = frozenset() if host in WILDCARDS else frozenset({host.lower()})
+    names = mine | named | {name.lower() for name in extra}
+    return Policy(frozenset(names), any_ip=not local, token=token, cookie=f"edgefs_{port}")
+
+
+def build(service: Service, policy: Policy, metrics: Metrics) -> ASGIApp:
+    """The whole app as one ASGI callable."""
+    app = App(service, policy, metrics, ROUTES)
+
+    async def socket_events(ws: WebSocket) -> None:
+        await events(app, ws)
+
+    routes: list[BaseRoute] = [
+        StarletteRoute(route.path, endpoint(app, route), methods=[route.method]) for route in ROUTES
+    ]
+    routes.append(WebSocketRoute(PATH, socket_events))
+    routes.append(Mount("/static", _Static(directory=STATIC, check_dir=False)))
+    handlers = {HTTPException: _http_error}
+    starlette = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
+    starlette.router.redirect_slashes = False
+    open_routes = {(route.method, route.path) for route in ROUTES if route.open}
+
+    def is_open(method: str, path: str) -> bool:
+        method = "GET" if method == "HEAD" else method
+        return (method, path) in open_routes or (method == "GET" and path.startswith("/static/"))
+
+    return Guard(starlette, policy, is_open)
+
+
+class _Static(StaticFiles):
+    """The page's files, asked for again at every visit: an upgrade must not meet an old script."""
+
+    async def get_response(self, path: str, scope: object) -> Response:
+        response = await super().get_response(path, scope)  # type: ignore[arg-type]
+        response.headers["cache-control"] = "no-cache"
+        return response
+
+
+def _http_error(_request: Request, error: HTTPException) -> Response:
+    """Starlette's own (404, 405), in our form."""
+    response = error_response(BadRequest(error.detail, error.status_code))
+    response.headers.update(error.headers or {})
+    return response
+
+
+class Server:
+    """Serves an app on a bound socket until closed."""
+
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        config = uvicorn.Config(
+            app,
+            http=HttpProtocol,
+            ws=WebSocketProtocol,
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            ws_max_size=MAX_MESSAGE,
+            ws_ping_interval=10.0,
+            ws_ping_timeout=10.0,
+            ws_per_message_deflate=False,
+            h11_max_incomplete_event_size=MAX_HEADER,
+            timeout_graceful_shutdown=int(GRACE_S),
+            backlog=512,
+            callback_notify=self._beat,
+            timeout_notify=1,
+        )
+        self.alive_s = time.monotonic()
+        self._server = uvicorn.Server(config)
+        self._listener = listener
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+        self.port: int = listener.getsockname()[1]
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """End it; the service is closed first, so that no stream goes on."""
+        self._server.should_exit = True
+        self._thread.join(GRACE_S + 3)
+        self._listener.close()
+
+    def __enter__(self) -> Server:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def _beat(self) -> None:
+        self.alive_s = time.monotonic()  # proof that the event loop turns, for the watchdog
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._server.serve(sockets=[self._listener]))
+        except Exception:
+            log.exception("the HTTP server ended")

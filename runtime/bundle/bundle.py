@@ -1,0 +1,238 @@
+"""The bundle: one model, how to feed it, and the proof that it still answers as it did. Format: docs/bundle.md.
+
+Whatever is read is read once, checked against its digest, and handed on as bytes: what was checked is what runs.
+"""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.bundle.files import directory_reader, from_npy, put_in_place, to_npy, write_files, zip_reader
+from runtime.bundle.manifest import (
+    BACKGROUND,
+    FORMAT,
+    GOLDEN_EMBEDDINGS,
+    GOLDEN_FRAMES,
+    MAX_MANIFEST_BYTES,
+    VERSION,
+    Artifact,
+    fingerprint_of,
+    parse_manifest,
+    sha256,
+)
+from runtime.bundle.onnx_guard import check_onnx
+from runtime.bundle.openvino_guard import check_ir
+from runtime.errors import BundleCorrupt, BundleError, BundleMissing
+from runtime.preprocess import Preprocess
+
+if TYPE_CHECKING:
+    from runtime.engines import EngineInfo
+
+__all__ = ["Artifact", "Bundle"]
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A checked bundle. Make one with `Bundle.load` or `Bundle.build`, never directly."""
+
+    manifest: Mapping[str, Any]
+    path: Path | None
+    _read: Callable[[str, int], bytes] = field(repr=False)
+
+    @staticmethod
+    def load(path: str | Path) -> Bundle:
+        """Open a bundle directory or its .zip and check every file in it.
+
+        Raises BundleMissing, BundleCorrupt (digest, size, NaN, …) or BundleUnsupported (newer, forbidden operator).
+        """
+        path = Path(path)
+        try:
+            mode = path.stat().st_mode
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            why = getattr(error, "strerror", None) or error
+            raise BundleMissing(f"{path} must be a bundle directory or its .zip, but: {why}; check the path") from error
+        if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+            raise BundleMissing(f"{path} must be a bundle directory or its .zip, but is neither; check the path")
+        read = directory_reader(path) if stat.S_ISDIR(mode) else zip_reader(path)
+        bundle = Bundle(parse_manifest(read("manifest.json", MAX_MANIFEST_BYTES), path), path, read)
+        bundle._check_files()
+        return bundle
+
+    @staticmethod
+    def build(
+        *,
+        name: str,
+        description: str,
+        preprocess: Preprocess,
+        metric: str,
+        model: bytes,
+        golden_frames: NDArray[np.uint8],
+        golden_embeddings: NDArray[np.float32],
+        precision: str = "fp32",
+        extra: Mapping[str, bytes] | None = None,
+        artifacts: tuple[Artifact, ...] = (),
+        calibration: Mapping[str, Any] | None = None,
+        background: NDArray[np.float32] | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> Bundle:
+        """Put a bundle together in memory; `save` writes it.
+
+        model: the ONNX file.  golden_frames: `uint8 [G, H, W, C]` engine inputs.  golden_embeddings: `float32 [G, D]`.
+        background: `float32 [B, D]`, prototypes of base classes: what things look like that were never taught.
+        extra: further files (model card, OpenVINO IR); artifacts: those of them an engine can run.
+        Raises BundleError for whatever `load` would refuse.
+        """
+        files = {
+            "model.onnx": model,
+            GOLDEN_FRAMES: to_npy(golden_frames),
+            GOLDEN_EMBEDDINGS: to_npy(golden_embeddings),
+            **({} if background is None else {BACKGROUND: to_npy(background.astype(np.float16))}),
+            **(extra or {}),
+        }
+        manifest: dict[str, Any] = {
+            "format": FORMAT,
+            "version": VERSION,
+            "name": name,
+            "description": description,
+            "preprocess": preprocess.to_json(),
+            "embedding": {"dim": int(golden_embeddings.shape[-1]), "metric": metric},
+            "artifacts": [vars(a) for a in (Artifact("onnx", precision, "model.onnx"), *artifacts)],
+            "calibration": calibration,
+            "provenance": dict(provenance or {}),
+            "files": {n: {"sha256": sha256(data), "bytes": len(data)} for n, data in sorted(files.items())},
+        }
+        manifest["fingerprint"] = fingerprint_of(manifest)
+        try:
+            text = json.dumps(manifest, allow_nan=False).encode()
+        except (TypeError, ValueError) as error:
+            raise BundleError(
+                f"calibration and provenance of {name} must be plain JSON without NaN, but: {error}"
+            ) from error
+        bundle = Bundle(parse_manifest(text, name), None, lambda n, _: files[n])
+        bundle._check_files()
+        return bundle
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes, checked against the manifest just now. Raises BundleMissing or BundleCorrupt."""
+        entry = self.manifest["files"].get(name)
+        if entry is None:
+            raise BundleMissing(f"{name} must be listed in the manifest of {self.name}, but is not; export it again")
+        data = self._read(name, entry["bytes"])
+        if len(data) != entry["bytes"] or sha256(data) != entry["sha256"]:
+            raise BundleCorrupt(
+                f"{name} of {self.where} does not fit its sha256: it is damaged or was edited; copy the bundle again"
+            )
+        return data
+
+    def verify(self) -> list[EngineInfo]:
+        """Check every digest again and run the golden frames on every engine installed here; return what was checked.
+
+        Raises BundleError or EngineError; EngineMissing when no engine is installed.
+        """
+        from runtime.engines import verify_engines
+
+        self._check_files()
+        return verify_engines(self)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Bundle:
+        """Write a directory, or one file when path ends in .zip; aside first, then renamed: never half a bundle.
+
+        overwrite replaces a bundle, never a folder of other things.  Returns the saved bundle.
+        Raises BundleError when something is there (unless overwrite) or the system refuses; then what was there stays.
+        """
+        import tempfile  # only who writes a bundle needs it, and opening one must be quick
+
+        path = Path(path)
+        if path.exists() and not overwrite:
+            raise BundleError(f"{path} exists already; choose another name, or overwrite it on purpose")
+        if path.is_dir() and any(path.iterdir()) and not (path / "manifest.json").is_file():
+            raise BundleError(
+                f"{path} must be a bundle to be overwritten, but has no manifest.json; choose another name"
+            )
+        files = {"manifest.json": json.dumps(self.manifest, indent=1).encode()}
+        files |= {name: self.read(name) for name in self.manifest["files"]}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as aside:
+                made = write_files(files, Path(aside) / "new", zipped=path.suffix == ".zip")
+                put_in_place(made, path, Path(aside) / "old")
+        except OSError as error:
+            raise BundleError(
+                f"{path} cannot be written: {error.strerror or error}; free some space or choose a writable place"
+            ) from error
+        return Bundle.load(path)
+
+    @property
+    def name(self) -> str:
+        return str(self.manifest["name"])
+
+    @property
+    def where(self) -> str:
+        """The path, or the name of a bundle that is only in memory."""
+        return str(self.path or self.name)
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 hex over model and preprocessing: a gallery belongs to exactly one."""
+        return str(self.manifest["fingerprint"])
+
+    @property
+    def dim(self) -> int:
+        return int(self.manifest["embedding"]["dim"])
+
+    @property
+    def metric(self) -> str:
+        return str(self.manifest["embedding"]["metric"])
+
+    @property
+    def preprocess(self) -> Preprocess:
+        return Preprocess.from_json(self.manifest["preprocess"])
+
+    @property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        return tuple(Artifact(**entry) for entry in self.manifest["artifacts"])
+
+    @property
+    def calibration(self) -> Mapping[str, Any] | None:
+        return self.manifest["calibration"]  # type: ignore[no-any-return]
+
+    def golden(self) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Golden frames `uint8 [G, H, W, C]` and the embeddings `float32 [G, D]` they must give."""
+        frames, embeddings = (from_npy(self.read(name), name) for name in (GOLDEN_FRAMES, GOLDEN_EMBEDDINGS))
+        fits = frames.shape[1:] == self.preprocess.shape and embeddings.shape == (len(frames), self.dim) and len(frames)
+        if not fits or frames.dtype != np.uint8 or embeddings.dtype != np.float32 or not np.isfinite(embeddings).all():
+            raise BundleCorrupt(
+                f"golden frames must be uint8 [G, *{self.preprocess.shape}] with finite float32 [G, {self.dim}], but "
+                f"are {frames.dtype} {frames.shape} with {embeddings.dtype} {embeddings.shape}; export the bundle again"
+            )
+        return frames, embeddings
+
+    def background(self) -> NDArray[np.float32]:
+        """Prototypes of base classes, `float32 [B, D]`; B is 0 where the bundle has none."""
+        if BACKGROUND not in self.manifest["files"]:
+            return np.zeros((0, self.dim), np.float32)
+        rows = from_npy(self.read(BACKGROUND), BACKGROUND)
+        if rows.ndim != 2 or rows.shape[1] != self.dim or rows.dtype != np.float16 or not np.isfinite(rows).all():
+            raise BundleCorrupt(
+                f"{BACKGROUND} must be finite float16 [B, {self.dim}], but is {rows.dtype} {rows.shape}; pack it again"
+            )
+        return rows.astype(np.float32)
+
+    def _check_files(self) -> None:
+        targets = {artifact.file: artifact.target for artifact in self.artifacts}
+        for name in self.manifest["files"]:
+            data = self.read(name)
+            if name.endswith(".onnx") or targets.get(name) == "onnx":
+                check_onnx(data, name)
+            elif name.endswith(".xml"):
+                check_ir(data, name)
+        self.golden()
+        self.background()

@@ -1,0 +1,1 @@
+"""What happens over time in a stream of frames: recent answers, strangers, smoothing, several cameras."""

@@ -1,0 +1,83 @@
+"""A coach for the one who teaches: looks at each frame as it comes, says what to do, and writes nothing.
+
+coach = Coach(rec, "mug")
+for frame in camera:
+    print(coach.look(frame).line)       # "same view again: turn the object or move the camera"
+coach.enroll()                          # stores what was accepted
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from runtime.gallery import clean_label
+from runtime.recognition import Enrollment
+from runtime.teaching.enrolling import WHAT_TO_DO, Observation
+from runtime.teaching.quality import MIN_RELATIVE_SHARPNESS, same_view
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from runtime.recognizer import Recognizer
+
+GOOD_VIEWS = 5
+
+
+@dataclass(frozen=True)
+class Advice:
+    """On one frame.  reason: why it was not taken, None if it was.  line: one sentence for people."""
+
+    accepted: bool
+    reason: str | None
+    line: str
+
+
+class Coach:
+    """Teaching in progress: one burst of one class. label=None while it has no name yet."""
+
+    def __init__(self, recognizer: Recognizer, label: str | None = None) -> None:
+        self._recognizer = recognizer
+        self.label = None if label is None else clean_label(label)
+        self.kept: list[Observation] = []
+        self.refused = 0
+        self._sharpest = 0.0
+
+    def look(self, frame: NDArray[np.uint8]) -> Advice:
+        """Judge one frame, `uint8 [H, W, 3]` BGR or grey, against what is known and kept. Raises FrameError."""
+        (seen,) = self._recognizer.observe([frame])
+        sharpness = seen.quality.sharpness
+        self._sharpest = max(self._sharpest, sharpness)
+        reason = seen.quality.exposure_fault()
+        if reason is None and sharpness < MIN_RELATIVE_SHARPNESS * self._sharpest:
+            reason = "blurred"
+        if reason is None and same_view(seen.embedding, self._known()):
+            reason = "same view"
+        if reason is not None:
+            self.refused += 1
+            return Advice(False, reason, f"{reason}: {WHAT_TO_DO[reason]}")
+        self.kept.append(seen)
+        return Advice(True, None, self._line(seen))
+
+    def enroll(self, label: str | None = None, *, source: str = "camera") -> Enrollment:
+        """Store what was kept, under a name given here or before, as one burst; then the coach starts afresh.
+
+        Raises InvalidLabel, GalleryUnwritable.
+        """
+        enrollment = self._recognizer.enroll_observed(label or self.label or "", self.kept, source=source)
+        self.kept = []
+        return enrollment
+
+    def _known(self) -> NDArray[np.float32]:
+        known = self._recognizer.gallery.classes.get(self.label or "")
+        rows = [*(known.embeddings if known else ()), *(seen.embedding for seen in self.kept)]
+        return np.array(rows, np.float32).reshape(-1, self._recognizer.bundle.dim)
+
+    def _line(self, seen: Observation) -> str:
+        answer = self._recognizer.match(seen.embedding)
+        if answer.label not in (None, self.label):
+            return f"looks like {answer.label} ({answer.score:.2f}): show the side where they differ"
+        missing = GOOD_VIEWS - len(self._known())
+        return f"{missing} more view{'s' if missing > 1 else ''}" if missing > 0 else "good; more views never hurt"

@@ -1,0 +1,93 @@
+"""The frames of one burst become shots: what each shows, which are worth keeping, and what to say about the rest."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.gallery import NewShot
+from runtime.opencv import encode_jpeg, load_cv2
+from runtime.recognition import AcceptedFrame, RejectedFrame
+from runtime.teaching.quality import FrameQuality, blurred, same_view
+
+CROP_SIDE = 320  # pixels, the shorter side of a stored crop: enough for a later bundle with a larger input
+WHAT_TO_DO = {
+    "too dark": "add light",
+    "too bright": "turn the light down or shorten the exposure",
+    "blurred": "hold still for a moment",
+    "same view": "turn the object or move the camera",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """One frame, looked at; the frame itself need not be kept.
+
+    embedding: `float32 [D]`.  crop: JPEG of the whole frame, at most CROP_SIDE on its shorter side; None: privacy mode.
+    model: fingerprint of the bundle that embedded it; "": the one at work.
+    """
+
+    embedding: NDArray[np.float32]
+    crop: bytes | None
+    quality: FrameQuality
+    model: str = ""
+
+
+def choose(
+    observations: Sequence[Observation], taken: NDArray[np.float32]
+) -> tuple[list[int], list[RejectedFrame], list[float]]:
+    """Which frames of a burst to keep beside the views already taken, `float32 [n, D]`.
+
+    Returns the indices kept, the others with a reason, and the quality 0..1 of each kept one.
+    """
+    sharpness = np.array([seen.quality.sharpness for seen in observations])
+    blur = blurred(sharpness)
+    best = float(np.quantile(sharpness, 0.75)) if len(sharpness) else 1.0
+    kept: list[int] = []
+    rejected: list[RejectedFrame] = []
+    for i, seen in enumerate(observations):
+        reason = seen.quality.exposure_fault() or ("blurred" if blur[i] else None)
+        if reason is None and same_view(seen.embedding, taken):
+            reason = "same view"
+        if reason is not None:
+            rejected.append(RejectedFrame(i, reason))
+            continue
+        taken = np.vstack([taken, seen.embedding])
+        kept.append(i)
+    return kept, rejected, [min(1.0, float(sharpness[i]) / max(best, 1e-6)) for i in kept]
+
+
+def new_shots(
+    observations: Sequence[Observation], qualities: Sequence[float], *, source: str, now_s: float
+) -> list[NewShot]:
+    """One burst, ready to be stored."""
+    burst = uuid.uuid4().hex
+    return [
+        NewShot(seen.embedding, seen.crop, burst, quality, source, now_s)
+        for seen, quality in zip(observations, qualities, strict=True)
+    ]
+
+
+def crop_of(frame: NDArray[np.uint8]) -> bytes:
+    """The whole frame, its shorter side at most CROP_SIDE: any later bundle can crop and resize it its own way."""
+    scale = CROP_SIDE / min(frame.shape[:2])
+    if scale < 1:
+        cv2 = load_cv2()
+        frame = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return encode_jpeg(frame)
+
+
+def advice(n_shots: int, accepted: Sequence[AcceptedFrame], rejected: Sequence[RejectedFrame]) -> Iterator[str]:
+    """Sentences for the one who taught, most useful first. n_shots: of the class, after this burst."""
+    reasons = [frame.reason for frame in rejected]
+    for reason in sorted(set(reasons), key=reasons.count, reverse=True):
+        if not accepted or reasons.count(reason) > len(accepted) or reason != "same view":
+            yield f"{reasons.count(reason)} of {len(accepted) + len(rejected)} frames: {reason}; {WHAT_TO_DO[reason]}"
+    if accepted and n_shots < 5:
+        yield f"{n_shots} view{'s' if n_shots > 1 else ''} so far; five different ones make it reliable"
+    if not accepted and not rejected:
+        yield "no frames came in"

@@ -1,0 +1,108 @@
+"""What is asked of trust from the shell: why, reject, classes, swap, rates, privacy, open-set figures."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edgefs.cli import main
+from edgefs.evaluation.open_set import auroc, open_set
+from runtime.matching.calibration import Prior
+
+
+@pytest.fixture
+def shop(tiny, tiny_bundle, tmp_path, monkeypatch):
+    """Pictures of three things, taught; the working folder is where they lie."""
+    monkeypatch.chdir(tmp_path)
+    tiny_bundle.save(tmp_path / "tiny.edgefs")
+    for label, seed in {"mug": 0, "cup": 1, "box": 2}.items():
+        (tmp_path / label).mkdir()
+        for i, frame in enumerate(tiny.views(seed, 6)):
+            cv2.imwrite(f"{label}/{i}.png", frame)
+        assert main(["enroll", label, label, "--bundle", "tiny.edgefs", "--engine", "onnxruntime"]) == 0
+    cv2.imwrite("query.png", tiny.views(0, 1, start=50)[0])
+    return tmp_path
+
+
+def told(*words):
+    assert main([*words, "--json", "out.json"]) == 0
+    return json.loads(Path("out.json").read_text())
+
+
+def test_classes_say_what_is_promised_and_why_says_why(shop, capsys):
+    classes = told("gallery", "classes", "--bundle", "tiny.edgefs")["classes"]
+    assert [c["label"] for c in classes] == ["mug", "cup", "box"]
+    assert all("more views of other things for 5 %" in c["promise"] for c in classes)
+    why = told("gallery", "why", "query.png", "--bundle", "tiny.edgefs")["why"]
+    assert why["recognition"]["label"] == "mug"
+    assert why["sentences"][0].startswith("This is 'mug'")
+    assert "crop" not in why["nearest"][0]
+    assert "This is 'mug'" in capsys.readouterr().out
+
+
+def test_a_rejected_picture_is_unknown_until_it_is_undone(shop):
+    def recognised():
+        (frame,) = told("recognize", "query.png", "--bundle", "tiny.edgefs", "--why")["frames"]
+        assert "embedding" not in frame
+        return frame["label"], frame["check"], frame["why"]
+
+    assert recognised()[0] == "mug"
+    told("gallery", "reject", "mug", "query.png", "--bundle", "tiny.edgefs")
+    label, check, why = recognised()
+    assert (label, check) == (None, "not this")
+    assert any('marked "not mug"' in line for line in why)
+    told("gallery", "undo")
+    assert recognised()[0] == "mug"
+
+
+def test_a_swap_compares_the_models_and_goes_back(shop, tiny):
+    tiny.bundle(dim=48, seed=3).save(shop / "better.edgefs")
+    report = told("gallery", "swap", "--bundle", "better.edgefs")
+    assert set(report["before"]) == set(report["after"]) == {"mug", "cup", "box"}
+    assert told("gallery", "ls")["dim"] == 48
+    told("gallery", "swap", "--bundle", "tiny.edgefs")
+    assert told("recognize", "query.png", "--bundle", "tiny.edgefs")["frames"][0]["label"] == "mug"
+
+
+def test_privacy_keeps_no_picture(shop):
+    told("enroll", "jug", "mug", "--gallery", "private.db", "--bundle", "tiny.edgefs", "--no-crops")
+    told("gallery", "export", "private.zip", "--gallery", "private.db")
+    assert b".jpg" not in (shop / "private.zip").read_bytes()
+
+
+def test_open_set_figures_of_a_folder(shop, tiny, capsys):
+    for label in range(8):
+        (shop / f"photos/{label}").mkdir(parents=True)
+        for i, frame in enumerate(tiny.views(100 + label, 8)):
+            cv2.imwrite(f"photos/{label}/{i}.png", frame)
+    report = told(
+        *("evaluate", "tiny.edgefs", "--data", "folder", "--root", "photos", "--split", "all", "--open-set"),
+        *("--shots", "3", "5", "--galleries", "6", "--rate", "10%", "--engine", "onnxruntime"),
+    )["open_set"]
+    assert [(r["head"], r["n_shot"]) for r in report[:4]] == [
+        (head, 3) for head in ("auto", "mean", "subprototypes", "lda")
+    ]
+    assert len(report) == 8
+    assert report[0]["auroc"][0] > 90
+    assert report[0]["n_known"] == 4
+    assert "false accepts" in capsys.readouterr().out
+
+
+def test_auroc_is_that_of_the_textbook():
+    assert auroc(np.array([3.0, 4.0]), np.array([1.0, 2.0])) == 100
+    assert auroc(np.array([1.0, 2.0]), np.array([1.0, 2.0])) == 50
+    assert auroc(np.array([1.0]), np.array([2.0, 0.0, 1.0])) == 50
+
+
+def test_every_head_sees_the_same_galleries_and_seeds_repeat():
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((10, 16))
+    rows = (np.repeat(centres, 9, axis=0) + 0.6 * rng.standard_normal((90, 16))).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    labels = np.repeat(np.arange(10), 9)
+    options = {"prior": Prior(None, 0.05), "metric": "cosine", "background": np.zeros((0, 16), np.float32)}
+    one, other = (open_set(rows, labels, n_galleries=5, heads=("auto", "mean"), **options) for _ in range(2))
+    assert one == other
+    assert one[0].plain_auroc == one[1].plain_auroc

@@ -1,0 +1,402 @@
+"""The command line: the main job from a shell, strict JSON, and errors that are answers."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from argparse import Namespace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edgefs.cli import COMMANDS, _plain, main
+from edgefs.cli.frames import frames_of
+from edgefs.reports.tables import table
+from runtime.camera import Frame
+
+
+def strict(text):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+@pytest.fixture
+def shop(tiny, tiny_bundle_dir, tmp_path, monkeypatch):
+    """A working folder with the tiny bundle, pictures of three objects, and a gallery that knows two of them."""
+    monkeypatch.chdir(tmp_path)
+    for name, seed in (("mug", 0), ("cup", 1), ("stranger", 5)):
+        for part, start in (("show", 0), ("ask", 50)):
+            folder = tmp_path / name / part
+            folder.mkdir(parents=True)
+            for i, view in enumerate(tiny.views(seed, 4, start=start)):
+                cv2.imwrite(str(folder / f"{i}.png"), view)
+    for name in ("mug", "cup"):
+        assert main(["enroll", name, f"{name}/show", *OPTIONS]) == 0
+    return tmp_path
+
+
+TINY = ["--bundle", "tiny.edgefs"]
+OPTIONS = [*TINY, "--gallery", "shop.db", "--engine", "onnxruntime"]
+
+
+def run(capsys, *arguments):
+    """Run with `--json -`; return status, the object on stdout, and stderr."""
+    capsys.readouterr()
+    status = main([*map(str, arguments), "--json", "-"])
+    out, err = capsys.readouterr()
+    return status, strict(out), err  # stdout is one JSON object and nothing else
+
+
+def gallery(capsys, *arguments):
+    return run(capsys, "gallery", *arguments, "--gallery", "shop.db")
+
+
+# -- the main job
+
+
+def test_enroll_prints_for_people_and_writes_json(shop, capsys):
+    capsys.readouterr()
+    assert main(["enroll", "box", "stranger/show", *OPTIONS, "--json", "report.json"]) == 0
+    out, err = capsys.readouterr()
+    assert "box: 4 shots taken, 0 frames refused" in out
+    assert "five different ones" in out
+    assert err == ""
+    report = strict((shop / "report.json").read_text())
+    assert (report["label"], report["shots"], len(report["accepted"]), report["passed"]) == ("box", 4, 4, True)
+
+
+def test_recognize_names_the_known_and_not_the_stranger(shop, capsys):
+    status, report, err = run(capsys, "recognize", "mug/ask", "stranger/ask", *OPTIONS)
+    assert status == 0
+    assert report["counts"] == {"mug": 4, "unknown": 4}
+    assert [frame["label"] for frame in report["frames"]] == ["mug"] * 4 + [None] * 4
+    assert report["frames"][0]["source"] == "mug/ask"
+    assert report["frames"][0]["nearest"][0]["shot_id"] > 0
+    assert report["engine"]["name"] == "onnxruntime"
+    assert "mug: 4, unknown: 4" in err  # with --json - the words for people go there
+    status, report, _ = run(capsys, "recognize", "stranger/ask", "--closed-set", *OPTIONS)
+    assert "unknown" not in report["counts"]
+    assert report["frames"][0]["threshold"] is None  # minus infinity is no JSON
+
+
+def test_every_and_region_choose_frames_and_pixels(shop, capsys):
+    _, report, _ = run(capsys, "recognize", "mug/ask", "--every", 2, *OPTIONS)
+    assert [frame["index"] for frame in report["frames"]] == [0, 2]
+    _, whole, _ = run(capsys, "recognize", "mug/ask/0.png", *OPTIONS)
+    _, part, _ = run(capsys, "recognize", "mug/ask/0.png", "--region", "10,10,100,100", *OPTIONS)
+    assert whole["frames"][0]["score"] != part["frames"][0]["score"]
+
+
+def test_an_enrolment_of_which_nothing_is_left_fails(shop, capsys):
+    cv2.imwrite("black.png", np.zeros((60, 80, 3), np.uint8))
+    status, report, err = run(capsys, "enroll", "night", "black.png", *OPTIONS)
+    assert (status, report["passed"], report["shots"], report["accepted"]) == (1, False, 0, [])
+    assert report["rejected"] == [{"index": 0, "reason": "too dark"}]
+    assert "too dark; add light" in err
+
+
+def test_the_gallery_can_be_looked_at_and_changed_and_changed_back(shop, capsys):
+    _, listing, _ = gallery(capsys, "ls")
+    assert [(c["label"], c["shots"], c["bursts"], c["negatives"]) for c in listing["classes"]] == [
+        ("mug", 4, 1, 0),
+        ("cup", 4, 1, 0),
+    ]
+    assert listing["damaged"] == []
+    _, shown, _ = gallery(capsys, "show", "mug")
+    assert [shot["kind"] for shot in shown["shots"]] == ["shot"] * 4
+    assert gallery(capsys, "rename", "mug", "beaker")[1]["to"] == "beaker"
+    assert gallery(capsys, "merge", "cup", "beaker")[1]["shots"] == 4
+    assert gallery(capsys, "rm", "beaker")[1]["shots"] == 8
+    _, history, _ = gallery(capsys, "history")
+    assert [entry["what"].split()[0] for entry in history["history"]] == [
+        "forgot",
+        "merged",
+        "renamed",
+        "enrolled",
+        "enrolled",
+    ]
+    for word in ("forgot", "merged", "renamed"):
+        assert gallery(capsys, "undo")[1]["undone"].startswith(word)
+    assert gallery(capsys, "ls")[1] == listing
+
+
+def test_a_gallery_travels_in_a_file(shop, tiny, capsys):
+    assert gallery(capsys, "export", "shop.zip")[1]["classes"] == ["mug", "cup"]
+    move = ["gallery", "import", "shop.zip", "--gallery", "new.db", "--bundle", "tiny.edgefs"]
+    assert run(capsys, *move)[1]["added"] == 8
+    assert run(capsys, *move)[1]["skipped_duplicates"] == 8
+    assert run(capsys, "gallery", "ls", "--gallery", "new.db")[1]["classes"][0]["label"] == "mug"
+    tiny.bundle(dim=48, seed=3).save("better.edgefs")  # another model: embedded again from the crops
+    move = ["gallery", "import", "shop.zip", "--gallery", "better.db", "--bundle", "better.edgefs"]
+    assert run(capsys, *move)[1]["per_class"] == {"mug": 4, "cup": 4}
+
+
+def test_a_better_bundle_takes_the_gallery_over(shop, tiny, capsys):
+    tiny.bundle(dim=48, seed=3).save("better.edgefs")
+    better = ["--bundle", "better.edgefs", "--gallery", "shop.db"]
+    status, report, _ = run(capsys, "recognize", "mug/ask", *better)
+    assert status == 1
+    assert report["error"]["type"] == "GalleryMismatch"
+    assert "edgefs gallery reembed" in report["error"]["message"]
+    assert run(capsys, "gallery", "reembed", *better)[1]["shots"] == 8
+    assert run(capsys, "gallery", "reembed", *better)[1]["shots"] == 0
+    status, report, _ = run(capsys, "recognize", "mug/ask", *better)
+    assert status == 0
+    assert {frame["candidate"] for frame in report["frames"]} == {"mug"}
+
+
+def test_the_doctor_tells_what_is_here_and_verifies_the_bundle(shop, capsys):
+    status, report, err = run(capsys, "doctor", "--bundle", "tiny.edgefs")
+    assert status == 0
+    assert report["passed"]
+    parts = {part["name"]: part for part in report["parts"]}
+    assert parts["cv2"]["version"] == cv2.__version__
+    assert parts["onnxruntime"]["version"]
+    if parts["torch"]["version"] is None:
+        assert parts["torch"]["note"] == "pip install 'edgefs[train,export]'"
+    assert {engine["name"] for engine in report["bundle"]["engines"]} >= {"onnxruntime", "openvino"}
+    assert "golden frames agree" in err
+    (shop / "tiny.edgefs/model.onnx").write_bytes(b"damaged")
+    status, report, _ = run(capsys, "doctor", "--bundle", "tiny.edgefs")
+    assert status == 1
+    assert "sha256" in report["bundle"]["error"]
+
+
+# -- errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "words"),
+    [
+        (["recognize", "mug/ask", *TINY, "--gallery", "typo.db"], "UnknownLabel", "edgefs enroll NAME SOURCE"),
+        (["recognize", "absent.png", *OPTIONS], "CameraMissing", "absent.png"),
+        (["recognize", "mug/ask", "--region", "900,0,10,10", *OPTIONS], "FrameError", "choose a smaller one"),
+        (
+            ["recognize", "mug/ask", "--bundle", "absent.edgefs", "--gallery", "shop.db"],
+            "BundleMissing",
+            "check the path",
+        ),
+        (["recognize", "mug/ask", *OPTIONS, "--engine", "tpu"], "OptionError", "one of auto, onnxruntime, openvino"),
+        (["enroll", "a\nb", "mug/show", *OPTIONS], "InvalidLabel", "control"),
+        (["enroll", "mug", "tiny.edgefs/manifest.json", *OPTIONS], None, "manifest.json"),
+        (
+            ["enroll", "mug", "mug/show", *TINY, "--gallery", "tiny.edgefs/manifest.json"],
+            "GalleryCorrupt",
+            "manifest.json",
+        ),
+        (["enroll", "mug", "mug/show", *TINY, "--gallery", "no/such/x.db"], "GalleryUnwritable", "Create the folder"),
+        (["gallery", "rm", "mugg", "--gallery", "shop.db"], "UnknownLabel", "Did you mean 'mug'"),
+        (["gallery", "ls", "--gallery", "typo.db"], "UnknownLabel", "typo.db"),
+        (["gallery", "import", "absent.zip", "--gallery", "shop.db", *TINY], "GalleryCorrupt", "absent.zip"),
+        (["gallery", "export", "no/such/x.zip", "--gallery", "shop.db"], "GalleryUnwritable", "Choose another place"),
+    ],
+)
+def test_an_error_is_a_sentence_a_json_object_and_status_1(shop, capsys, arguments, kind, words):
+    before = sorted(path.name for path in shop.iterdir())
+    status, report, err = run(capsys, *arguments)
+    assert status == 1
+    assert kind in (None, report["error"]["type"])
+    assert words in report["error"]["message"]
+    assert report["error"]["message"] in err
+    assert "Traceback" not in err
+    assert sorted(path.name for path in shop.iterdir()) == before  # nothing was made by accident
+
+
+def test_json_that_cannot_be_written_is_status_1(shop, capsys):
+    assert main(["gallery", "ls", "--gallery", "shop.db", "--json", "no/such/folder.json"]) == 1
+    assert "--json no/such/folder.json cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["enroll"],
+        ["gallery"],
+        ["gallery", "shred"],
+        ["paint"],
+        ["recognize", "x.png", "--every", "0"],
+        ["recognize", "x.png", "--every", "-3"],
+        ["recognize", "x.png", "--seconds", "nan"],
+        ["recognize", "x.png", "--start", "-1"],
+        ["recognize", "x.png", "--threads", "0"],
+        ["recognize", "x.png", "--region", "1,2,3"],
+    ],
+)
+def test_wrong_usage_is_status_2_and_says_what_would_be_right(capsys, arguments):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert "usage: edgefs" in capsys.readouterr().err
+
+
+# -- help
+
+
+def test_help_without_a_command_lists_all_with_examples(capsys):
+    assert main([]) == 2
+    out = capsys.readouterr().out
+    assert all(f"    {name}" in out for name in COMMANDS)
+    assert "examples:\n  edgefs demo" in out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_examples_and_json(capsys, name):
+    with pytest.raises(SystemExit) as stopped:
+        main([name, "--help"])
+    assert stopped.value.code == 0
+    out = capsys.readouterr().out
+    assert "examples:" in out
+    assert f"\n  edgefs {name}" in out
+    if name == "gallery":
+        with pytest.raises(SystemExit):
+            main([name, "ls", "--help"])
+        out = capsys.readouterr().out
+    assert "--json" in out
+
+
+# -- the small parts
+
+
+def test_plain_makes_strict_json_of_everything_reports_hold(tmp_path):
+    report = {
+        "nan": float("nan"),
+        "numpy": [np.float32("nan"), np.float64("inf"), np.float32(0.5), np.int64(3), np.bool_(True)],
+        "array": np.array([[1.0, -np.inf]], np.float32),
+        "path": tmp_path,
+        3: (1, None, "ü"),
+        "frame": Frame(np.zeros((1, 1), np.uint8), 4, 0.5),
+    }
+    assert strict(json.dumps(_plain(report), allow_nan=False)) == {
+        "nan": None,
+        "numpy": [None, None, 0.5, 3, True],
+        "array": [[1.0, None]],
+        "path": str(tmp_path),
+        "3": [1, None, "ü"],
+        "frame": {"image": [[0]], "index": 4, "time_s": 0.5, "decode_ms": 0.0},
+    }
+
+
+def test_a_table_has_numbers_to_the_right():
+    assert table([("mug", 3), ("cupboard", 12)], ("name", "shots")) == (
+        "name      shots\n--------  -----\nmug           3\ncupboard     12"
+    )
+    assert table([], ("name",)) == "name\n----"
+
+
+class Camera:
+    """A live source of which one waits for each frame."""
+
+    live = True
+
+    def __init__(self):
+        self.stopped = threading.Event()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.stopped.set()
+
+    def __iter__(self):
+        for index in range(1000):
+            time.sleep(0.005)
+            yield Frame(np.zeros((2, 2, 3), np.uint8), index, 100 + index / 20)
+
+
+@pytest.fixture
+def camera(monkeypatch):
+    made = Camera()
+    monkeypatch.setattr("edgefs.cli.frames.open_camera", lambda *_, **__: made)
+    return made
+
+
+def options(**given):
+    return Namespace(**{"region": None, "start": 0.0, "seconds": None, "every": 1, **given})
+
+
+def test_start_and_seconds_count_from_the_first_frame_of_a_camera(camera):
+    times = [frame.time_s for frame in frames_of("0", options(start=0.5, seconds=0.5))]
+    assert times[0] == pytest.approx(100.5)
+    assert times[-1] == pytest.approx(100.95)
+    assert camera.stopped.is_set()
+
+
+def test_ctrl_c_ends_a_live_stream_and_keeps_what_it_gave(camera):
+    usual = signal.getsignal(signal.SIGINT)
+    taken = []
+    for frame in frames_of("0", options()):
+        taken.append(frame)
+        if len(taken) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+    assert 3 <= len(taken) <= 4
+    assert camera.stopped.is_set()
+    assert signal.getsignal(signal.SIGINT) is usual
+
+
+def test_a_second_ctrl_c_interrupts(camera):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever an earlier test left
+
+    def impatient():
+        for _ in frames_of("0", options()):
+            signal.raise_signal(signal.SIGINT)  # to this thread: two for the whole process may become one
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        impatient()
+    assert camera.stopped.is_set()
+
+
+def test_a_camera_can_be_read_in_a_thread_too(camera):
+    got = []
+    thread = threading.Thread(target=lambda: got.extend(frames_of("0", options(seconds=0.2))))
+    thread.start()
+    thread.join(5)
+    assert len(got) == 4
+
+
+def test_a_reader_that_goes_away_gets_no_traceback(shop):
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-m",
+        "edgefs.cli",
+        "recognize",
+        *["mug/ask"] * 3,
+        *OPTIONS,
+        "--json",
+        "-",
+    ]
+    env = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
+        "PYTHONUNBUFFERED": "1",
+    }
+    process = subprocess.Popen(command, cwd=shop, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert "Traceback" not in process.stderr.read()
+    process.stderr.close()
+    assert process.wait(30) == 141
+
+
+def test_python_m_works_and_stdout_is_pure(shop, python):
+    code = "import sys; from edgefs.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = python(
+        code,
+        "recognize",
+        shop / "mug/ask",
+        "--bundle",
+        shop / "tiny.edgefs",
+        "--gallery",
+        shop / "shop.db",
+        "--json",
+        "-",
+    )
+    assert strict(done.stdout)["counts"] == {"mug": 4}

@@ -1,0 +1,48 @@
+"""The page of an export: every artefact with its figures and its reason, whatever could be measured."""
+
+from edgefs.reports.export_page import render
+
+PAIRED = {"n_shot": 1, "difference": -0.25, "difference_interval": 0.1}
+
+
+def made(precision, **found):
+    blank = dict.fromkeys(("min_cosine", "p1_cosine", "neighbour_agreement", "latency_ms"))
+    rest = {"target": "openvino", "precision": precision, "bytes": 0, "accuracy": (), "kept": False, "failed": False}
+    return {**blank, **rest, "reason": "as asked", **found}
+
+
+def report(*artifacts):
+    verified = {"pictures": 40, "kind": "classes", "source": "photos"}
+    facts = {"name": "mug <b>", "bundle": "out/b.edgefs", "fingerprint": "f" * 64, "source_ms": 8.0}
+    return {**facts, "verified_on": verified, "artifacts": artifacts}
+
+
+FP32 = made("fp32", bytes=9_300_000, min_cosine=0.99999, p1_cosine=1.0, neighbour_agreement=1.0, accuracy=(PAIRED,),
+            latency_ms=4.0, kept=True)  # fmt: skip
+INT8 = made("int8", failed=True, reason="layer 'stem' is refused")
+
+
+def test_every_artefact_is_a_row_with_its_reason():
+    page = render(report(FP32, INT8))
+    assert "1 of 2 artefacts kept" in page
+    assert "<td>kept</td><td>9.30</td><td>0.99999</td><td>1.00000</td><td>100.0%</td><td>-0.25 ± 0.10</td>" in page
+    assert "<td>4.00</td></tr>" in page
+    assert "<td>left out</td><td>0.00</td><td>-</td><td>-</td><td>-</td><td>-</td><td>-</td></tr>" in page
+    assert "layer &#x27;stem&#x27; is refused" in page
+    assert "2.0 times the speed of the source" in page
+
+
+def test_what_failed_is_a_headline_of_its_own():
+    assert "not built, or failed a gate" in render(report(FP32, INT8))
+    assert "not built, or failed a gate" not in render(report(FP32))
+
+
+def test_a_page_runs_nothing_and_fetches_nothing():
+    page = render(report(FP32))
+    assert "mug &lt;b&gt;" in page
+    assert "mug <b>" not in page
+    assert "default-src 'none'" in page
+
+
+def test_nothing_kept_is_a_page_too():
+    assert "0 of 1 artefacts kept" in render(report(INT8))

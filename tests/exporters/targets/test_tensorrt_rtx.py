@@ -1,0 +1,197 @@
+"""NVIDIA's own parser and builder, without a GPU: plans of TensorRT for RTX, built ahead of time."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from exporters.errors import ExportError
+from exporters.targets.plan import Profile, build_plan
+from exporters.targets.tensorrt_rtx import candidates, check_well_formed
+from runtime.bundle import Artifact, Bundle
+from runtime.engines import cuda, tensorrt_rtx
+from runtime.engines.passport import Passport
+from runtime.engines.plan import PlanEngine
+from runtime.errors import EngineMissing
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("tensorrt_rtx") is None,
+    reason="needs TensorRT for RTX: pip install 'edgefs[tensorrt-rtx]'",
+)
+BOTH = ("SM86", "SM120")
+PRECISIONS = ("fp32", "fp16", "int8")
+
+
+def frames(shape: tuple[int, ...], count: int = 16) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
+
+
+def check_built(built: list, model: bytes, compute: tuple[str, ...]) -> None:
+    """Files and passports; that the library finds its plans well formed is part of building them."""
+    import tensorrt_rtx as trt
+
+    for candidate in built:
+        assert candidate.file, candidate.reason
+        plan = candidate.files[candidate.file]
+        name = candidate.file.replace(".plan", ".passport.json")
+        passport = Passport.from_json(candidate.files[name], name)
+        assert passport.compute_capabilities == tuple(f"{sm[2:-1]}.{sm[-1]}" for sm in compute)
+        assert passport.library_version == trt.__version__
+        assert passport.plan_sha256 == hashlib.sha256(plan).hexdigest()
+    sizes = {candidate.precision: len(candidate.files[candidate.file]) for candidate in built}
+    assert sizes["fp16"] < sizes["fp32"], "half the weights"
+    assert len(model) < sizes["fp32"]
+
+
+@pytest.mark.parametrize("compute", [("SM86",), ("SM120",), BOTH])
+def test_plans_of_every_precision_are_built_without_a_gpu(tiny, compute):
+    model = tiny.model().SerializeToString()
+    shape = (tiny.SIDE, tiny.SIDE, 3)
+    built = candidates(model, precisions=PRECISIONS, shape=shape, calibration=frames(shape), compute=compute)
+    check_built(built, model, compute)
+    assert set(built[1].files) == {f"tensorrt-rtx/fp16/model.{end}" for end in ("plan", "passport.json", "onnx")}
+
+
+def test_the_plans_fit_into_a_bundle(tiny, tmp_path):
+    golden = tiny.bundle().golden()
+    shape = golden[0].shape[1:]
+    model = tiny.bundle().read("model.onnx")
+    built = candidates(model, precisions=("fp32", "fp16"), shape=shape, compute=BOTH)
+    bundle = Bundle.build(
+        name="planned",
+        description="",
+        preprocess=tiny.bundle().preprocess,
+        metric="cosine",
+        model=model,
+        golden_frames=golden[0],
+        golden_embeddings=golden[1],
+        extra={name: data for candidate in built for name, data in candidate.files.items()},
+        artifacts=tuple(Artifact(c.target, c.precision, c.file) for c in built),
+    ).save(tmp_path / "planned.edgefs")
+    if _gpu():
+        pytest.skip("the refusal below needs a machine without a GPU")
+    with pytest.raises(EngineMissing, match=r"must be an NVIDIA GPU|CUDA runtime must be installed"):
+        PlanEngine(bundle, bundle.artifacts[1], 1)
+    with pytest.raises(EngineMissing, match=r"must be an NVIDIA GPU|CUDA runtime must be installed"):
+        tensorrt_rtx.version()
+
+
+def _gpu() -> bool:
+    try:
+        cuda.Cuda().close()
+    except EngineMissing:
+        return False
+    return True
+
+
+def test_a_refused_node_is_named_with_its_operator():
+    """TensorRT cannot transpose uint8, which is why our graphs cast first."""
+    nodes = [
+        helper.make_node("Transpose", ["frames"], ["planes"], "turn_uint8", perm=[0, 3, 1, 2]),
+        helper.make_node("Cast", ["planes"], ["x"], "cast", to=TensorProto.FLOAT),
+        helper.make_node("GlobalAveragePool", ["x"], ["y"], "pool"),
+        helper.make_node("Flatten", ["y"], ["embeddings"], "flatten"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("frames", TensorProto.UINT8, ["n", 8, 8, 3])],
+        [helper.make_tensor_value_info("embeddings", TensorProto.FLOAT, ["n", 3])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9).SerializeToString()
+    (refused,) = candidates(model, precisions=("fp32",), shape=(8, 8, 3))
+    assert not refused.files
+    assert "Transpose node 'turn_uint8'" in refused.reason
+
+
+def test_a_damaged_plan_is_told_from_a_sound_one_without_a_driver(tiny):
+    import tensorrt_rtx as trt
+
+    with pytest.raises(ExportError, match="finds MALFORMED_ENGINE"):
+        check_well_formed(trt, b"no plan at all" * 100)
+
+
+def test_what_an_architecture_cannot_do_is_said_with_the_node(tiny):
+    model = tiny.model().SerializeToString()
+    fp32, fp16 = candidates(model, precisions=("fp32", "fp16"), shape=(32, 32, 3), compute=("SM75",))
+    assert "'Gemm_8' for Turing (SM75): FP32 GEMM is not supported" in fp32.reason
+    assert fp16.file
+
+
+def test_an_unknown_architecture_is_refused(tiny):
+    model = tiny.model().SerializeToString()
+    (refused,) = candidates(model, precisions=("fp32",), shape=(32, 32, 3), compute=("SM99",))
+    assert "--compute must name some of" in refused.reason
+    assert "but got SM99" in refused.reason
+
+
+def test_progress_is_told_and_an_exception_stops_the_build(tiny):
+    seen = []
+    model = tiny.model().SerializeToString()
+    candidates(model, precisions=("fp32",), shape=(32, 32, 3), progress=lambda *step: seen.append(step))
+    assert any(phase == "Building engine" and done == total for phase, done, total in seen)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        candidates(model, precisions=("fp32",), shape=(32, 32, 3), progress=interrupt)
+
+
+def test_the_layers_of_head_and_tail_are_found_by_their_metadata(tiny):
+    """The route of TensorRT 10.3 finds them by this; the parser is the same."""
+    import tensorrt_rtx as trt
+
+    seen = []
+
+    def look(builder: object, network: object, config: object) -> None:
+        seen.extend(network.get_layer(i).metadata for i in range(network.num_layers))
+
+    build_plan(trt, tiny.model().SerializeToString(), Profile((32, 32, 3), (1, 1, 2)), look, strongly_typed=True)
+    assert sum("[ONNX Layer:" in text for text in seen) > 5
+
+
+def test_the_embedded_default_is_built():
+    from runtime.models import default_bundle
+
+    try:
+        bundle = default_bundle()
+    except FileNotFoundError:
+        pytest.skip("the default bundle is not there")
+    calibration = np.resize(bundle.golden()[0], (16, *bundle.preprocess.shape))
+    model = bundle.read("model.onnx")
+    built = candidates(
+        model, precisions=PRECISIONS, shape=bundle.preprocess.shape, calibration=calibration, compute=BOTH
+    )
+    check_built(built, model if len(model) > 1e7 else b"", BOTH)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "resnet18"])
+def test_torchvision_networks_are_built(name):
+    models = pytest.importorskip("torchvision.models")
+    torch = pytest.importorskip("torch")
+    from exporters.onnx.graph import EmbedderGraph
+    from exporters.onnx.trace import to_onnx
+    from runtime.preprocess import Preprocess
+
+    torch.manual_seed(0)
+    network = models.get_model(name, weights=None)
+    setattr(network, "fc" if name == "resnet18" else "classifier", torch.nn.Identity())
+    graph = EmbedderGraph(network, mean=[0.5] * 3, std=[0.5] * 3)
+    # untrained activations vanish layer by layer, in float16 to nothing: give them the statistics of a batch
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        graph.train()(torch.from_numpy(frames((96, 96, 3))))
+    model = to_onnx(graph.eval(), Preprocess((96, 96)))
+    assert onnx.load_from_string(model).graph.node
+    calibration = frames((96, 96, 3))
+    built = candidates(model, precisions=PRECISIONS, shape=(96, 96, 3), calibration=calibration, compute=BOTH)
+    check_built(built, model, BOTH)
