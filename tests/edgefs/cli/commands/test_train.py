@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from edgefs.cli import evaluate as evaluate_command
+from edgefs.cli.commands import evaluate as evaluate_command
 from edgefs.cli import train as train_command
 from edgefs.errors import ConfigError
 from edgefs.training.config import TrainConfig
@@ -59,7 +59,7 @@ def test_a_method_or_data_left_out_is_said():
 def test_help_needs_no_torch():
     code = (
         "import sys, argparse; sys.modules['torch'] = None\n"
-        "from edgefs.cli import train, evaluate\n"
+        "from edgefs.cli.commands import train, evaluate\n"
         "for module in (train, evaluate): module.configure(argparse.ArgumentParser())"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

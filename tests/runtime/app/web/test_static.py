@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-STATIC = Path(__file__).parents[3] / "runtime" / "app" / "web" / "static"
+STATIC = Path(__file__).parents[4] / "runtime" / "app" / "web" / "static"
 SCRIPTS = sorted(STATIC.glob("*.js"))
 PAGE = (STATIC / "index.html").read_text(encoding="utf-8")
 
