@@ -23,12 +23,12 @@ import torch
 from benchmarks.common import host, save
 from edgefs.networks import BACKBONES, build
 from edgefs.reports.tables import table
-from exporters.export import export
 from exporters.onnx.graph import EmbedderGraph
+from exporters.pipeline import export
 from exporters.request import Request
-from exporters.sources.pictures import representative, to_verify_with
-from exporters.sources.source import TorchSource
-from exporters.sources.torchvision_embedder import IMAGENET, settle, torchvision_source
+from exporters.sources.pictures import sample_pictures, verification_pictures
+from exporters.sources.torch_source import TorchSource
+from exporters.sources.torchvision_source import IMAGENET, set_batch_statistics, torchvision_source
 from runtime.preprocess import Preprocess
 
 NETWORKS = (
@@ -55,7 +55,7 @@ def source_of(name: str, weights: Path) -> TorchSource:
         return torchvision_source(name, weights="none")
     torch.manual_seed(0)
     network = build(name, channels=3, size=84)
-    settle(network, 84)
+    set_batch_statistics(network, 84)
     preprocess = Preprocess((84, 84), resampler="area")
     return TorchSource(name, EmbedderGraph(network, mean=IMAGENET[0], std=IMAGENET[1]), preprocess)
 
@@ -65,9 +65,9 @@ def measure(name: str, args: argparse.Namespace) -> dict[str, Any]:
     begin, cpu = time.perf_counter(), time.process_time()
     source = source_of(name, args.weights)
     count = PICTURES if name == GATE else BREADTH
-    calibration = representative(args.data / "office_caltech10/amazon", source.preprocess, count=count["calibration"])
+    calibration = sample_pictures(args.data / "office_caltech10/amazon", source.preprocess, count=count["calibration"])
     verified_on = args.data / ("grocery/train" if name == GATE else "office_caltech10/webcam")
-    pictures = to_verify_with(verified_on, source.preprocess, count=count["verification"])
+    pictures = verification_pictures(verified_on, source.preprocess, count=count["verification"])
     base = calibration if name == GATE else None
     request = Request(precisions=("fp32", "fp16", "int8"), calibration=calibration, base=base, allow=True, threads=1)
     exported = export(source, request, pictures, progress=lambda stage: print(f"  {name}: {stage}", flush=True))

@@ -22,7 +22,7 @@ from edgefs.reports.tables import table
 from exporters.errors import ExportError
 from exporters.onnx.graph import EmbedderGraph
 from exporters.onnx.trace import to_onnx
-from exporters.sources.torchvision_embedder import torchvision_source
+from exporters.sources.torchvision_source import torchvision_source
 from exporters.targets.plan import Profile
 from exporters.targets.tensorrt_rtx import build_candidate
 from exporters.targets.typed_model import PRECISIONS, typed_model

@@ -11,8 +11,8 @@ from edgefs.networks import BACKBONES, TORCHVISION, build
 from edgefs.networks.embedder import embedder_of
 from edgefs.training.checkpoint import load_checkpoint
 from exporters.onnx.graph import EmbedderGraph
-from exporters.sources.source import TorchSource
-from exporters.sources.torchvision_embedder import IMAGENET, torchvision_source
+from exporters.sources.torch_source import TorchSource
+from exporters.sources.torchvision_source import IMAGENET, torchvision_source
 from exporters.sources.weights import load_weights
 from runtime.errors import OptionError
 from runtime.preprocess import Preprocess

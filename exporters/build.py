@@ -8,9 +8,9 @@ from typing import Any
 from exporters.errors import ExportError, ToolMissing
 from exporters.request import Request
 from exporters.targets import tensorrt, tensorrt_rtx
-from exporters.targets.candidate import PRECISIONS, TARGETS, Candidate
 from exporters.targets.onnx_cpu import to_onnx_cpu
 from exporters.targets.openvino import require, to_openvino
+from exporters.targets.target import PRECISIONS, TARGETS, Candidate
 from exporters.verify.candidate_check import Outcome, Trial
 from runtime.engines.tensorrt_library import load
 from runtime.errors import EngineError

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from exporters.errors import ExportError, PicturesError
 from exporters.sources.pictures import Pictures
-from exporters.targets.candidate import PRECISIONS, TARGETS
+from exporters.targets.target import PRECISIONS, TARGETS
 
 
 @dataclass(frozen=True)

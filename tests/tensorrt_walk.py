@@ -22,7 +22,7 @@ from tensorrt_api import ApiError, Conforming, Instance, check_overrides
 
 import exporters.targets.tensorrt as exporter
 import runtime.engines.plan as engine
-from exporters.targets.candidate import Candidate
+from exporters.targets.target import Candidate
 from runtime.bundle import Artifact, Bundle
 from runtime.errors import EngineError
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from edgefs.errors import ConfigError, PackageMissing
-from exporters.sources.torchvision_embedder import without_auxiliary
+from exporters.sources.torchvision_source import without_auxiliary_heads
 
 
 class TorchvisionBackbone(nn.Module):  # type: ignore[misc]  # torch is untyped here
@@ -24,7 +24,7 @@ class TorchvisionBackbone(nn.Module):  # type: ignore[misc]  # torch is untyped 
         known = models.list_models(module=models)
         if name not in known:
             raise ConfigError(f"the torchvision backbone must be one of {', '.join(known)}, but is {name!r}")
-        self.network = models.get_model(name, weights=None, **without_auxiliary(name))
+        self.network = models.get_model(name, weights=None, **without_auxiliary_heads(name))
         _cut_head(self.network, name)
         self.repeats = 3 if channels == 1 else 1
         self.dim = self._measure(size)

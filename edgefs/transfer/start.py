@@ -77,7 +77,7 @@ def _from_checkpoint(config: FinetuneConfig | AdaptConfig) -> Start:
 
 
 def _from_torchvision(config: FinetuneConfig | AdaptConfig, name: str) -> Start:
-    from exporters.sources.torchvision_embedder import torchvision_source
+    from exporters.sources.torchvision_source import torchvision_source
 
     mean, std = (values * 3 if len(values) == 1 else values for values in (config.mean, config.std))
     source = torchvision_source(name, weights=config.weights, size=config.size, mean=mean or None, std=std or None)

@@ -52,7 +52,7 @@ class Pictures:
         return {"source": self.source, "pictures": len(self), "kind": self.kind, "names": list(self.names)}
 
 
-def representative(source: str | Path, preprocess: Preprocess, *, count: int = 300) -> Pictures:
+def sample_pictures(source: str | Path, preprocess: Preprocess, *, count: int = 300) -> Pictures:
     """At most `count` pictures spread over a folder tree (a folder with pictures is a class) or over a video.
 
     Raises PicturesError for fewer than FEWEST; CameraError or FrameError for what cannot be read.
@@ -66,14 +66,14 @@ def representative(source: str | Path, preprocess: Preprocess, *, count: int = 3
     return pictures
 
 
-def to_verify_with(source: str | Path | None, preprocess: Preprocess, *, count: int = 400) -> Pictures:
+def verification_pictures(source: str | Path | None, preprocess: Preprocess, *, count: int = 400) -> Pictures:
     """Pictures with labels for few-shot accuracy: class folders, else random crops of every picture as its class.
 
     source: a folder or video; None takes the photographs that scikit-image carries.
     """
     if source is None:
         return _views(_photos(), preprocess, "scikit-image")
-    pictures = representative(source, preprocess, count=count)
+    pictures = sample_pictures(source, preprocess, count=count)
     if pictures.classes(fewest=2) >= 5:
         return pictures
     chosen = np.linspace(0, len(pictures) - 1, min(len(pictures), count // VIEWS)).astype(int)

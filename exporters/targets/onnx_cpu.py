@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from exporters.errors import ExportError, ToolMissing
 from exporters.onnx.weight_storage import store_weights
 from exporters.quiet import quiet
-from exporters.targets.candidate import Candidate
+from exporters.targets.target import Candidate
 
 SUBSET = 100  # calibration frames: ONNX Runtime keeps every activation of each in turn, and converges early
 HEAVY = ["Conv", "Gemm", "MatMul"]  # head and tail stay float32

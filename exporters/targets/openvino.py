@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporters.errors import ExportError, ToolMissing
-from exporters.targets.candidate import Candidate
 from exporters.targets.nncf_int8 import import_nncf, quantised, rescued
+from exporters.targets.target import Candidate
 from runtime.engines.openvino import core
 
 

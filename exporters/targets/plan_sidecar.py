@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from exporters.targets.candidate import Candidate
 from exporters.targets.plan import Profile
+from exporters.targets.target import Candidate
 from exporters.targets.typed_model import TypedModel
 from runtime.engines.passport import Passport, passport_name
 

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from exporters.errors import ExportError
 from exporters.onnx.float16 import float32_nodes
-from exporters.targets.candidate import Candidate
 from exporters.targets.plan import Profile, Progress, build_plan
 from exporters.targets.plan_sidecar import passported
+from exporters.targets.target import Candidate
 from exporters.targets.trtexec import trtexec_line
 from exporters.targets.typed_model import TypedModel, typed_model
 from runtime.engines.cuda import Cuda

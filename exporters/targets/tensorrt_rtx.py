@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporters.errors import ExportError
-from exporters.targets.candidate import Candidate
 from exporters.targets.plan import Profile, Progress, build_plan
 from exporters.targets.plan_sidecar import passported
+from exporters.targets.target import Candidate
 from exporters.targets.trtexec import tensorrt_rtx_line
 from exporters.targets.typed_model import TypedModel, typed_model
 from runtime.engines.tensorrt_library import load, quiet_logger

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from exporters.errors import ExportError, ToolMissing
 from exporters.onnx.float16 import name_nodes, to_half
 from exporters.onnx.weight_storage import with_float_weights
-from exporters.targets.candidate import PRECISIONS
 from exporters.targets.qdq import to_int8
+from exporters.targets.target import PRECISIONS
 from runtime.engines import agreement
 
 FLOOR = {"fp32": 0.99999, "fp16": 0.999, "int8": 0.5}  # int8 may move an embedding far and still recognise; not so far

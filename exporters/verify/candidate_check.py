@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from exporters.errors import ExportError
 from exporters.sources.pictures import Pictures
 from exporters.sources.source import Source
-from exporters.targets.candidate import Candidate
+from exporters.targets.target import Candidate
 from exporters.targets.typed_model import run_on_cpu
 from exporters.verify.divergence import first_diverging_layer, first_diverging_module
-from exporters.verify.measure import Latency, Measured, failed_gates, measure
+from exporters.verify.gates import Latency, Measured, failed_gates, measure
 from runtime.bundle import Artifact, Bundle
 from runtime.engines import ENGINES, Engine, agreement
 from runtime.errors import BundleError, EngineError

@@ -8,7 +8,7 @@ from typing import Any
 
 from exporters.verify.candidate_check import Outcome
 from exporters.verify.few_shot import Paired
-from exporters.verify.measure import Latency
+from exporters.verify.gates import Latency
 
 
 @dataclass(frozen=True)

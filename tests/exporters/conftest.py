@@ -33,9 +33,9 @@ def preprocess():
 
 @pytest.fixture(scope="session")
 def pictures(photos, preprocess):
-    from exporters.sources.pictures import representative
+    from exporters.sources.pictures import sample_pictures
 
-    return representative(photos, preprocess)
+    return sample_pictures(photos, preprocess)
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +43,7 @@ def tiny_source(preprocess):
     """A torch embedder of two convolutions, 16 numbers out."""
     torch = pytest.importorskip("torch")
     from exporters.onnx.graph import EmbedderGraph
-    from exporters.sources.source import TorchSource
+    from exporters.sources.torch_source import TorchSource
 
     torch.manual_seed(0)
     net = torch.nn.Sequential(

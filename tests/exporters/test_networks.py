@@ -10,13 +10,13 @@ pytest.importorskip("torchvision")
 pytest.importorskip("onnx")
 
 from edgefs.networks import BACKBONES, build  # noqa: E402
-from exporters.export import export  # noqa: E402
 from exporters.onnx.finish import session  # noqa: E402
 from exporters.onnx.graph import EmbedderGraph  # noqa: E402
+from exporters.pipeline import export  # noqa: E402
 from exporters.request import Request  # noqa: E402
-from exporters.sources.pictures import representative  # noqa: E402
-from exporters.sources.source import TorchSource  # noqa: E402
-from exporters.sources.torchvision_embedder import settle, torchvision_source  # noqa: E402
+from exporters.sources.pictures import sample_pictures  # noqa: E402
+from exporters.sources.torch_source import TorchSource  # noqa: E402
+from exporters.sources.torchvision_source import set_batch_statistics, torchvision_source  # noqa: E402
 from exporters.targets.openvino import to_openvino  # noqa: E402
 from runtime.engines import agreement  # noqa: E402
 from runtime.preprocess import Preprocess  # noqa: E402
@@ -38,7 +38,7 @@ def source_of(name):
         return torchvision_source(name, weights="none")
     torch.manual_seed(0)
     network = build(name, channels=3, size=84)
-    settle(network, 84)
+    set_batch_statistics(network, 84)
     return TorchSource(name, EmbedderGraph(network, mean=[0.5] * 3, std=[0.5] * 3), Preprocess((84, 84)))
 
 
@@ -46,7 +46,7 @@ def source_of(name):
 def test_the_network_answers_as_in_torch_on_both_engines(name, photos):
     openvino = pytest.importorskip("openvino")
     source = source_of(name)
-    frames = representative(photos, source.preprocess, count=16).frames[::4]
+    frames = sample_pictures(photos, source.preprocess, count=16).frames[::4]
     expected, model = source.embed(frames), source.to_onnx()
     assert agreement(session(model).run(None, {"frames": frames})[0], expected).min() > 0.9999
     ir = to_openvino(model, "fp16").files
@@ -59,7 +59,7 @@ def test_the_network_answers_as_in_torch_on_both_engines(name, photos):
 def test_mobilenet_v3_small_in_every_precision_on_every_cpu_target(photos, tmp_path):
     pytest.importorskip("nncf")
     source = torchvision_source("mobilenet_v3_small", weights="none", size=96)
-    pictures = representative(photos, source.preprocess)
+    pictures = sample_pictures(photos, source.preprocess)
     request = Request(precisions=("fp32", "fp16", "int8"), calibration=pictures, base=pictures, allow=True)
     exported = export(source, request, pictures)
     assert len(exported.reports) == 6

@@ -26,7 +26,7 @@ from edgefs.reports.tables import table
 from runtime.errors import BundleError
 
 if TYPE_CHECKING:
-    from exporters.export import Exported
+    from exporters.pipeline import Exported
     from exporters.request import Request
     from exporters.sources.pictures import Pictures
     from exporters.sources.source import Source
@@ -92,7 +92,7 @@ def _configure_pictures(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     if Path(args.out).exists() and not args.overwrite:  # now, not after minutes
         raise BundleError(f"{args.out} exists already; choose another name, or replace it with --overwrite")
-    from exporters.export import export
+    from exporters.pipeline import export
 
     with _Stages(args) as progress:
         progress("source")
@@ -146,7 +146,7 @@ def _source(args: argparse.Namespace) -> Source:
     mean, std = (values * 3 if values and len(values) == 1 else values for values in (args.mean, args.std))
     source: Any
     if args.onnx:
-        from exporters.sources.user_onnx import open_onnx
+        from exporters.sources.onnx_source import open_onnx
 
         source = open_onnx(
             args.onnx, mean=args.mean, std=args.std, size=args.size, colour=args.colour, metric=args.metric
@@ -167,11 +167,11 @@ def _source(args: argparse.Namespace) -> Source:
 
 def _request(args: argparse.Namespace, source: Source) -> tuple[Request, Pictures]:
     from exporters.request import Request
-    from exporters.sources.pictures import representative, to_verify_with
+    from exporters.sources.pictures import sample_pictures, verification_pictures
 
     preprocess = source.preprocess
-    calibration = representative(args.calibrate, preprocess, count=args.frames) if args.calibrate else None
-    base = representative(args.base, preprocess, count=BASE_PICTURES) if args.base else calibration
+    calibration = sample_pictures(args.calibrate, preprocess, count=args.frames) if args.calibrate else None
+    base = sample_pictures(args.base, preprocess, count=BASE_PICTURES) if args.base else calibration
     request = Request(
         targets=args.targets,
         precisions=args.precisions,
@@ -183,7 +183,7 @@ def _request(args: argparse.Namespace, source: Source) -> tuple[Request, Picture
         max_batch=args.max_batch,
         compute=args.compute,
     )
-    return request, to_verify_with(args.verify or args.calibrate, preprocess)
+    return request, verification_pictures(args.verify or args.calibrate, preprocess)
 
 
 class _Stages:

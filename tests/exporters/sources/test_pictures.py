@@ -6,17 +6,17 @@ import pytest
 pytestmark = pytest.mark.torch
 
 from exporters.errors import PicturesError  # noqa: E402
-from exporters.sources.pictures import FEWEST, VIEWS, representative, to_verify_with  # noqa: E402
+from exporters.sources.pictures import FEWEST, VIEWS, sample_pictures, verification_pictures  # noqa: E402
 from runtime.errors import CameraError, FrameError  # noqa: E402
 
 
 def test_every_folder_gives_its_share(photos, preprocess):
-    pictures = representative(photos, preprocess, count=24)
+    pictures = sample_pictures(photos, preprocess, count=24)
     assert len(pictures) == 24
     assert np.unique(pictures.labels, return_counts=True)[1].tolist() == [3] * 8
     assert pictures.frames.shape == (24, *preprocess.shape)
     assert pictures.facts()["names"][0].startswith("class 0/")
-    assert representative(photos, preprocess, count=24).names == pictures.names
+    assert sample_pictures(photos, preprocess, count=24).names == pictures.names
 
 
 def test_a_video_is_sampled_over_its_whole_length(tmp_path, preprocess):
@@ -26,42 +26,42 @@ def test_a_video_is_sampled_over_its_whole_length(tmp_path, preprocess):
     for i in range(200):
         writer.write(np.full((64, 64, 3), i, np.uint8))
     writer.release()
-    pictures = representative(path, preprocess, count=20)
+    pictures = sample_pictures(path, preprocess, count=20)
     shades = pictures.frames.mean(axis=(1, 2, 3))
     assert len(pictures) == 20
     assert np.abs(np.diff(shades) - 10).max() < 7
     assert shades[-1] > 190
     assert pictures.names[-1].endswith(" s")
-    assert to_verify_with(path, preprocess).kind == "views"
+    assert verification_pictures(path, preprocess).kind == "views"
 
 
 def test_too_few_pictures_are_refused_with_the_number(photos, preprocess):
     with pytest.raises(PicturesError, match=f"at least {FEWEST} pictures, but has 6"):
-        representative(photos / "class 0", preprocess)
+        sample_pictures(photos / "class 0", preprocess)
 
 
 def test_what_cannot_be_read_is_named(tmp_path, preprocess):
     with pytest.raises(CameraError, match="gone"):
-        representative(tmp_path / "gone", preprocess)
+        sample_pictures(tmp_path / "gone", preprocess)
     for i in range(20):
         (tmp_path / f"{i}.png").write_bytes(b"no picture")
     with pytest.raises(FrameError, match=r"\.png"):
-        representative(tmp_path, preprocess)
+        sample_pictures(tmp_path, preprocess)
 
 
 def test_class_folders_verify_as_classes_and_loose_pictures_as_views_of_themselves(photos, preprocess, tmp_path):
     import shutil
 
-    assert to_verify_with(photos, preprocess).kind == "classes"
+    assert verification_pictures(photos, preprocess).kind == "classes"
     for i, path in enumerate(sorted(photos.rglob("*.png"))[:20]):
         shutil.copy(path, tmp_path / f"{i}.png")
-    views = to_verify_with(tmp_path, preprocess)
+    views = verification_pictures(tmp_path, preprocess)
     assert views.kind == "views"
     assert views.classes(fewest=VIEWS) == 20
 
 
 def test_without_a_folder_scikit_image_lends_its_photographs(preprocess):
     pytest.importorskip("skimage")
-    pictures = to_verify_with(None, preprocess)
+    pictures = verification_pictures(None, preprocess)
     assert pictures.source == "scikit-image"
     assert pictures.classes(fewest=6) >= 5

@@ -7,10 +7,10 @@ pytestmark = pytest.mark.torch
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from exporters.targets.candidate import Candidate  # noqa: E402
+from exporters.targets.target import Candidate  # noqa: E402
 from exporters.verify.candidate_check import Outcome  # noqa: E402
 from exporters.verify.few_shot import Paired  # noqa: E402
-from exporters.verify.measure import Latency, Measured, failed_gates, interleaved  # noqa: E402
+from exporters.verify.gates import Latency, Measured, failed_gates, interleaved  # noqa: E402
 from exporters.verify.report import judge  # noqa: E402
 
 

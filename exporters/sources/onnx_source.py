@@ -20,7 +20,7 @@ from onnx import TensorProto, compose, helper
 from exporters.errors import SourceError
 from exporters.onnx.finish import finish, session
 from exporters.onnx.tail import finished
-from exporters.sources.chain import Chain
+from exporters.sources.onnx_chain import Chain
 from exporters.sources.onnx_file import channels_of, free_batch, inputs_of, is_planar, read_onnx, size_of
 from runtime.preprocess import Preprocess
 

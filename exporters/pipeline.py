@@ -19,12 +19,12 @@ from exporters.build import Progress, build, check_tools
 from exporters.errors import GateFailed
 from exporters.onnx.tail import finished
 from exporters.request import Request
-from exporters.sources.embeds_sensibly import check_embeds
+from exporters.sources.check_embeddings import check_embeddings
 from exporters.sources.pictures import Pictures
 from exporters.sources.source import Source
 from exporters.verify.calibration import calibration_table
 from exporters.verify.candidate_check import Outcome, Trial
-from exporters.verify.measure import interleaved
+from exporters.verify.gates import interleaved
 from exporters.verify.report import Report, judge
 from exporters.versions import installed
 from runtime.bundle import Artifact, Bundle
@@ -55,7 +55,7 @@ def export(source: Source, request: Request, pictures: Pictures, *, progress: Pr
     """
     check_tools(request)
     progress("base classes")
-    check_embeds(source, pictures.frames[:: max(1, len(pictures) // SAMPLE)])
+    check_embeddings(source, pictures.frames[:: max(1, len(pictures) // SAMPLE)])
     source, calibration = with_base(source, request.base)
     progress("ONNX")
     model = source.to_onnx(exporter=request.exporter, slim=request.slim)

@@ -12,7 +12,7 @@ SPREAD = 1e-5  # of the largest number: less than that between pictures is round
 VANISHED = 1e-3  # the tail adds 1e-12 to squared lengths
 
 
-def check_embeds(source: Source, frames: NDArray[np.uint8]) -> None:
+def check_embeddings(source: Source, frames: NDArray[np.uint8]) -> None:
     """Refuse what is no embedder: not finite, the same for every picture, or class probabilities.
 
     frames: `uint8 [N, H, W, C]`, different real pictures.  Raises SourceError.

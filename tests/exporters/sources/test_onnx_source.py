@@ -12,8 +12,8 @@ from onnx import TensorProto  # noqa: E402
 
 from exporters.errors import ExportError, SourceError  # noqa: E402
 from exporters.onnx.finish import session  # noqa: E402
-from exporters.sources.embeds_sensibly import check_embeds  # noqa: E402
-from exporters.sources.user_onnx import open_onnx  # noqa: E402
+from exporters.sources.check_embeddings import check_embeddings  # noqa: E402
+from exporters.sources.onnx_source import open_onnx  # noqa: E402
 from runtime.engines import agreement  # noqa: E402
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -98,9 +98,9 @@ def test_a_batch_baked_into_a_reshape_is_found(user_onnx, pictures):
 
 @pytest.mark.parametrize(("end", "message"), [("softmax", "probabilities"), ("constant", "different embeddings")])
 def test_a_file_that_does_not_embed_is_told_from_one_that_does(user_onnx, pictures, end, message):
-    check_embeds(open_onnx(user_onnx(), **IMAGENET), pictures.frames)
+    check_embeddings(open_onnx(user_onnx(), **IMAGENET), pictures.frames)
     with pytest.raises(SourceError, match=message):
-        check_embeds(open_onnx(user_onnx(end=end), **IMAGENET), pictures.frames)
+        check_embeddings(open_onnx(user_onnx(end=end), **IMAGENET), pictures.frames)
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", b"\xff" * 99])

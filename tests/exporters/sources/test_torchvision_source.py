@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 models = pytest.importorskip("torchvision.models")
 
 from exporters.errors import ExportError, SourceError  # noqa: E402
-from exporters.sources.torchvision_embedder import torchvision_source  # noqa: E402
+from exporters.sources.torchvision_source import torchvision_source  # noqa: E402
 from exporters.sources.weights import load_weights  # noqa: E402
 
 MOBILENET = "../shared/data/backbones/mobilenet_v2_imagenet_fp16.safetensors"

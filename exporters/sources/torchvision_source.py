@@ -17,7 +17,7 @@ from torch import nn
 
 from exporters.errors import SourceError, ToolMissing
 from exporters.onnx.graph import EmbedderGraph
-from exporters.sources.source import TorchSource
+from exporters.sources.torch_source import TorchSource
 from exporters.sources.weights import load_weights
 from runtime.preprocess import Preprocess
 
@@ -53,11 +53,11 @@ def torchvision_source(
         network = (
             models.get_model(name, weights=_download(name, best))
             if weights == "DEFAULT"
-            else models.get_model(name, weights=None, **without_auxiliary(name))
+            else models.get_model(name, weights=None, **without_auxiliary_heads(name))
         )
         head = cut_head(network, name)
         if weights == "none":
-            settle(network, side)
+            set_batch_statistics(network, side)
     if weights == "DEFAULT":
         facts["weights"] = str(best)
     elif weights != "none":
@@ -66,7 +66,7 @@ def torchvision_source(
     return TorchSource(name, graph, Preprocess((side, side), resampler=RESAMPLER), facts)
 
 
-def without_auxiliary(name: str) -> dict[str, bool]:
+def without_auxiliary_heads(name: str) -> dict[str, bool]:
     """Leave out the extra heads that only training used; small pictures do not fit them either."""
     return {"aux_logits": False, "init_weights": True} if name in ("inception_v3", "googlenet") else {}
 
@@ -81,7 +81,7 @@ def cut_head(network: nn.Module, name: str) -> str:
     return f"{linear[-1]}."
 
 
-def settle(network: nn.Module, side: int) -> None:
+def set_batch_statistics(network: nn.Module, side: int) -> None:
     """Give random weights the statistics of one batch of noise: without, EfficientNet's features are of size 1e-13."""
     layers = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     for layer in layers:

@@ -12,12 +12,12 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from exporters.errors import ExportError, GateFailed, PicturesError, SourceError, ToolMissing  # noqa: E402
-from exporters.export import export, with_base  # noqa: E402
+from exporters.pipeline import export, with_base  # noqa: E402
 from exporters.request import Request  # noqa: E402
-from exporters.sources.source import TorchSource  # noqa: E402
-from exporters.targets.candidate import Candidate  # noqa: E402
+from exporters.sources.torch_source import TorchSource  # noqa: E402
 from exporters.targets.onnx_cpu import to_onnx_cpu  # noqa: E402
 from exporters.targets.openvino import to_openvino  # noqa: E402
+from exporters.targets.target import Candidate  # noqa: E402
 from exporters.verify.candidate_check import Trial  # noqa: E402
 from exporters.verify.divergence import first_diverging_layer  # noqa: E402
 from runtime.bundle import Bundle  # noqa: E402
