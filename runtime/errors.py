@@ -12,13 +12,15 @@ EdgefsError
 ├── FrameError (ValueError)           not a uint8 HWC BGR or HW grey picture
 ├── OptionError (ValueError)          a setting outside its range
 ├── GalleryError (RuntimeError)
+│   ├── GalleryMissing (FileNotFoundError)
 │   ├── UnknownLabel (LookupError)
 │   ├── InvalidLabel (ValueError)     empty, too long, control characters, or taken
 │   ├── InvalidShot (ValueError)      not finite, wrong size, or no such id
 │   ├── GalleryMismatch (ValueError)  filled by another model: re-embed
 │   ├── GalleryCorrupt (ValueError)   not a gallery, or damaged
 │   ├── GalleryUnwritable (OSError)   read-only, full, or locked
-│   └── NothingToUndo (LookupError)
+│   ├── NothingToUndo (LookupError)
+│   └── StaleOperation (ValueError)   an undo or redo that means another change than the next one
 └── CameraError (OSError)
     ├── CameraMissing (FileNotFoundError)   absent, refused, or not a video
     └── VideoTruncated (EOFError)     a file ended before the length it announces
@@ -62,6 +64,9 @@ class OptionError(EdgefsError, ValueError): ...
 class GalleryError(EdgefsError, RuntimeError): ...
 
 
+class GalleryMissing(GalleryError, FileNotFoundError): ...
+
+
 class UnknownLabel(GalleryError, LookupError): ...
 
 
@@ -81,6 +86,9 @@ class GalleryUnwritable(GalleryError, OSError): ...
 
 
 class NothingToUndo(GalleryError, LookupError): ...
+
+
+class StaleOperation(GalleryError, ValueError): ...
 
 
 class CameraError(EdgefsError, OSError): ...

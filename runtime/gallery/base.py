@@ -117,9 +117,16 @@ class Gallery(Protocol):
 
     def remove_shot(self, shot_id: int) -> str: ...
 
-    def undo(self) -> str: ...
+    def undo(self, expected: int | None = None) -> str: ...  # expected: the id of the change that is meant
 
-    def history(self) -> list[Operation]: ...
+    def redo(self, expected: int | None = None) -> str: ...
+
+    @property
+    def last_operation(self) -> int | None: ...  # the id of the newest change that the calling thread made
+
+    def history(self) -> list[Operation]: ...  # what `undo` would undo, newest first
+
+    def undone(self) -> list[Operation]: ...  # what `redo` would redo, the next one first
 
     def crop(self, shot_id: int) -> bytes | None: ...
 

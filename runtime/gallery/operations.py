@@ -14,7 +14,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.errors import GalleryCorrupt, InvalidLabel, InvalidShot, NothingToUndo
+from runtime.errors import GalleryCorrupt, InvalidLabel, InvalidShot, NothingToUndo, StaleOperation
+from runtime.gallery import redo_stack
 from runtime.gallery.base import NewShot
 from runtime.gallery.labels import clean_label, unknown_label
 from runtime.gallery.memory import KEEP_CROPS, Added, Memory, append, load, shot_row
@@ -136,19 +137,21 @@ def set_background(
     return None, memory
 
 
-def undo(db: sqlite3.Connection, memory: Memory) -> tuple[str, Memory]:
-    """Take back the newest operation."""
+def undo(db: sqlite3.Connection, memory: Memory, expected: int | None = None) -> tuple[str, Memory]:
+    """Take back the newest operation and keep its rows for `redo`; `expected` as in `SqliteGallery.undo`."""
     operation = next(read_operations(db), None)
     if operation is None:
         raise NothingToUndo(
             f"There must be a change to undo, but none is left: the newest {KEPT_OPERATIONS} are kept. "
             "Use forget or rename."
         )
+    _require_expected(operation, expected, "undone", "newest")
     id_ = operation.id
     span = operation.first_shot or 0, operation.last_shot or -1
     touched = {owner for (owner,) in db.execute("SELECT DISTINCT class FROM shots WHERE id BETWEEN ? AND ?", span)}
     marked = db.execute("SELECT DISTINCT class FROM shots JOIN marks ON shot = shots.id WHERE made_by = ?", (id_,))
     touched |= {owner for (owner,) in marked}
+    redo_stack.keep(db, operation)
     db.execute("DELETE FROM marks WHERE made_by = ?", (id_,))
     db.execute("DELETE FROM shots WHERE id BETWEEN ? AND ?", span)
     _delete_classes(db, "made_by = ?", id_)
@@ -161,7 +164,28 @@ def undo(db: sqlite3.Connection, memory: Memory) -> tuple[str, Memory]:
         write_class(db, row._replace(label=operation.was))
         touched.add(row.id)
     db.execute("DELETE FROM operations WHERE id = ?", (id_,))
+    redo_stack.seal(db, id_)
     return operation.what.decode(), load(db, memory, touched)
+
+
+def redo(db: sqlite3.Connection, memory: Memory, expected: int | None = None) -> tuple[str, Memory]:
+    """Make the operation again that was undone last; `expected` as in `SqliteGallery.redo`."""
+    operation = next(iter(redo_stack.undone(db)), None)
+    if operation is None:
+        raise NothingToUndo(
+            "There must be an undone change to redo, but there is none: a new change clears what could be redone."
+        )
+    _require_expected(operation, expected, "redone", "one to redo")
+    return operation.what.decode(), load(db, memory, redo_stack.restore(db, operation.id))
+
+
+def _require_expected(operation: OperationRow, expected: int | None, done: str, role: str) -> None:
+    """Raise StaleOperation unless the operation is the one that the caller means."""
+    if expected not in (None, operation.id):
+        raise StaleOperation(
+            f"Change {expected} must be the {role} to be {done}, but the {role} is {operation.id}: "
+            f"{operation.what.decode()}. Nothing was changed."
+        )
 
 
 def replace_embeddings(
@@ -187,6 +211,7 @@ def replace_embeddings(
             "Every stored shot must get a new embedding, forgotten ones that undo can bring back too, but "
             f"{len(missing)} have none (ids {missing[:5]}…). Give one for each of stored_ids(). Nothing was changed."
         )
+    redo_stack.clear(db)  # its embeddings are of the model before
     if fingerprint != memory.fingerprint:
         db.execute("DELETE FROM background")  # there are no pictures of it
     write_header(db, fingerprint, dim)

@@ -20,12 +20,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import GalleryCorrupt, GalleryMismatch, GalleryUnwritable
-from runtime.gallery import operations
+from runtime.gallery import operations, redo_stack
 from runtime.gallery.base import ClassShots, Damaged, NewShot, Operation, ShotRecord
 from runtime.gallery.database import explained
 from runtime.gallery.labels import clean_label
 from runtime.gallery.memory import Memory, census, every_shot, load, rows_of_class, shot_row
-from runtime.gallery.records import read_background, read_header, read_marks, read_operations, shot_is_sound
+from runtime.gallery.records import (
+    next_id,
+    read_background,
+    read_header,
+    read_marks,
+    read_operations,
+    shot_is_sound,
+)
 from runtime.gallery.shots import no_shot, shot_record
 
 P = ParamSpec("P")
@@ -38,7 +45,9 @@ class SqliteGallery:
     def __init__(self, db: sqlite3.Connection, path: Path | None, fingerprint: str | None, dim: int | None) -> None:
         self._path, self._db, self._closed = path, db, False
         self._lock = threading.RLock()
+        self._made = threading.local()
         self._pinned = fingerprint is not None
+        redo_stack.create(db)
         with self._transaction("read it"):
             self._require(fingerprint, dim)
             self._memory = load(db)
@@ -117,11 +126,34 @@ class SqliteGallery:
         """Remove a shot, for good once it cannot be undone; return its class. Raises InvalidShot for the last one."""
         return self._change(operations.mark, int(shot_id), keep=False)
 
-    def undo(self) -> str:
-        """Take back the newest change and say what it was. Can be repeated 100 times. Raises NothingToUndo."""
-        what = self._change(operations.undo)
+    def undo(self, expected: int | None = None) -> str:
+        """Take back the newest change. Can be repeated 100 times.
+
+        Args:
+            expected: The id of the change that the caller means; None means the newest, whichever it is.
+
+        Returns:
+            What was taken back, in words.
+
+        Raises:
+            NothingToUndo: No change is left.
+            StaleOperation: `expected` is not the newest change; nothing was changed.
+        """
+        what = self._change(operations.undo, expected)
         self._wipe()
         return what
+
+    def redo(self, expected: int | None = None) -> str:
+        """Make the change again that `undo` took back last. A new change clears what can be redone, as closing does.
+
+        Args and errors are those of `undo`.
+        """
+        return self._change(operations.redo, expected)
+
+    @property
+    def last_operation(self) -> int | None:
+        """The id of the newest change that the calling thread made through this object; None before the first."""
+        return getattr(self._made, "operation", None)
 
     def replace_embeddings(self, embeddings: Mapping[int, NDArray[np.float32]], *, fingerprint: str, dim: int) -> None:
         """Write the embeddings float32 [dim] of another model, one for each of `stored_ids`, in one transaction.
@@ -134,6 +166,11 @@ class SqliteGallery:
         """What `undo` would undo, newest first."""
         with self._transaction("read it"):
             return [Operation(row.id, row.time_s, row.what.decode()) for row in read_operations(self._db)]
+
+    def undone(self) -> list[Operation]:
+        """Return the changes that `redo` would make again, the next one first."""
+        with self._transaction("read it"):
+            return [Operation(row.id, row.time_s, row.what.decode()) for row in redo_stack.undone(self._db)]
 
     def crop(self, shot_id: int) -> bytes | None:
         """The JPEG of a shot, also of a forgotten one, or None if none was kept. Raises InvalidShot, GalleryCorrupt."""
@@ -221,7 +258,11 @@ class SqliteGallery:
         with self._lock:
             with self._transaction("write to it", write=True):
                 self._catch_up()
+                operation = next_id(self._db, "operations")
                 result, memory = work(self._db, self._memory, *args, **kwargs)
+                if next_id(self._db, "operations") > operation:
+                    self._made.operation = operation
+                redo_stack.clear_stale(self._db)
                 purged = operations.purge(self._db)
                 version, self._version = self._version, -1  # if Ctrl-C comes after the commit, everything is read again
             self._memory, self._version = memory, version

@@ -27,6 +27,7 @@ class Enrolment(RuleBasedStateMachine):
         self.path = Path(self.folder.name) / "shop.db"
         self.model: Model = {}
         self.past: list[Model] = []
+        self.future: list[Model] = []  # what redo leads to
         self.seed = 0
         self.open()
 
@@ -35,6 +36,7 @@ class Enrolment(RuleBasedStateMachine):
 
     def remember(self) -> None:
         self.past.append(copy.deepcopy(self.model))
+        self.future.clear()
 
     def add_to(self, label: str, count: int, kind: str) -> None:
         self.seed += 1
@@ -85,10 +87,19 @@ class Enrolment(RuleBasedStateMachine):
     @rule()
     def undo(self) -> None:
         self.gallery.undo()
+        self.future.append(self.model)
         self.model = self.past.pop()
+
+    @precondition(lambda self: self.future)
+    @rule()
+    def redo(self) -> None:
+        self.gallery.redo()
+        self.past.append(self.model)
+        self.model = self.future.pop()
 
     @rule()
     def reopen(self) -> None:
+        self.future.clear()
         self.gallery.close()
         self.open()
 
@@ -106,6 +117,7 @@ class Enrolment(RuleBasedStateMachine):
                     assert len(found.bursts) == len(found.qualities) == len(ids)
         assert not self.gallery.damaged
         assert len(self.gallery.history()) == len(self.past)
+        assert len(self.gallery.undone()) == len(self.future)
 
     def teardown(self) -> None:
         while self.past:
