@@ -1,14 +1,13 @@
-"""Everything that depends on the bundle: its engine, how frames are prepared, and the gallery as this bundle sees it.
+"""Everything that depends on the bundle: its engine, the preprocessing of frames, and the gallery as this bundle sees it.
 
-A Recognizer holds exactly one and replaces it as a whole when the model is swapped, so no frame is ever embedded by one
-bundle and matched by another.
+A Recognizer holds exactly one Model and replaces it as a whole when the bundle is swapped, so no frame is ever embedded
+by one bundle and matched by another.
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
 from contextlib import ExitStack
 
 import numpy as np
@@ -17,35 +16,47 @@ from numpy.typing import NDArray
 from runtime.bundle import Bundle
 from runtime.engines import Engine, open_engine
 from runtime.errors import EngineError, InvalidShot
-from runtime.explain import preview_reject
 from runtime.gallery import Gallery
-from runtime.gallery.unknown_frames import Bank
-from runtime.matching.calibration import Prior
-from runtime.matching.gallery_matcher import Matchers
+from runtime.matching.acceptance import Acceptance
 from runtime.matching.matcher import Matcher
+from runtime.matching.prototypes import Prototypes
 from runtime.opencv import decode_image
 from runtime.preprocess import Frames, as_frames, chunks
-from runtime.recognition import RejectPreview
-from runtime.stream.recent_answers import RecentAnswer
 from runtime.teaching.enrolling import Observation, crop_of
 from runtime.teaching.quality import measure
 
-CHUNK = 16  # frames per engine call: more gains little on a CPU and costs memory
+CHUNK = 16  # frames per engine call; larger batches gain little on a CPU and cost memory
 
 
 class Model:
-    """A bundle at work. stranger_rate, head: see Recognizer."""
+    """A bundle, its engine, and the gallery as both see it.
 
-    def __init__(self, bundle: Bundle, engine: Engine, *, stranger_rate: float | None, head: str) -> None:
-        scale = typical_distance(bundle)
+    Args:
+        bundle: The bundle.
+        engine: An engine opened on it.
+        stranger_rate: The share of strangers that may be accepted, 0..1; None for a closed set.
+
+    Raises:
+        OptionError: The rate is outside 0..1.
+    """
+
+    def __init__(self, bundle: Bundle, engine: Engine, stranger_rate: float | None) -> None:
         self.bundle, self.engine, self.preprocess = bundle, engine, bundle.preprocess
-        self.prior = None if stranger_rate is None else Prior(bundle.calibration, stranger_rate, scale)
-        self._matchers = Matchers(
-            *(bundle.metric, bundle.dim, bundle.background()), prior=self.prior, choice=head, scale=scale
-        )
-        self._matcher = self._matchers.matcher({})
-        self._seen: tuple[object, ...] = ()
+        self._acceptance = Acceptance(bundle.calibration, bundle.cohort(), bundle.metric, stranger_rate)
+        self._matcher = Matcher(Prototypes(bundle.metric, bundle.dim), None)
+        self._seen: tuple[object, object] = None, None
         self._building = threading.RLock()
+
+    @property
+    def stranger_rate(self) -> float | None:
+        """The asked share of strangers; None for a closed set."""
+        return self._acceptance.rate
+
+    @stranger_rate.setter
+    def stranger_rate(self, rate: float | None) -> None:
+        with self._building:
+            self._acceptance = self._acceptance.at(rate)
+            self._seen = None, None
 
     def embed(self, frames: Frames) -> NDArray[np.float32]:
         """Embed frames: `float32 [N, D]`. Raises FrameError, EngineError."""
@@ -53,12 +64,12 @@ class Model:
         return np.concatenate(parts) if parts else np.zeros((0, self.bundle.dim), np.float32)
 
     def embed_inputs(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embed prepared frames `uint8 [N, H, W, C]`: `float32 [N, D]`. Raises EngineError for a wrong answer."""
+        """Embed prepared frames `uint8 [N, H, W, C]`: `float32 [N, D]`. Raises EngineError for a wrong result."""
         embeddings = np.asarray(self.engine.embed(inputs), np.float32)
-        finite = math.isfinite(np.vdot(embeddings, embeddings)) or np.isfinite(embeddings).all()  # the quick way first
+        finite = math.isfinite(np.vdot(embeddings, embeddings)) or np.isfinite(embeddings).all()  # the fast test first
         if embeddings.shape != (len(inputs), self.bundle.dim) or not finite:
             raise EngineError(
-                f"{self.engine.info.name} must answer finite float32 [{len(inputs)}, {self.bundle.dim}], but gave "
+                f"{self.engine.info.name} must return finite float32 [{len(inputs)}, {self.bundle.dim}], but returned "
                 f"{embeddings.shape} with {int((~np.isfinite(embeddings)).sum())} NaN or infinite; run bundle.verify()"
             )
         return embeddings
@@ -75,7 +86,7 @@ class Model:
         return [Observation(z, crop, quality, model) for z, (crop, quality) in zip(embeddings, seen, strict=True)]
 
     def as_seen_now(self, seen: Observation) -> Observation:
-        """An observation that another model made, made anew from its crop. Raises InvalidShot without one."""
+        """An observation that another model made, made again from its crop. Raises InvalidShot without one."""
         if seen.model in ("", self.bundle.fingerprint):
             return seen
         if seen.crop is None:
@@ -83,27 +94,25 @@ class Model:
         embedding = self.embed(decode_image(seen.crop, "the crop of a frame"))[0]
         return Observation(embedding, seen.crop, seen.quality, self.bundle.fingerprint)
 
-    def matcher(self, gallery: Gallery, bank: Bank) -> Matcher:
+    def matcher(self, gallery: Gallery) -> Matcher:
         """The gallery as it is now, ready to be matched; brought up to date by the first frame after a change."""
-        seen = gallery.classes, bank, bank.version
-        if self._seen and self._seen[0] is seen[0] and self._seen[1:] == seen[1:]:
+        if self._is_current(gallery):
             return self._matcher
-        with self._building:  # else a slower thread could put an older view in place
-            seen = gallery.classes, bank, bank.version
-            if gallery.fingerprint == self.bundle.fingerprint and self._seen != seen:
-                self._matcher = self._matchers.matcher(gallery.classes, bank.samples())
-                self._seen = seen
+        with self._building:  # a slower thread must not put an older view in place
+            classes, unknown = gallery.classes, gallery.unknown_frames
+            if gallery.fingerprint == self.bundle.fingerprint and not self._is_current(gallery):
+                prototypes = self._matcher.prototypes.update(classes)
+                self._matcher = Matcher(prototypes, self._acceptance.thresholds(prototypes, unknown))
+                self._seen = classes, unknown
             return self._matcher
 
-    def preview_reject(
-        self, gallery: Gallery, bank: Bank, label: str, negative: NDArray[np.float32], answers: Sequence[RecentAnswer]
-    ) -> RejectPreview:
-        """What a rejected frame `float32 [D]` would change among these answers."""
-        with self._building:
-            now = self.matcher(gallery, bank)
-            row = [proto.shots.label for proto in now.prototypes.classes].index(label)
-            after = self._matchers.rejecting(row, negative, bank.samples())
-        return preview_reject(now, after, row, negative, answers)
+    def _is_current(self, gallery: Gallery) -> bool:
+        return self._seen[0] is gallery.classes and self._seen[1] is gallery.unknown_frames
+
+    def at_rate(self, gallery: Gallery, rate: float | None) -> Matcher:
+        """The gallery as another stranger rate would match it."""
+        prototypes = self.matcher(gallery).prototypes
+        return Matcher(prototypes, self._acceptance.at(rate).thresholds(prototypes, gallery.unknown_frames))
 
 
 def open_model(
@@ -112,19 +121,10 @@ def open_model(
     engine: str | Engine,
     threads: int | None,
     precision: str | None,
-    *,
     stranger_rate: float | None,
-    head: str,
 ) -> Model:
     """A model on an engine, which `opened` closes unless it was opened before. Raises EngineMissing, EngineError."""
-    at_work = open_engine(bundle, engine, precision=precision, threads=threads)
+    running = open_engine(bundle, engine, precision=precision, threads=threads)
     if isinstance(engine, str):
-        opened.callback(at_work.close)
-    return Model(bundle, at_work, stranger_rate=stranger_rate, head=head)
-
-
-def typical_distance(bundle: Bundle) -> float:
-    """How far apart unlike frames are, root mean square: what a temperature is measured in; 1 for cosines."""
-    if bundle.metric == "cosine":
-        return 1.0
-    return max(float(np.sqrt(2 * bundle.golden()[1].var(axis=0).sum())), 1e-6)
+        opened.callback(running.close)
+    return Model(bundle, running, stranger_rate)

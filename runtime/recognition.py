@@ -1,16 +1,24 @@
-"""What the recogniser answers: the result of enrolling, and of recognising, each with its reasons."""
+"""What the recognizer answers: the result of enrolling frames and of recognising one, each with its reasons."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+Certainty = Literal["sure", "maybe", "unknown"]
+
 
 @dataclass(frozen=True)
 class AcceptedFrame:
-    """index: into the frames handed in.  shot_id: in the gallery, durable once returned."""
+    """A frame that became a shot.
+
+    Attributes:
+        index: The position of the frame among those handed in.
+        shot_id: The id of the shot in the gallery, where it is durable.
+    """
 
     index: int
     shot_id: int
@@ -18,20 +26,47 @@ class AcceptedFrame:
 
 @dataclass(frozen=True)
 class RejectedFrame:
-    """reason: "too dark", "too bright", "blurred" or "same view"."""
+    """A frame that was not stored.
+
+    Attributes:
+        index: The position of the frame among those handed in.
+        reason: "too dark", "too bright", "blurred" or "same view".
+    """
 
     index: int
     reason: str
 
 
 @dataclass(frozen=True)
+class SimilarClass:
+    """Another class that looks like the one just taught, so that the two may be one thing under two names.
+
+    Attributes:
+        label: The other class.
+        score: The score of one prototype against the other.
+    """
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True)
 class Enrollment:
-    """What became of the frames of one `enroll`.  advice: sentences, most useful first; empty when all is well."""
+    """What became of the frames of one `enroll`.
+
+    Attributes:
+        label: The class that was taught.
+        accepted: The frames that became shots.
+        rejected: The frames that were not stored, with the reason.
+        advice: Sentences for the person who teaches, the most useful first; empty when nothing is to be done.
+        similar: Classes that look like this one, the most similar first: merge them if they are one thing.
+    """
 
     label: str
     accepted: tuple[AcceptedFrame, ...]
     rejected: tuple[RejectedFrame, ...]
     advice: tuple[str, ...]
+    similar: tuple[SimilarClass, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,18 +79,25 @@ class NearestShot:
 
 @dataclass(frozen=True)
 class Recognition:
-    """One answer, and why.
+    """One answer and its reasons.
 
-    label: the class, or None for unknown.  candidate: the best class even when it was not accepted.
-    score: of the candidate, higher is nearer (cosine, or minus the Euclidean distance); -inf in an empty gallery.
-    threshold: the score it had to reach.  runner_up: the second best class.  margin: score minus the runner-up's.
-    check: "accepted", or what failed: "empty gallery", "score", "margin", "background",
-        "nearest shot", "not this".
-    timings_ms: preprocess, embed, match, total.
-    embedding: `float32 [D]`, read-only: what `match` and `reject` take later. Kept out of repr and JSON.
+    Attributes:
+        label: The class if the answer is sure, else None.
+        certainty: "sure", "maybe" or "unknown".
+        candidate: The best class, whether it was accepted or not; None in an empty gallery.
+        score: The score of the candidate: its cosine, or minus its Euclidean distance. -inf in an empty gallery.
+        threshold: The score that a sure answer needs.
+        runner_up: The second best class; None if there is only one.
+        margin: The lead over the runner-up.
+        check: What decided: "accepted", "empty gallery", "score", "twin" (two classes look alike and both fit) or
+            "not this".
+        nearest: The most similar shots of the candidate, nearest first.
+        timings_ms: Milliseconds for "preprocess", "embed", "match" and "total".
+        embedding: `float32 [D]`, read-only: what `match`, `confirm` and `reject` take later. Not in repr or JSON.
     """
 
     label: str | None
+    certainty: Certainty
     candidate: str | None
     score: float
     threshold: float
@@ -65,6 +107,15 @@ class Recognition:
     nearest: tuple[NearestShot, ...]
     timings_ms: dict[str, float]
     embedding: NDArray[np.float32] = field(repr=False, compare=False)
+
+    @property
+    def text(self) -> str:
+        """The answer as it is shown to a person: "mug", "mug?", "mug or cup?" or "unknown"."""
+        if self.certainty == "unknown":
+            return "unknown"
+        if self.check == "twin":
+            return f"{self.candidate} or {self.runner_up}?"
+        return f"{self.candidate}" if self.certainty == "sure" else f"{self.candidate}?"
 
 
 def timings_ms(start_s: float, prepared_s: float, embedded_s: float, done_s: float) -> dict[str, float]:
@@ -81,34 +132,52 @@ def timings_ms(start_s: float, prepared_s: float, embedded_s: float, done_s: flo
 class ClassSummary:
     """How well a class is known.
 
-    n_views: how many different photographs its shots are worth.  n_bursts: separate occasions it was shown.
-    head: what scores it.  promise: in words, what is promised about strangers.  views_needed: 0 when it is.
-    set_aside: shots that disagree with the class and are not averaged in.
+    Attributes:
+        label: The name of the class.
+        n_shots: How many shots it has.
+        n_views: How many clearly different views they are worth.
+        n_bursts: On how many separate occasions it was taught.
+        n_negatives: How many frames were rejected as "not this".
+        threshold: The score that a sure answer needs; -inf in a closed set.
+        similar: Classes that look like this one.
+        reliable: Whether nothing needs to be done.
+        advice: "reliable", or the next thing to do.
     """
 
     label: str
     n_shots: int
-    n_views: float
+    n_views: int
     n_bursts: int
     n_negatives: int
-    head: str
-    promise: str
-    views_needed: int
-    set_aside: tuple[int, ...]
+    threshold: float
+    similar: tuple[SimilarClass, ...]
+    reliable: bool
+    advice: str
 
 
 @dataclass(frozen=True)
 class Change:
-    """One recent answer that a "not this" would change.  index: into the answers looked at.  before, after: labels."""
+    """One recent answer that would change.
+
+    Attributes:
+        index: The position among the answers that were looked at.
+        before: The answer now, as `Recognition.text` gives it.
+        after: The answer afterwards.
+    """
 
     index: int
-    before: str | None
-    after: str | None
+    before: str
+    after: str
 
 
 @dataclass(frozen=True)
-class RejectPreview:
-    """What a "not this" would do to recent answers.  of: how many were looked at."""
+class ChangePreview:
+    """What a "not this" or another stranger rate would change among recent answers.
+
+    Attributes:
+        of: How many answers were looked at.
+        changes: Those that would change.
+    """
 
     of: int
     changes: tuple[Change, ...]

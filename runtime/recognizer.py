@@ -1,14 +1,15 @@
-"""The main job: show it, name it, and from then on it is recognised; a stranger is unknown. No training step anywhere.
+"""The main job: show a thing, name it, and from then on it is recognised; a stranger is unknown. Nothing is trained.
 
 with Recognizer(default_bundle(), gallery="shop.db") as rec:
     rec.enroll("mug", frames)
-    rec.recognize(frame).label      # "mug", or None for unknown
+    rec.recognize(frame).label      # "mug", or None
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,15 +21,13 @@ from numpy.typing import ArrayLike, NDArray
 from runtime import explain
 from runtime.bundle import Bundle
 from runtime.engines import Engine
-from runtime.errors import NothingToUndo
-from runtime.explain import summaries
+from runtime.errors import InvalidShot, NothingToUndo
 from runtime.gallery import Gallery, clean_label, open_gallery
 from runtime.gallery.shots import checked_embedding
-from runtime.gallery.unknown_frames import Bank
 from runtime.matching.matcher import Matcher, recognition_of
 from runtime.model import CHUNK, Model, open_model
 from runtime.preprocess import Frames, chunks
-from runtime.recognition import AcceptedFrame, ClassSummary, Enrollment, Recognition, RejectPreview, timings_ms
+from runtime.recognition import AcceptedFrame, ChangePreview, ClassSummary, Enrollment, Recognition, timings_ms
 from runtime.stream.recent_answers import Ring
 from runtime.swap import (
     Progress,
@@ -41,7 +40,8 @@ from runtime.swap import (
     require_model,
     write_aside,
 )
-from runtime.teaching.enrolling import Observation, advice, choose, new_shots
+from runtime.teaching.enrolling import Observation, advice, choose, crop_of, new_shots
+from runtime.teaching.quality import FrameQuality, measure
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -49,22 +49,28 @@ if TYPE_CHECKING:
     from runtime.explain import Explanation
     from runtime.stream.strangers import Inbox
 
+STRANGER_RATE = 0.05
+REMEMBERED = 64  # answers whose prepared frame is kept, so that `confirm` can store a picture of it
+
 
 class Recognizer:
-    """Enrols and recognises on one bundle, one engine and one gallery. Safe from several threads.
+    """Enrols and recognises with one bundle, one engine and one gallery. Safe to use from several threads.
 
-    bank: frames that show nothing taught; `bank.offer(answer, time_s)` samples them as the camera runs.
+    Args:
+        bundle: The model.
+        gallery: A file (created if absent), an opened Gallery, or None for one in memory.
+        engine: "auto", a name of `runtime.engines.ENGINES`, or an opened engine. An opened gallery or engine is not
+            closed by the recognizer.
+        threads: CPU threads of the engine; None lets the engine decide.
+        precision: Which artifact of the bundle to run; None means float32.
+        stranger_rate: The share of strangers, 0..1, that may be given a name; None for a closed set, in which nothing
+            is unknown; "gallery" for the rate that the gallery remembers, else 0.05.
+        keep_crops: False stores embeddings only (privacy): there are no pictures to show and no other model can embed
+            the shots again. None means what the gallery remembers; a new one keeps crops.
+        reembed: Embed a gallery that another model filled again from its crops instead of refusing it.
 
-    gallery: a file (created if absent), an opened Gallery, or None to keep it in memory only.
-    engine: "auto", "onnxruntime", "openvino", or an opened engine.  threads, precision: see `open_engine`.
-        An opened gallery or engine stays open: who opened it closes it.
-    stranger_rate: the share of strangers that may be accepted; None: never unknown.
-    head: how a class is scored: "auto", "mean", "subprototypes" or "lda" (`runtime/matching/heads.py`).
-    keep_crops: False stores embeddings only (privacy): no pictures to show, and no other model can take over. The
-        gallery remembers it; None: as the gallery says, a new one keeps them.
-    reembed: a gallery filled by another model is embedded again from its crops instead of refused.
-
-    Raises GalleryMismatch, GalleryCorrupt, GalleryUnwritable, EngineMissing, EngineError or OptionError.
+    Raises:
+        GalleryMismatch, GalleryCorrupt, GalleryUnwritable, EngineMissing, EngineError, OptionError
     """
 
     def __init__(
@@ -75,15 +81,13 @@ class Recognizer:
         engine: str | Engine = "auto",
         threads: int | None = None,
         precision: str | None = None,
-        stranger_rate: float | None = 0.05,
-        head: str = "auto",
+        stranger_rate: float | str | None = "gallery",
         keep_crops: bool | None = None,
         reembed: bool = False,
     ) -> None:
-        self._options: dict[str, Any] = {"stranger_rate": stranger_rate, "head": head}
-        self._writing = threading.RLock()  # a swap must not fall between a look and what is stored of it
+        self._writing = threading.RLock()  # a swap must not fall between an observation and its storing
         with ExitStack() as opened:
-            self._model = open_model(opened, bundle, engine, threads, precision, **self._options)
+            self._model = open_model(opened, bundle, engine, threads, precision, None)
             if reembed and isinstance(gallery, (str, Path)) and Path(gallery).exists():
                 reembed_gallery(gallery, bundle, self.embed)
             if gallery is None or isinstance(gallery, (str, Path)):
@@ -92,32 +96,57 @@ class Recognizer:
             require_model(gallery, bundle)
             if keep_crops is not None:
                 gallery.set_keep_crops(keep_crops)
-            self.bank = Bank(gallery)
+            if stranger_rate == "gallery":
+                stranger_rate = STRANGER_RATE if gallery.stranger_rate is None else gallery.stranger_rate
+            self._model.stranger_rate = stranger_rate  # type: ignore[assignment]  # another string is refused there
             self._opened = opened.pop_all()
         self.gallery: Gallery = gallery
-        self._before: Model | None = None  # the model a swap replaced
+        self._before: Model | None = None  # the model that a swap replaced
+        self._recent: deque[tuple[NDArray[np.float32], NDArray[np.uint8]]] = deque(maxlen=REMEMBERED)
 
     @property
     def bundle(self) -> Bundle:
-        """The bundle at work."""
+        """The bundle in use."""
         return self._model.bundle
 
     @property
     def engine(self) -> Engine:
-        """The engine it runs on."""
+        """The engine in use."""
         return self._model.engine
 
     @property
+    def stranger_rate(self) -> float | None:
+        """The share of strangers that may be given a name, 0..1; None for a closed set. It can be set at any time.
+
+        `gallery.set_stranger_rate` makes the gallery remember a rate.
+        """
+        return self._model.stranger_rate
+
+    @stranger_rate.setter
+    def stranger_rate(self, rate: float | None) -> None:
+        self._model.stranger_rate = rate
+
+    @property
     def labels(self) -> list[str]:
-        """The classes taught so far, in the order they were first shown."""
+        """The classes taught so far, in the order in which they were first shown."""
         return list(self.gallery.classes)
 
     def classes(self) -> list[ClassSummary]:
-        """How well each class is known, in the order they were first shown."""
-        return summaries(self._up_to_date(), self._options["stranger_rate"])
+        """How well each class is known, in the order in which they were first shown."""
+        return explain.summaries(self._up_to_date())
 
     def embed(self, frames: Frames) -> NDArray[np.float32]:
-        """Embed frames (`uint8` BGR or grey; one, a 4-d array, any iterable): `float32 [N, D]`. Raises FrameError."""
+        """Embed frames.
+
+        Args:
+            frames: `uint8` BGR or grey: one frame, a 4-d array, or any iterable of frames.
+
+        Returns:
+            `float32 [N, D]`.
+
+        Raises:
+            FrameError: A frame is not a picture.
+        """
         return self._model.embed(frames)
 
     def observe(self, frames: Frames) -> list[Observation]:
@@ -125,16 +154,19 @@ class Recognizer:
         return self._model.observe(frames, keep_crops=self.gallery.keep_crops)
 
     def enroll(self, label: str, frames: Frames, *, source: str = "api") -> Enrollment:
-        """Teach a class from frames of one burst, or add to it. All accepted shots are stored in one transaction.
+        """Teach a class from the frames of one burst, or add to it.
 
-        Frames that carry nothing new are rejected with a reason. Bad input raises FrameError or InvalidLabel and
-        changes nothing; GalleryUnwritable when the disk refuses.
+        All accepted shots are stored in one transaction. Frames that add nothing are rejected with a reason.
+
+        Raises:
+            FrameError, InvalidLabel: Bad input; nothing was changed.
+            GalleryUnwritable: The gallery could not be written; nothing was changed.
         """
         label = clean_label(label)
         return self.enroll_observed(label, self.observe(frames), source=source)
 
     def enroll_observed(self, label: str, observations: Sequence[Observation], *, source: str = "api") -> Enrollment:
-        """`enroll` for frames that were looked at already, as one burst."""
+        """`enroll` for frames that were observed already, as one burst."""
         label = clean_label(label)
         with self._writing:
             observations = [self._model.as_seen_now(seen) for seen in observations]
@@ -145,10 +177,11 @@ class Recognizer:
             ids = self.gallery.add(label, shots) if shots else []
         accepted = tuple(AcceptedFrame(i, shot_id) for i, shot_id in zip(kept, ids, strict=True))
         lines = advice(len(taken) + len(accepted), accepted, rejected)
-        return Enrollment(label, accepted, tuple(rejected), tuple(lines))
+        similar = self._similar(label) if accepted else ()
+        return Enrollment(label, accepted, tuple(rejected), tuple(lines), similar)
 
     def name_stranger(self, inbox: Inbox, id_: int, label: str) -> Enrollment:
-        """Teach a class from the views an inbox kept of a stranger, who then leaves it. Raises UnknownLabel."""
+        """Teach a class from the views an inbox kept of a stranger, and remove it there. Raises UnknownLabel."""
         enrollment = self.enroll_observed(label, inbox.views(id_), source="inbox")
         inbox.dismiss(id_)
         return enrollment
@@ -161,7 +194,7 @@ class Recognizer:
         prepared = time.perf_counter()
         embedding = model.embed_inputs(inputs)[0]
         embedded = time.perf_counter()
-        return self._match(model, embedding, start, prepared, embedded)
+        return self._match(model, embedding, start, prepared, embedded, inputs[0])
 
     def recognize_many(self, frames: Frames) -> list[Recognition]:
         """Recognise frames in batches; the timings of each are its share of the batch."""
@@ -173,50 +206,81 @@ class Recognizer:
             embeddings = model.embed_inputs(inputs)
             embedded = time.perf_counter()
             share = 1 / len(inputs)
-            for embedding in embeddings:
+            for image, embedding in zip(inputs, embeddings, strict=True):
                 now = time.perf_counter()
                 at = now - (embedded - prepared) * share
-                answers.append(self._match(model, embedding, at - (prepared - start) * share, at, now))
+                answers.append(self._match(model, embedding, at - (prepared - start) * share, at, now, image))
         return answers
 
     def match(self, embedding: ArrayLike) -> Recognition:
-        """Score a stored embedding, `float32 [D]`, as if its frame came now. Raises InvalidShot."""
+        """Match a stored embedding, `float32 [D]`, as if its frame came now. Raises InvalidShot."""
         now, model = time.perf_counter(), self._model
         return self._match(model, checked_embedding(embedding, model.bundle.dim), now, now, now)
 
     def match_many(self, embeddings: ArrayLike) -> list[Recognition]:
-        """Score stored embeddings, `float32 [N, D]`. Raises InvalidShot."""
+        """Match stored embeddings, `float32 [N, D]`. Raises InvalidShot."""
         return [self.match(embedding) for embedding in np.asarray(embeddings)]
 
     def explain(self, recognition: Recognition) -> Explanation:
-        """Why an answer is what it is: the nearest shots with their crops, and sentences for people."""
+        """Why an answer was given: the nearest shots with their crops, and sentences for people."""
         return explain.explain(recognition, self.gallery)
 
+    def confirm(self, recognition: Recognition, frame: NDArray[np.uint8] | None = None) -> Enrollment:
+        """ "Yes, it is": add the view of an answer to its candidate.
+
+        Args:
+            recognition: The answer; usually a "maybe".
+            frame: Its frame. Without it the picture that was prepared for the engine is stored, which is known for the
+                last 64 frames only.
+
+        Raises:
+            InvalidShot: The answer has no candidate, or its frame is needed and was not given.
+            GalleryUnwritable: The gallery could not be written; nothing was changed.
+        """
+        if recognition.candidate is None:
+            raise InvalidShot("Only an answer with a candidate can be confirmed, but nothing was taught. Use enroll().")
+        return self.enroll_observed(recognition.candidate, [self._seen_of(recognition, frame)], source="confirmed")
+
     def reject(self, frame: NDArray[np.uint8], label: str) -> int:
-        """ "Not this": keep the frame as a negative example of a class; returns its id. Raises UnknownLabel."""
+        """ "Not this": store the frame as a negative example of a class; returns its id. Raises UnknownLabel."""
         return self.reject_observed(self.observe([frame])[0], label)
 
     def reject_observed(self, seen: Observation, label: str) -> int:
-        """`reject` for a frame that was looked at already."""
+        """`reject` for a frame that was observed already."""
         with self._writing:
             shots = new_shots([self._model.as_seen_now(seen)], [1.0], source="reject", now_s=time.time())
             (shot_id,) = self.gallery.add(label, shots, negative=True)
         return shot_id
 
-    def preview_reject(self, what: NDArray[Any], label: str, ring: Ring) -> RejectPreview:
-        """Which recent answers a `reject` would change, before it is done.
+    def preview_reject(self, what: NDArray[Any], label: str, ring: Ring) -> ChangePreview:
+        """Which recent answers a `reject` would change.
 
-        what: a frame, `uint8`, or the embedding `float32 [D]` of an answer.  Raises UnknownLabel, FrameError.
+        Args:
+            what: A frame, `uint8`, or the embedding `float32 [D]` of an answer.
+            label: The class.
+            ring: The recent answers.
+
+        Raises:
+            UnknownLabel, FrameError
         """
+        label = clean_label(label)
         self.gallery.records(label)  # raises UnknownLabel
         model = self._model
         negative = model.embed(what)[0] if what.dtype == np.uint8 else checked_embedding(what, model.bundle.dim)
-        return model.preview_reject(self.gallery, self.bank, clean_label(label), negative, ring.answers())
+        return explain.preview_reject(self._up_to_date(), label, negative, ring.answers())
+
+    def preview_rate(self, rate: float | None, ring: Ring) -> ChangePreview:
+        """Which recent answers another stranger rate would change. Raises OptionError."""
+        after = self._model.at_rate(self.gallery, rate)
+        return explain.preview(self._up_to_date(), after, ring.answers())
 
     def watch_strangers(self, frames: Frames) -> int:
-        """Learn from frames in which nothing taught is in view what strangers look like here; returns how many."""
+        """Learn from frames in which nothing taught is in view what strangers look like here; returns how many.
+
+        From ten such frames on no threshold is lower than what the asked share of them reaches.
+        """
         embeddings = self.embed(frames)
-        self.bank.tell(embeddings)
+        self.gallery.add_unknown_frames(embeddings)
         return len(embeddings)
 
     def swap(
@@ -228,37 +292,35 @@ class Recognizer:
         precision: str | None = None,
         progress: Progress | None = None,
     ) -> SwapReport:
-        """Let another bundle take over, all classes embedded again from their crops; recognition goes on meanwhile.
+        """Change to another bundle: all shots are embedded again from their crops while recognition goes on.
 
-        It takes as long as embedding every shot: call it in a thread beside a camera. progress(done, of) is called as
-        it goes. Raises GalleryMismatch when a shot has no crop (privacy mode), BundleError, EngineError or
-        GalleryUnwritable; then everything is as before.
+        It takes as long as embedding every shot; call it in a thread beside a camera.
+
+        Args:
+            bundle: The new bundle.
+            engine, threads, precision: As in `Recognizer`.
+            progress: Called with the number of shots done and the total.
+
+        Raises:
+            GalleryMismatch: A shot has no crop (privacy mode).
+            BundleError, EngineError, GalleryUnwritable: Nothing was changed.
         """
         with ExitStack() as opened:
-            new = open_model(opened, bundle, engine, threads, precision, **self._options)
+            new = open_model(opened, bundle, engine, threads, precision, self.stranger_rate)
             embeddings = embedded(self.gallery, new.embed, read_aside(self.gallery, bundle.fingerprint), progress)
             with self._writing:
                 old, before = self._model, self._up_to_date().prototypes
                 aside = write_aside(self.gallery)
                 replace_all(self.gallery, new.embed, embeddings, fingerprint=bundle.fingerprint, dim=bundle.dim)
-                self.bank = Bank(self.gallery)  # of no use to the new model, so it is empty
                 self._model, self._before = new, old
-            self._opened.push(opened.pop_all())  # the old engine stays open too: other threads may be using it
+            self._opened.push(opened.pop_all())  # other threads may still be using the old engine
         return report(old.bundle.name, bundle.name, before, self._up_to_date().prototypes, aside)
 
     def rollback(self) -> SwapReport:
-        """Take back the last `swap` of this recognizer: the old embeddings, to the bit. Raises NothingToUndo."""
+        """Undo the last `swap` of this recognizer; the old embeddings return exactly. Raises NothingToUndo."""
         if self._before is None:
             raise NothingToUndo("There must be a swap to roll back, but this recognizer made none. Use swap(bundle).")
         return self.swap(self._before.bundle, engine=self._before.engine)
-
-    def keep_shot(self, shot_id: int) -> str:
-        """Say that a shot which was set aside is right, and count it; returns its class. Raises InvalidShot."""
-        return self.gallery.keep_shot(shot_id)
-
-    def remove_shot(self, shot_id: int) -> str:
-        """Remove one shot, such as one set aside rightly; returns its class. Raises InvalidShot for the last one."""
-        return self.gallery.remove_shot(shot_id)
 
     def forget(self, label: str) -> int:
         """Forget a class; returns how many shots it had. Raises UnknownLabel."""
@@ -273,20 +335,15 @@ class Recognizer:
         return self.gallery.merge(label, into)
 
     def undo(self) -> str:
-        """Take back the newest change; returns what it was, in words. Raises NothingToUndo."""
+        """Undo the newest change; returns what it was, in words. Raises NothingToUndo."""
         return self.gallery.undo()
 
-    def undo_preview(self) -> str | None:
-        """What `undo` would take back, in words; None when there is nothing."""
-        history = self.gallery.history()
-        return history[0].what if history else None
-
-    def refresh(self) -> bool:
-        """Take in what other processes changed in the gallery file; returns whether there was anything."""
-        return self.gallery.refresh()
+    def redo(self) -> str:
+        """Make the change that was undone last again; returns what it was, in words. Raises NothingToUndo."""
+        return self.gallery.redo()
 
     def close(self) -> None:
-        """Close the engine and the gallery it opened; nothing that was acknowledged is lost without it."""
+        """Close the engine and the gallery that the recognizer opened. Everything acknowledged is durable without it."""
         self._opened.close()
 
     def __enter__(self) -> Recognizer:
@@ -298,12 +355,40 @@ class Recognizer:
         self.close()
 
     def _up_to_date(self) -> Matcher:
-        return self._model.matcher(self.gallery, self.bank)
+        return self._model.matcher(self.gallery)
+
+    def _similar(self, label: str) -> tuple[explain.SimilarClass, ...]:
+        matcher = self._up_to_date()
+        row = [proto.shots.label for proto in matcher.prototypes.classes].index(label)
+        return explain.similar_classes(matcher, row)
+
+    def _seen_of(self, recognition: Recognition, frame: NDArray[np.uint8] | None) -> Observation:
+        """The observation behind an answer. Raises InvalidShot when a picture is needed and none is left."""
+        if frame is None:
+            known = (image for embedding, image in list(self._recent) if embedding is recognition.embedding)
+            frame = next(known, None)
+            if frame is None and self.gallery.keep_crops:
+                raise InvalidShot(
+                    "The frame of the answer must be given as well, because it is not one of the last "
+                    f"{REMEMBERED} recognised; use confirm(answer, frame)."
+                )
+        crop = crop_of(frame) if frame is not None and self.gallery.keep_crops else None
+        quality = measure(frame) if frame is not None else FrameQuality(0, 255, 1.0)
+        return Observation(recognition.embedding, crop, quality, self.bundle.fingerprint)
 
     def _match(
-        self, model: Model, embedding: NDArray[np.float32], start: float, prepared: float, embedded: float
+        self,
+        model: Model,
+        embedding: NDArray[np.float32],
+        start: float,
+        prepared: float,
+        embedded: float,
+        image: NDArray[np.uint8] | None = None,
     ) -> Recognition:
-        matcher = model.matcher(self.gallery, self.bank)
+        matcher = model.matcher(self.gallery)
         match = matcher.decide(embedding)
         timings = timings_ms(start, prepared, embedded, time.perf_counter())
-        return recognition_of(match, matcher.prototypes.classes, timings, embedding)
+        answer = recognition_of(match, matcher.prototypes, timings, embedding)
+        if image is not None:
+            self._recent.append((answer.embedding, image))
+        return answer

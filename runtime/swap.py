@@ -24,9 +24,7 @@ from numpy.typing import NDArray
 from runtime.bundle import Bundle
 from runtime.errors import GalleryCorrupt, GalleryMismatch, GalleryUnwritable, InvalidShot
 from runtime.gallery import Gallery, open_gallery
-from runtime.matching.heads import make_head
-from runtime.matching.leave_one_out import hits, probes_of
-from runtime.matching.prototypes import Prototypes
+from runtime.matching.prototypes import Prototypes, class_mean, similarity
 from runtime.opencv import decode_image
 
 Embed = Callable[[list[NDArray[np.uint8]]], NDArray[np.float32]]
@@ -89,17 +87,23 @@ def require_crops(gallery: Gallery, ids: list[int]) -> None:
 
 
 def named_right(prototypes: Prototypes) -> dict[str, float]:
-    """Per class, the share of its shots that the others name right."""
-    if not prototypes.classes:
-        return {}
-    probes = probes_of(prototypes)
-    probes = probes.of(probes.known)
-    right = hits(make_head("mean", prototypes, prototypes.matrix[:0]), probes) if len(probes.own) else probes.known
-    return {
-        proto.shots.label: float(right[probes.own == row].mean())
-        for row, proto in enumerate(prototypes.classes)
-        if (probes.own == row).any()
-    }
+    """Per class, the share of its shots, 0..1, that are named right by the others; a class of one shot has none.
+
+    The shots of the same burst are left out with each shot where the class has other bursts.
+    """
+    shares = {}
+    for row, proto in enumerate(prototypes.classes):
+        rows, bursts = proto.shots.embeddings, np.array(proto.shots.bursts)
+        if len(rows) < 2:
+            continue
+        others = prototypes.rows.scores_many(rows)
+        others[:, row] = -np.inf
+        several = len(set(bursts)) > 1
+        left_out = [bursts != bursts[i] if several else np.arange(len(rows)) != i for i in range(len(rows))]
+        means = [class_mean(rows[keep], prototypes.metric) for keep in left_out]
+        own = [similarity(mean[None], z, prototypes.metric)[0] for mean, z in zip(means, rows, strict=True)]
+        shares[proto.shots.label] = float(np.mean(own > others.max(axis=1)))
+    return shares
 
 
 def report(was: str, now: str, before: Prototypes, after: Prototypes, aside: Path | None) -> SwapReport:

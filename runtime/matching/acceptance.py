@@ -1,268 +1,217 @@
-"""When to say "unknown": a score that too few strangers reach, and more where a frame looks like other things too.
+"""When an answer is accepted and when it is "unknown".
 
-A frame is accepted if the score of its best class reaches
+A frame is given the name of its best class c if
 
-    threshold = level of the class + weight * (pressure - usual pressure)
+    similarity(frame, prototype of c)  >=  base + offset of c
 
-Pressure is how much the frame looks like everything else: a soft maximum over the cohort of the other classes and the
-bundle's base classes (T-norm, Auckenthaler et al. 2000, "Score normalization", with the log of the mean exponential).
+1. The offset is half of the mean similarity between the prototype and its 8 nearest vectors of the bundle's cohort, which
+   holds prototypes of things that no gallery holds (adaptive Z-norm: Auckenthaler et al. 2000, "Score normalization for
+   text-independent speaker verification systems"). A class that resembles many things needs a higher score.
+2. The base is where strangers end. The bundle's table says, for a gallery of K classes, which best score strangers reach
+   at the asked rate. It is corrected by what the gallery shows itself: each of its classes is scored against the others as
+   if it were a stranger, and the mean and the upper tail of these scores replace those of the table, the more so the more
+   bursts the gallery holds.
+3. If known frames score far above that, the base rises to what 3 % of the class's left-out bursts miss: a few classes do
+   not show what a stranger that looks like one of them would score.
+4. If a person showed frames in which nothing taught is in view, at most the asked share of them is accepted.
+5. No class needs a higher score than half of the frames reached that the bundle saw of one thing at another moment.
 
-The level comes from the gallery itself: every class in turn plays the stranger to all others, and so do rejected frames
-and sampled background. While those are few it is blended with the bundle's table. Where things are told apart with room
-to spare, it is as high as next to no known frame notices: a few classes do not show what the twin of one scores. It
-differs by class: one whose shots agree well, each with the mean of the other bursts, asks for more.
+Everything is derived from the stored shots and the bundle. What the recognizer refused is never used.
+
+D: embedding size.  C: classes of the gallery.  B: cohort.  N: shots.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from runtime.matching.calibration import Prior
-from runtime.matching.heads import Head
-from runtime.matching.leave_one_out import left_out_scores, probes_of
-from runtime.matching.prototypes import Prototypes
-from runtime.matching.quantile import upper_level
+from runtime.errors import OptionError
+from runtime.matching.prototypes import Prototype, Prototypes, Rows
 
-MAX_DISTANCE_RATIO = 0.95  # to the runner-up (Lowe 2004, "Distinctive Image Features", section 7.1)
-TEMPERATURE = 0.1  # of the soft maximum, in units of the bundle's scale
-BETA = 0.5  # how much pressure counts with a large cohort
-COHORT = 5  # a cohort of so many others counts half: few say little
-PRIOR = 0.3  # what the table counts, where C classes count (C - 2) squared: two cannot tell how alike things are
-SAMPLES_PER_CLASS = 10  # so many rejected or sampled frames count like a class
-AGREEMENT = 0.3  # how much of a class's deviation in agreement its level takes over
-AGREEMENT_SHOTS = 5  # as many shots speak for the average class
-FREE = 0.02  # a level that refuses no more than this share of known frames is asked for in any case
+NEAREST = 8  # cohort vectors that a class is compared with
+SHARE = 0.5  # of their mean similarity that becomes the offset
+TABLE_MEAN, TABLE_TAIL = 3.0, 50.0  # how many bursts the table counts as, for the mean and for the tail
+TAIL = 0.95  # the quantile that stands for the upper tail
+MISSED, MIN_LEFT_OUT = 0.03, 12  # share of left-out bursts that the base may cost, and how many are needed to tell
+MIN_UNKNOWN = 10  # frames that show nothing taught, before they count
+SAMPLED_CLASSES, SAMPLED_SHOTS = 64, 8  # that are scored as strangers, so that 1,000 classes cost no more
+MAYBE = 4.0  # "maybe" accepts so many times the asked share of strangers
+MAX_MAYBE = 0.4  # but never more than this share
 
-Samples = tuple[NDArray[np.float32], NDArray[np.float32]]  # that show nothing taught, `[S, D]`: told so, and passive
-NO_SAMPLES: Samples = (np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32))
+Score = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Thresholds:
+    """What a gallery asks for.
+
+    Attributes:
+        sure: The score each class needs, `float32 [C]`.
+        maybe: How far below that a "maybe" ends, at most 0.
+        twins: For each class that looks like others, their rows.
+    """
+
+    sure: NDArray[np.float32]
+    maybe: float
+    twins: Mapping[int, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
-class Pressure:
-    """How much more a frame is asked for because it looks like other things.
+class Strangers:
+    """How the gallery's own classes score against each other.
 
-    temperature: of the soft maximum.  weight: what a unit of pressure costs.  usual: the pressure that costs nothing.
+    Attributes:
+        mean: The mean best score.
+        tail: How far the 95 % quantile lies above the mean.
+        bursts: How many bursts this was learned from.
     """
 
-    temperature: float
-    weight: float
-    usual: float
-
-    def cost(self, others: NDArray[np.float32]) -> float:
-        """For one frame. others: `float32 [M]`, its scores against everything, one of them -inf: its own class."""
-        top = float(others[others.argmax()])
-        if top == -math.inf:  # nothing else is known
-            return 0.0
-        roots = np.exp((others - top) / (2 * self.temperature))
-        total = float(roots @ roots)  # their sum by the product a camera's frame has in the caches already
-        return self.weight * (top + self.temperature * math.log(total / (len(others) - 1)) - self.usual)
-
-    def costs(self, pressures: NDArray[np.float64]) -> NDArray[np.float64]:
-        """For many. pressures: `float64 [N]`, the `soft_maxima` of their scores against everything else."""
-        return self.weight * (np.where(np.isfinite(pressures), pressures, self.usual) - self.usual)
+    mean: float
+    tail: float
+    bursts: int
 
 
-@dataclass(frozen=True, eq=False)
-class Level:
-    """What a gallery as a whole says about strangers.
-
-    found: the level that the asked share of strangers stays below, before the classes' offsets; None: nothing is known.
-    evidence: how much that counts beside the table's PRIOR.  promised: whether it may ask for less than the table.
-    samples: `float32 [S, D]`, the sampled and rejected frames that spoke too.
-    """
-
-    pressure: Pressure
-    found: float | None
-    evidence: float
-    promised: bool
-    samples: NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
 class Acceptance:
-    """What one gallery demands.
+    """The rule for one bundle and one stranger rate.
 
-    levels: `float64 [C]`, the score each class demands at the usual pressure.  nearest: that of the nearest shot.
-    views: `float64 [C]`, how many different photographs each class is worth.  samples: sampled and rejected frames that
-    spoke too.
+    Args:
+        calibration: The bundle's table, see `exporters/verify/calibration.py`; None accepts everything.
+        cohort: `float32 [B, D]`.
+        metric: "cosine" or "euclidean".
+        rate: The share of strangers that may be accepted, 0..1; None for a closed set.
+
+    Raises:
+        OptionError: The rate is outside 0..1.
     """
 
-    levels: NDArray[np.float64]
-    pressure: Pressure
-    nearest: float
-    views: NDArray[np.float64]
-    samples: int
+    def __init__(
+        self, calibration: Mapping[str, Any] | None, cohort: NDArray[np.float32], metric: str, rate: float | None
+    ) -> None:
+        if rate is not None and not (isinstance(rate, (int, float)) and 0 <= rate <= 1):
+            raise OptionError(f"stranger_rate must be in 0..1, or None for a closed set, but got {rate!r}")
+        self.calibration, self.metric, self.rate = calibration, metric, rate
+        self._cohort = Rows(cohort, metric)
+        self._offsets: dict[int, tuple[Prototype, float]] = {}  # by id; the prototype is held so that no id is reused
+        self._pairs: list[tuple[Prototype, Prototype]] = []  # twins
 
-    def threshold(self, row: int, others: NDArray[np.float32]) -> float:
-        """The score that class `row` demands of a frame. others: see `Pressure.cost`."""
-        level = float(self.levels[row])
-        return level + self.pressure.cost(others) if level > -math.inf else level
+    def at(self, rate: float | None) -> Acceptance:
+        """The same rule at another rate. Raises OptionError."""
+        return Acceptance(self.calibration, self._cohort.matrix, self.metric, rate)
 
-    def passes(
-        self, best: NDArray[np.int64], score: NDArray[np.float32], pressures: NDArray[np.float64]
-    ) -> NDArray[np.bool_]:
-        """Whether the scores `[N]` of the best classes are enough; as `Matcher.scored` gives them."""
-        return np.asarray(score >= self.levels[best] + self.pressure.costs(pressures))
+    def thresholds(self, prototypes: Prototypes, unknown: NDArray[np.float32]) -> Thresholds | None:
+        """Set the thresholds of a gallery.
 
-    def views_needed(self, row: int, rate: float) -> int:
-        """How many more views of other things it takes before `rate` can be promised for a class; 0: it is.
+        Args:
+            prototypes: Its classes.
+            unknown: Frames of which a person said that nothing taught is in view, `float32 [S, D]`.
 
-        With n strangers seen, no rate under 1 / (n + 1) can be told from luck (conformal prediction; Vovk et al. 2005).
-        Two classes do not show how alike two things can be: only from a third on do they count.
+        Returns:
+            The thresholds; None for a closed set, an empty gallery or a bundle without a table.
         """
-        if rate <= 0:
-            return 0 if rate < 0 else 1
-        seen = self.samples + (float(self.views.sum() - self.views[row]) if len(self.views) > 2 else 0)
-        return max(0, math.ceil(1 / rate - 1e-9) - 1 - int(seen))
+        if self.rate is None or self.calibration is None or not prototypes.classes:
+            return None
+        offsets, twins = self._follow(prototypes)
+        own = own_strangers(prototypes, offsets, twins)
+        bases = [base(self.calibration, len(offsets), own, rate) for rate in (self.rate, self._maybe_rate())]
+        floor = max(missed_by_few(prototypes, offsets), self._unknown_floor(prototypes, offsets, unknown))
+        sure = np.minimum(max(bases[0], floor) + offsets, self.calibration["genuine_median"])
+        return Thresholds(sure.astype(np.float32), min(0.0, bases[1] - bases[0]), twins)
+
+    def _maybe_rate(self) -> float:
+        assert self.rate is not None
+        return max(self.rate, min(MAX_MAYBE, MAYBE * self.rate))
+
+    def _follow(self, prototypes: Prototypes) -> tuple[Score, dict[int, tuple[int, ...]]]:
+        """The offset of each class, `float64 [C]`, and the twins; only what a new class changes is computed."""
+        assert self.calibration is not None
+        now = {id(proto): row for row, proto in enumerate(prototypes.classes)}
+        fresh = [row for key, row in now.items() if key not in self._offsets]
+        self._offsets = {key: known for key, known in self._offsets.items() if key in now}
+        self._pairs = [pair for pair in self._pairs if all(id(proto) in now for proto in pair)]
+        if fresh:
+            means = prototypes.rows.matrix[fresh]
+            found = class_offsets(self._cohort.scores_many(means))
+            for row, offset in zip(fresh, found.tolist(), strict=True):
+                self._offsets[id(prototypes.classes[row])] = prototypes.classes[row], offset
+            alike = prototypes.rows.scores_many(means) >= self.calibration["twin"]
+            for i, other in zip(*np.nonzero(alike), strict=True):
+                if other < fresh[i] or (other != fresh[i] and other not in fresh):
+                    self._pairs.append((prototypes.classes[fresh[i]], prototypes.classes[other]))
+        twins: dict[int, tuple[int, ...]] = {}
+        for a, b in ((now[id(first)], now[id(second)]) for first, second in self._pairs):
+            twins[a], twins[b] = (*twins.get(a, ()), b), (*twins.get(b, ()), a)
+        return np.array([self._offsets[key][1] for key in now]), twins
+
+    def _unknown_floor(self, prototypes: Prototypes, offsets: Score, unknown: NDArray[np.float32]) -> float:
+        assert self.rate is not None
+        if len(unknown) < MIN_UNKNOWN:
+            return -np.inf
+        best = (prototypes.rows.scores_many(unknown) - offsets).max(axis=1)
+        return float(np.quantile(best, 1 - self.rate)) + 1e-6
 
 
-def level_of(prior: Prior, head: Head, samples: NDArray[np.float32]) -> Level:
-    """Learn the level of strangers from the classes of a head and from samples; see `samples_of`."""
-    prototypes = head.prototypes
-    views = _views(prior, prototypes)
-    probes = probes_of(prototypes)
-    scores, genuine = left_out_scores(head, probes)  # the class a probe comes from is not there
-    own, temperature, offsets = probes.own, TEMPERATURE * prior.scale, _offsets(prototypes)
-    pressures = soft_maxima(scores, temperature)
-    pressure = _pressure(pressures, scores.shape[1] - 1, temperature)
-    seen = _familiarity(scores, prototypes, pressure, offsets)
-    n_classes = len(prototypes.classes)
-    if n_classes > 2:
-        seen = seen + _one_more_class(scores, prototypes, pressure, offsets, seen)
-    if len(samples):
-        seen = np.append(seen, _familiarity(head.scores_many(samples), prototypes, pressure, offsets))
-        own = np.append(own, n_classes + np.arange(len(samples)))
-    speaking = max(0, n_classes - 2) + len(samples) / SAMPLES_PER_CLASS
-    worth = float(views.sum()) + len(samples)
-    evidence = min(1.0, worth * prior.stranger_rate) * speaking**2
-    if not evidence or not np.isfinite(seen).any():
-        return Level(pressure, None, 0.0, False, samples)
-    promised = worth * (1 - 1 / max(n_classes, 2)) >= 1 / prior.stranger_rate - 1
-    found = upper_level(seen, own if promised else np.arange(len(seen)), 1 - prior.stranger_rate)
-    # Frames of one second know each other too well to say how a frame of tomorrow will score.
-    varied = (prototypes.bursts > 1) | (views >= prototypes.counts / 2)
-    known = (genuine - pressure.costs(pressures) - offsets[probes.own])[probes.known & varied[probes.own]]
-    if len(known):
-        found = max(found, float(np.quantile(known, FREE)))
-    return Level(pressure, found, evidence, promised, samples)
+def class_offsets(cohort_scores: NDArray[np.float32]) -> Score:
+    """The offset of each class from its scores against the cohort, `float [C, B]`: `float64 [C]`."""
+    n = min(NEAREST, cohort_scores.shape[1])
+    if n == 0:
+        return np.zeros(len(cohort_scores))
+    nearest = -np.partition(-cohort_scores, n - 1, axis=1)[:, :n]
+    return np.asarray(SHARE * nearest.mean(axis=1, dtype=np.float64))
 
 
-def acceptance(prior: Prior, prototypes: Prototypes, level: Level) -> Acceptance:
-    """Set what each class demands."""
-    views = _views(prior, prototypes)
-    levels = prior.threshold(views)
-    if level.found is not None:
-        known = np.isfinite(levels)  # what the table says, if there is one
-        share = known * (PRIOR / (PRIOR + level.evidence))
-        table = np.where(known, levels, -np.inf)
-        levels = share * np.where(known, levels, 0) + (1 - share) * level.found
-        if not level.promised:  # a few views may ask for more than the table, not for less
-            levels = np.maximum(levels, table)
-    offsets = _offsets(prototypes)
-    return Acceptance(levels + offsets, level.pressure, prior.nearest_threshold(), views, len(level.samples))
+def own_strangers(prototypes: Prototypes, offsets: Score, twins: Mapping[int, tuple[int, ...]]) -> Strangers:
+    """Score a few shots of each class against the other classes. Twins are not strangers to each other."""
+    classes = prototypes.classes
+    rows = np.unique(np.linspace(0, len(classes) - 1, min(len(classes), SAMPLED_CLASSES)).astype(int))
+    shots = [_evenly(classes[row].shots.embeddings, SAMPLED_SHOTS) for row in rows]
+    owner = np.repeat(rows, [len(some) for some in shots])
+    scores = prototypes.rows.scores_many(np.concatenate(shots)) - offsets
+    scores[np.arange(len(owner)), owner] = -np.inf
+    for row, others in twins.items():
+        scores[np.ix_(owner == row, others)] = -np.inf
+    bursts = sum(len(set(proto.shots.bursts)) for proto in classes)
+    best = scores.max(axis=1)
+    weight = 1 / np.bincount(owner)[owner]
+    best, weight = best[np.isfinite(best)], weight[np.isfinite(best)]
+    return Strangers(*mean_and_tail(best, weight), bursts if len(best) else 0)
 
 
-def samples_of(prototypes: Prototypes, head: Head, bank: Samples) -> NDArray[np.float32]:
-    """The frames beside the classes that show strangers, `float32 [S, D]`: sampled, told and rejected ones.
-
-    None if they are few: one would move every level, and a rejected frame has its own check. Nor those rejected frames
-    that look most like another class, nor those passive samples that look as much like a class as its own shots do:
-    they may be it, taught since.
-    """
-    told, passive = bank
-    kept = [told]
-    if len(passive):
-        scores = head.scores_many(passive)[:, : head.n_classes]
-        agreements = prototypes.agreements
-        usual = np.nanmean(agreements) if np.isfinite(agreements).any() else -np.inf
-        own = np.where(np.isfinite(agreements), agreements, usual)[scores.argmax(axis=1)]
-        kept.append(passive[scores.max(axis=1) < own])
-    for row, proto in enumerate(prototypes.classes):
-        negatives = proto.shots.negatives
-        if len(negatives):
-            best = head.scores_many(negatives)[:, : head.n_classes].argmax(axis=1)
-            kept.append(negatives[best == row])
-    samples = np.concatenate([rows for rows in kept if len(rows)] or [prototypes.matrix[:0]])
-    return samples if len(samples) >= SAMPLES_PER_CLASS else samples[:0]
+def mean_and_tail(scores: Score, weight: Score) -> tuple[float, float]:
+    """The weighted mean of scores `[N]`, and how far their upper tail lies above it; zeros for none."""
+    if not len(scores):
+        return 0.0, 0.0
+    mean, order = float(np.average(scores, weights=weight)), np.argsort(scores)
+    at = (np.cumsum(weight[order]) - weight[order] / 2) / weight.sum()
+    return mean, float(np.interp(TAIL, at, scores[order])) - mean
 
 
-def _views(prior: Prior, prototypes: Prototypes) -> NDArray[np.float64]:
-    """How many different photographs a class is worth: told by the spread of its shots, but each burst is one."""
-    return np.maximum(prototypes.bursts, prior.views(prototypes.counts, prototypes.spreads))
+def base(table: Mapping[str, Any], n_classes: int, own: Strangers, rate: float) -> float:
+    """The base of a gallery: what the table says for its size and the rate, corrected by its own classes."""
+    sizes, at = np.log(table["sizes"]), np.log(n_classes)
+    usual = Strangers(*(float(np.interp(at, sizes, table[key])) for key in ("mean", "tail")), 0)
+    log_rates = np.log(table["rates"])
+    excess = [float(np.interp(np.log(max(rate, 1e-9)), log_rates, row)) for row in table["excess"]]
+    return level(own, usual) + float(np.interp(at, sizes, excess))
 
 
-def clearly_nearer(score: ArrayLike, other: ArrayLike, metric: str) -> NDArray[np.bool_]:
-    """Whether scores beat others by the ratio of their distances."""
-    return np.asarray(_distance(score, metric) < MAX_DISTANCE_RATIO * _distance(other, metric))
+def level(own: Strangers, usual: Strangers) -> float:
+    """Where strangers score: the mean of the table and of the gallery, weighted by its bursts, and its wider tail."""
+    mean = (own.bursts * own.mean + TABLE_MEAN * usual.mean) / (own.bursts + TABLE_MEAN)
+    return mean + own.bursts / (own.bursts + TABLE_TAIL) * (own.tail - usual.tail)
 
 
-def soft_maxima(scores: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
-    """The log of the mean exponential of each row; -inf entries do not count, and a row of nothing else is -inf."""
-    top = scores.max(axis=1, initial=-np.inf)
-    safe = np.where(np.isfinite(top), top, 0)
-    totals = np.exp((scores - safe[:, None]) / temperature).sum(axis=1)
-    counts = np.maximum(np.isfinite(scores).sum(axis=1), 1)
-    with np.errstate(divide="ignore"):
-        return np.asarray(safe + temperature * np.log(totals / counts))
+def missed_by_few(prototypes: Prototypes, offsets: Score) -> float:
+    """The base that MISSED of the left-out bursts would miss; -inf where there are few."""
+    left_out = np.concatenate(
+        [proto.left_out - offset for proto, offset in zip(prototypes.classes, offsets, strict=True)]
+    )
+    return float(np.quantile(left_out, MISSED)) if len(left_out) >= MIN_LEFT_OUT else -np.inf
 
 
-def _pressure(pressures: NDArray[np.float64], cohort: int, temperature: float) -> Pressure:
-    """Learn the usual pressure from that on shots `float64 [P]`, each against a cohort of so many others."""
-    usual = pressures[np.isfinite(pressures)]
-    return Pressure(temperature, BETA * cohort / (cohort + COHORT), float(usual.mean()) if len(usual) else 0.0)
-
-
-def _familiarity(
-    scores: NDArray[np.float32], prototypes: Prototypes, pressure: Pressure, offsets: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """The level, before the classes' offsets, at which each stranger would just be accepted.
-
-    -inf for one that another check refuses.
-    """
-    scores, rows = scores.copy(), np.arange(len(scores))
-    own = scores[:, : len(prototypes.classes)]
-    best = own.argmax(axis=1)
-    score = own[rows, best].astype(np.float64)
-    own[rows, best] = -np.inf
-    near = clearly_nearer(score, own.max(axis=1), prototypes.metric)
-    costs = pressure.costs(soft_maxima(scores, pressure.temperature))
-    return np.where(near, score - costs - offsets[best], -np.inf)
-
-
-def _one_more_class(
-    scores: NDArray[np.float32],
-    prototypes: Prototypes,
-    pressure: Pressure,
-    offsets: NDArray[np.float64],
-    seen: NDArray[np.float64],
-) -> float:
-    """How much higher a stranger gets because none of the C classes is missing, unlike in the play of a probe.
-
-    Told from what another class less does: taking one of C - 1 away at random matters only if it was the best.
-    """
-    n_classes = len(prototypes.classes)
-    fewer = scores.copy()
-    fewer[np.arange(len(scores)), scores[:, :n_classes].argmax(axis=1)] = -np.inf
-    less = _familiarity(fewer, prototypes, pressure, offsets)
-    both = np.isfinite(seen) & np.isfinite(less)
-    return float((seen[both] - less[both]).mean()) / (n_classes - 1) if both.any() else 0.0
-
-
-def _offsets(prototypes: Prototypes) -> NDArray[np.float64]:
-    """How much more or less each class asks for than the average one: those whose shots agree ask for more."""
-    values, counts = prototypes.agreements, prototypes.counts
-    if not np.isfinite(values).any():
-        return np.zeros(len(values))
-    deviation = np.where(np.isfinite(values), values - np.nanmean(values), 0)
-    return np.asarray(AGREEMENT * deviation * counts / (counts + AGREEMENT_SHOTS))
-
-
-def _distance(score: ArrayLike, metric: str) -> NDArray[np.float64]:
-    score = np.asarray(score, np.float64)
-    return np.asarray(
-        np.maximum(0.0, 1 - score if metric == "cosine" else -score)
-    )  # equal vectors' cosine may exceed 1
+def _evenly(rows: NDArray[np.float32], n: int) -> NDArray[np.float32]:
+    return rows[np.unique(np.linspace(0, len(rows) - 1, n).astype(int))]

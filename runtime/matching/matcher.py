@@ -1,25 +1,25 @@
-"""Match an embedding against a gallery: the best class, and the checks that all must pass, or "unknown".
+"""The decision on one embedding: the best class and how certain it is.
 
-1. score: at least what the class demands of this frame (`runtime/matching/acceptance.py`);
-2. margin: clearly nearer than the runner-up, or two classes are the same thing;
-3. nearest shot: near at least one thing that was really shown;
-4. not this: nearer to a shot than to any frame that was rejected for this class.
+The best class is the one with the highest score after each class's correction (`runtime/matching/acceptance.py`). Then
+
+1. "sure" needs the class's threshold, "maybe" a lower one; below that the answer is "unknown";
+2. between two classes that look alike (twins), an answer that fits both is "maybe": either of the two;
+3. a frame that is nearer to a rejected frame of the class ("not this") than to any of its shots is "unknown".
 
 A Matcher is one immutable view of a gallery, so readers need no lock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.matching.acceptance import Acceptance, clearly_nearer, soft_maxima
-from runtime.matching.heads import Head
-from runtime.matching.prototypes import Prototype, Prototypes, similarity
-from runtime.recognition import NearestShot, Recognition
+from runtime.matching.acceptance import Thresholds
+from runtime.matching.prototypes import Prototypes, similarity
+from runtime.recognition import Certainty, NearestShot, Recognition
 
 N_NEAREST = 3
 ACCEPTED = "accepted"
@@ -27,13 +27,20 @@ ACCEPTED = "accepted"
 
 @dataclass(frozen=True)
 class Match:
-    """The decision on one embedding, with everything it was decided by.
+    """The decision on one embedding.
 
-    row: index of the best class, -1 in an empty gallery.  check: "accepted" or the name of the check that failed.
-    nearest: rows into the best class's shots, nearest first, with their scores.
+    Attributes:
+        row: The best class; -1 in an empty gallery.
+        certainty: "sure", "maybe" or "unknown".
+        check: As in `Recognition`.
+        score, threshold: Of the best class, as in `Recognition`.
+        runner_up: The second best class; -1 if there is none.
+        margin: The lead over it.
+        nearest: Rows of the best class's shots with their scores, nearest first.
     """
 
     row: int
+    certainty: Certainty
     check: str
     score: float
     threshold: float
@@ -42,94 +49,82 @@ class Match:
     nearest: tuple[tuple[int, float], ...]
 
 
-EMPTY = Match(-1, "empty gallery", float("-inf"), float("-inf"), -1, float("inf"), ())
+EMPTY = Match(-1, "unknown", "empty gallery", float("-inf"), float("-inf"), -1, float("inf"), ())
 
 
 @dataclass(frozen=True, eq=False)
 class Matcher:
-    """A gallery ready to be matched. acceptance=None: a closed set, the best class is always accepted."""
+    """A gallery ready to be matched.
+
+    Attributes:
+        prototypes: The classes.
+        thresholds: What each class asks for; None for a closed set, in which every answer is sure.
+    """
 
     prototypes: Prototypes
-    head: Head | None
-    acceptance: Acceptance | None
+    thresholds: Thresholds | None
 
     def decide(self, embedding: NDArray[np.float32]) -> Match:
-        """Match one embedding `float32 [D]`."""
-        if self.head is None:
+        """Match one embedding, `float32 [D]`."""
+        if not self.prototypes.classes:
             return EMPTY
-        scores = self.head.scores(embedding)
-        own = scores[: self.head.n_classes]
-        best = int(own.argmax())
-        score = float(own[best])
-        own[best] = -np.inf
-        runner_up, second = -1, float("-inf")
-        if len(own) > 1:
-            runner_up = int(own.argmax())
-            second = float(own[runner_up])
+        scores = self.prototypes.rows.scores(embedding)
+        if self.thresholds is not None:
+            scores = scores - self.thresholds.sure
+        best = int(scores.argmax())
+        lead = float(scores[best])
+        scores[best] = -np.inf
+        runner_up = int(scores.argmax()) if len(scores) > 1 else -1
+        margin = lead - float(scores[runner_up]) if runner_up >= 0 else float("inf")
         shots = self.prototypes.classes[best].shots
-        shot_scores = similarity(shots.embeddings, embedding, self.prototypes.metric)
-        nearest = tuple(_nearest(shot_scores))
-        check, threshold = ACCEPTED, float("-inf")
-        if self.acceptance is not None:
-            threshold = self.acceptance.threshold(best, scores)
-            check = self._check(best, score, threshold, second, nearest[0][1], embedding)
-        return Match(best, check, score, threshold, runner_up, score - second, nearest)
-
-    def scored(
-        self, embeddings: NDArray[np.float32]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float64]]:
-        """The best class of each embedding `float32 [N, D]`, its score, and the pressure on it."""
-        assert self.head
-        assert self.acceptance
-        scores, rows = self.head.scores_many(embeddings), np.arange(len(embeddings))
-        best = scores[:, : self.head.n_classes].argmax(axis=1)
-        score = scores[rows, best].copy()
-        scores[rows, best] = -np.inf
-        return best, score, soft_maxima(scores, self.acceptance.pressure.temperature)
+        nearest = tuple(_nearest(similarity(shots.embeddings, embedding, self.prototypes.metric)))
+        if self.thresholds is None:
+            return Match(best, "sure", ACCEPTED, lead, float("-inf"), runner_up, margin, nearest)
+        threshold = float(self.thresholds.sure[best])
+        certainty, check = self._check(best, runner_up, lead, lead - margin, nearest[0][1], embedding)
+        return Match(best, certainty, check, lead + threshold, threshold, runner_up, margin, nearest)
 
     def _check(
-        self, best: int, score: float, threshold: float, second: float, nearest: float, z: NDArray[np.float32]
-    ) -> str:
-        metric = self.prototypes.metric
+        self, best: int, runner_up: int, lead: float, second: float, nearest: float, z: NDArray[np.float32]
+    ) -> tuple[Certainty, str]:
+        """The certainty and the check that decided. lead, second: scores above the classes' thresholds."""
+        assert self.thresholds is not None
         negatives = self.prototypes.classes[best].shots.negatives
-        if score < threshold:
-            return "score"
-        if not clearly_nearer(score, second, metric):
-            return "margin"
-        if self.acceptance and nearest < self.acceptance.nearest:
-            return "nearest shot"
-        if len(negatives) and similarity(negatives, z, metric).max() >= nearest:
-            return "not this"
-        return ACCEPTED
+        if lead < self.thresholds.maybe:
+            return "unknown", "score"
+        if len(negatives) and similarity(negatives, z, self.prototypes.metric).max() >= nearest:
+            return "unknown", "not this"
+        if second >= self.thresholds.maybe and runner_up in self.thresholds.twins.get(best, ()):
+            return "maybe", "twin"
+        return ("sure", ACCEPTED) if lead >= 0 else ("maybe", "score")
 
 
 def recognition_of(
-    match: Match, classes: Sequence[Prototype], timings: dict[str, float], embedding: NDArray[np.float32]
+    match: Match, prototypes: Prototypes, timings: dict[str, float], embedding: NDArray[np.float32]
 ) -> Recognition:
-    """Tell a match in words.  classes: those that were matched."""
+    """Turn a match into an answer with labels and shot ids. The embedding becomes read-only."""
     embedding = embedding.view()
     embedding.setflags(write=False)
-    if match is EMPTY:
-        return Recognition(
-            None, None, match.score, match.threshold, None, match.margin, match.check, (), timings, embedding
-        )
-    shots = classes[match.row].shots
+    classes = prototypes.classes
+    shots = classes[match.row].shots if match.row >= 0 else None
+    label = shots.label if shots else None
     return Recognition(
-        label=shots.label if match.check == ACCEPTED else None,
-        candidate=shots.label,
+        label=label if match.certainty == "sure" else None,
+        certainty=match.certainty,
+        candidate=label,
         score=match.score,
         threshold=match.threshold,
         runner_up=classes[match.runner_up].shots.label if match.runner_up >= 0 else None,
         margin=match.margin,
         check=match.check,
-        nearest=tuple(NearestShot(int(shots.ids[i]), score) for i, score in match.nearest),
+        nearest=tuple(NearestShot(int(shots.ids[i]), score) for i, score in match.nearest) if shots else (),
         timings_ms=timings,
         embedding=embedding,
     )
 
 
 def _nearest(scores: NDArray[np.float32]) -> Iterator[tuple[int, float]]:
-    """Index and score of the N_NEAREST highest, highest first; of equal ones the first. Spoils the scores."""
+    """Index and score of the N_NEAREST highest, highest first; of equal ones the first. Overwrites the scores."""
     for _ in range(min(N_NEAREST, len(scores))):
         best = int(scores.argmax())
         yield best, float(scores[best])

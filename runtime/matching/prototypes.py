@@ -1,167 +1,98 @@
-"""Nearest class mean (Snell et al. 2017, "Prototypical Networks for Few-shot Learning", arXiv:1703.05175), numpy only.
+"""Class prototypes (Snell et al. 2017, "Prototypical Networks for Few-shot Learning", arXiv:1703.05175), numpy only.
+
+A prototype is the mean of a class's shots. A video gives many almost identical frames, so each shot is weighted by one
+over the number of shots of its class that show the same view: a view counts once, however many frames show it. The
+prototype is always computed from the shots themselves, so adding a shot and removing it again gives back the same bits.
 
 D: embedding size.  C: classes.  n: shots of a class.
-
-A prototype is the mean of a class's shots in the bundle's metric, weighted by their quality, without those that
-disagree with the class. It is always computed from the shots themselves, never updated in place, so adding a shot and
-taking it away again gives back the same bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.gallery import ClassShots
-from runtime.matching.outliers import disagreeing
 
-EXACT = 16  # rows whose Euclidean scores are always exact
-MIN_WEIGHT = 0.25  # of a shot in its mean: enrolment refuses what is blurred beyond that
+EXACT = 16  # Euclidean scores that are computed without cancellation
+SAME_VIEW = 0.9  # shots whose cosine is higher show the same view
+MIN_BURSTS = 3  # of a class, before its bursts are left out in turn
 
 
 @dataclass(frozen=True, eq=False)
 class Prototype:
     """What is derived from one class alone.
 
-    mean: `float32 [D]`.  kept: `bool [n]`, the shots that are averaged in; so many (n_kept) of so many bursts.
-    spread: mean squared distance of those to their mean.  agreement: mean score of a kept shot against the mean of the
-    others, other bursts where there are any; nan for a single one.
+    Attributes:
+        shots: The class.
+        mean: The prototype, `float32 [D]`, a unit vector for the cosine metric.
+        n_views: How many clearly different views the shots show.
+        left_out: The score of each burst's mean against the mean of the other bursts, `float64 [bursts]`; empty for
+            fewer than three bursts.
     """
 
     shots: ClassShots
     mean: NDArray[np.float32]
-    kept: NDArray[np.bool_]
-    n_kept: int
-    n_bursts: int
-    spread: float
-    agreement: float
-
-    @property
-    def kept_rows(self) -> NDArray[np.float32]:
-        """The embeddings that are averaged in, `float32 [n_kept, D]`."""
-        return self.shots.embeddings[self.kept]
-
-    def left_out(self, metric: str) -> NDArray[np.float32]:
-        """For each kept shot the mean of the others, `float32 [n_kept, D]`; see `left_out_means`."""
-        bursts = [burst for burst, keep in zip(self.shots.bursts, self.kept, strict=True) if keep]
-        return left_out_means(self.kept_rows, np.maximum(self.shots.qualities[self.kept], MIN_WEIGHT), bursts, metric)
-
-    @property
-    def set_aside(self) -> tuple[int, ...]:
-        """Ids of the shots that disagree."""
-        return tuple(int(shot_id) for shot_id in self.shots.ids[~self.kept])
+    n_views: int
+    left_out: NDArray[np.float64]
 
 
 def prototype(shots: ClassShots, metric: str) -> Prototype:
     """Derive the prototype of a class."""
-    kept = ~disagreeing(shots.embeddings, metric) | np.isin(shots.ids, list(shots.confirmed))
-    rows = shots.embeddings[kept]
-    weights = np.maximum(shots.qualities[kept], MIN_WEIGHT)
-    spread = float(rows.var(axis=0, dtype=np.float64).sum())
-    bursts = [burst for burst, keep in zip(shots.bursts, kept, strict=True) if keep]
-    agreement = float("nan")
-    if len(rows) > 1:
-        agreement = float(pair_scores(rows, left_out_means(rows, weights, bursts, metric), metric).mean())
-    mean = class_mean(rows, metric, weights)
-    return Prototype(shots, mean, kept, len(rows), len(set(bursts)), spread, agreement)
+    weights = view_weights(shots.embeddings, metric)
+    mean, n_views = class_mean(shots.embeddings, metric, weights), max(1, round(float(weights.sum())))
+    return Prototype(shots, mean, n_views, left_out_scores(shots, metric))
 
 
-def left_out_means(
-    rows: NDArray[np.float32], weights: NDArray[np.float32], bursts: Sequence[str], metric: str
-) -> NDArray[np.float32]:
-    """For each of a class's shots `float32 [n, D]`, n >= 2, the mean of the others: `float32 [n, D]`.
-
-    With several bursts, of other bursts: frames of one second resemble each other too much.
-    """
-    names = list(dict.fromkeys(bursts)) if len(set(bursts)) > 1 else []
-    owner = np.array([names.index(burst) for burst in bursts] if names else range(len(rows)))
-    out = np.equal.outer(owner, owner).astype(np.float32) * weights  # what each shot's mean must forget
-    means = (weights @ rows - out @ rows) / (weights.sum() - out.sum(axis=1))[:, None]
+def left_out_scores(shots: ClassShots, metric: str) -> NDArray[np.float64]:
+    """Score each burst's mean against the mean of the other bursts; see `Prototype.left_out`."""
+    names, owner = np.unique(shots.bursts, return_inverse=True)
+    if len(names) < MIN_BURSTS:
+        return np.zeros(0)
+    member = np.equal.outer(np.arange(len(names)), owner)
+    means = member @ shots.embeddings / member.sum(axis=1, keepdims=True)
+    others = (means.sum(axis=0) - means) / (len(names) - 1)
     if metric == "cosine":
-        means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
-    return np.asarray(means, np.float32)
+        others /= np.maximum(np.linalg.norm(others, axis=1, keepdims=True), 1e-12)
+        return np.asarray(np.einsum("bd,bd->b", means, others))
+    return np.asarray(-np.linalg.norm(means - others, axis=1))
 
 
-def pair_scores(rows: NDArray[np.float32], others: NDArray[np.float32], metric: str) -> NDArray[np.float32]:
-    """The score of each row `float32 [n, D]` against its own other: `float32 [n]`."""
-    if metric == "cosine":
-        return np.asarray(np.einsum("nd,nd->n", rows, others), np.float32)
-    return np.asarray(-np.linalg.norm(rows - others, axis=1), np.float32)
+def view_weights(embeddings: NDArray[np.float32], metric: str) -> NDArray[np.float32]:
+    """One over the number of shots that show the same view, `float32 [n]`, for shots `float32 [n, D]`."""
+    same = cosines(embeddings, metric) >= SAME_VIEW
+    return np.asarray(1 / same.sum(axis=1), np.float32)
+
+
+def cosines(embeddings: NDArray[np.float32], metric: str) -> NDArray[np.float32]:
+    """The cosine of every pair, `float32 [n, n]`."""
+    if metric != "cosine":
+        embeddings = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
+    return np.asarray(embeddings @ embeddings.T)
 
 
 class Prototypes:
-    """The prototypes of a gallery's classes; `update` computes only those that changed.
+    """The prototypes of a gallery's classes.
 
-    classes: C of them, in the gallery's order.  matrix: `float32 [C, D]`, their means.
-    counts, bursts, spreads, agreements: `float64 [C]`, of each class what `Prototype` says.
+    Attributes:
+        metric: "cosine" or "euclidean".
+        classes: The prototypes, in the order of the gallery.
+        rows: Their means, ready to be scored.
     """
 
-    def __init__(self, metric: str, dim: int) -> None:
-        self.metric, self.dim = metric, dim
-        self.classes: tuple[Prototype, ...] = ()
-        self.matrix = np.zeros((0, dim), np.float32)
-        self._facts = np.zeros((0, 4))
-
-    @property
-    def counts(self) -> NDArray[np.float64]:
-        return self._facts[:, 0]
-
-    @property
-    def bursts(self) -> NDArray[np.float64]:
-        return self._facts[:, 1]
-
-    @property
-    def spreads(self) -> NDArray[np.float64]:
-        return self._facts[:, 2]
-
-    @property
-    def agreements(self) -> NDArray[np.float64]:
-        return self._facts[:, 3]
+    def __init__(self, metric: str, dim: int, classes: Sequence[Prototype] = ()) -> None:
+        self.metric, self.dim, self.classes = metric, dim, tuple(classes)
+        matrix = np.stack([proto.mean for proto in classes]) if classes else np.zeros((0, dim), np.float32)
+        self.rows = Rows(matrix, metric)
 
     def update(self, classes: Mapping[str, ClassShots]) -> Prototypes:
-        """Return the prototypes of these classes, reusing that of every class object that is still the same."""
+        """Return the prototypes of these classes; only those of new or changed classes are computed."""
         known = {id(proto.shots): proto for proto in self.classes}
-        return self.replaced([known.get(id(shots)) or prototype(shots, self.metric) for shots in classes.values()])
-
-    def replaced(self, classes: Sequence[Prototype]) -> Prototypes:
-        """The same for prototypes that are there already."""
-        new = Prototypes(self.metric, self.dim)
-        new.classes = tuple(classes)
-        source = sources(self.classes, classes)
-        new.matrix = carried(self.matrix, source, classes, lambda some: np.stack([p.mean for p in some]))
-        new._facts = carried(self._facts, source, classes, _facts)
-        return new
-
-
-Row = TypeVar("Row", bound=np.generic)
-
-
-def sources(before: Sequence[Prototype], now: Sequence[Prototype]) -> NDArray[np.int64]:
-    """The row each class of now had before, `int [C]`; -1 for one that is new or changed."""
-    row_of = {id(proto): row for row, proto in enumerate(before)}
-    return np.array([row_of.get(id(proto), -1) for proto in now], np.int64)
-
-
-def carried(
-    rows: NDArray[Row],
-    source: NDArray[np.int64],
-    classes: Sequence[Prototype],
-    derive: Callable[[list[Prototype]], NDArray[Row]],
-) -> NDArray[Row]:
-    """One row for each class: the one it had before, of `rows`, or derived from it."""
-    fresh = np.flatnonzero(source < 0)
-    new = rows[source] if len(rows) else np.zeros((len(classes), *rows.shape[1:]), rows.dtype)
-    if len(fresh):
-        new[fresh] = derive([classes[int(i)] for i in fresh])
-    return new
-
-
-def _facts(classes: list[Prototype]) -> NDArray[np.float64]:
-    return np.array([(p.n_kept, p.n_bursts, p.spread, p.agreement) for p in classes])
+        derived = [known.get(id(shots)) or prototype(shots, self.metric) for shots in classes.values()]
+        return Prototypes(self.metric, self.dim, derived)
 
 
 class Rows:
@@ -180,8 +111,8 @@ class Rows:
             return self.matrix @ embedding
         if len(self.matrix) <= EXACT:
             return similarity(self.matrix, embedding, self.metric)
-        # |r - e|² as |r|² - 2 r·e + |e|² is one matrix product, 20 times faster than R x D differences, but it cancels
-        # where r is near e. So all is taken around the centre, and the nearest few, which decide, are computed exactly.
+        # |r - e|² = |r|² - 2 r·e + |e|² needs one matrix product, but it cancels where r is near e. Therefore everything
+        # is measured from the centre, and the few nearest rows, which decide, are computed exactly.
         x = embedding - self._centre
         squared = self._squares - 2 * (self._centred @ x) + x @ x
         scores = -np.sqrt(np.maximum(squared, 0))
@@ -190,7 +121,7 @@ class Rows:
         return np.asarray(scores, np.float32)
 
     def scores_many(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Score embeddings `float32 [N, D]`: `float32 [N, R]`; near distances are rounded more than in `scores`."""
+        """Score embeddings `float32 [N, D]`: `float32 [N, R]`. Small distances are rounded more than in `scores`."""
         if self.metric == "cosine" or not len(self.matrix):
             return np.asarray(embeddings @ self.matrix.T)
         x = embeddings - self._centre
@@ -201,7 +132,7 @@ class Rows:
 def class_mean(
     embeddings: NDArray[np.float32], metric: str, weights: NDArray[np.float32] | None = None
 ) -> NDArray[np.float32]:
-    """The prototype `float32 [D]` of shots `float32 [n, D]`: their mean, on the unit sphere for "cosine"."""
+    """The weighted mean `float32 [D]` of shots `float32 [n, D]`, a unit vector for the cosine metric."""
     weights = np.ones(len(embeddings), np.float32) if weights is None else weights
     mean = weights.astype(np.float64) @ embeddings.astype(np.float64) / weights.sum(dtype=np.float64)
     if metric == "cosine":
@@ -210,7 +141,7 @@ def class_mean(
 
 
 def similarity(references: NDArray[np.float32], embedding: NDArray[np.float32], metric: str) -> NDArray[np.float32]:
-    """Score `float32 [D]` against rows `float32 [n, D]`: cosine (inputs are unit vectors) or minus the distance."""
+    """Score `float32 [D]` against rows `float32 [n, D]`: the cosine of unit vectors, or minus the distance."""
     if metric == "cosine":
         return references @ embedding
     return -np.linalg.norm(references - embedding, axis=1)  # type: ignore[no-any-return]
