@@ -16,14 +16,13 @@ from torch import nn
 from torchvision.models import mobilenet_v2
 
 from benchmarks.common import save
-from edgefs.bench.clock import Clock, Sample
-from edgefs.bench.percentiles import figures
+from edgefs.bench.clock import Clock, Sample, figures
 from edgefs.cli.options import load_bundle
 from edgefs.reports.tables import table
 from exporters.onnx.graph import EmbedderGraph
 from exporters.pack import pack
 from runtime.bundle import Bundle
-from runtime.engines import AUTO, open_engine
+from runtime.engines import auto_engines, open_engine
 from runtime.errors import EngineError
 from runtime.preprocess import Preprocess
 
@@ -65,7 +64,7 @@ def main() -> None:
     bundle = load_bundle(args.bundle)
     bundles = {bundle.name: bundle, "mobilenet_v2 at 224": yardstick()}
     engines, summary, rows = {}, {}, []
-    for name in AUTO:
+    for name in auto_engines():
         try:
             engines[name] = found = side_by_side(bundles, name, args.threads, args.samples)
         except EngineError as error:  # not installed, or the bundles have nothing for it
