@@ -26,7 +26,7 @@ from exporters.sources.torchvision_source import torchvision_source
 from exporters.targets.plan import Profile
 from exporters.targets.tensorrt_rtx import build_candidate
 from exporters.targets.typed_model import PRECISIONS, typed_model
-from runtime.engines.tensorrt_library import load
+from runtime.engines.nvidia.library import load
 from runtime.opencv import read_image
 from runtime.preprocess import Preprocess
 

@@ -21,7 +21,7 @@ import tiny_model
 from tensorrt_api import ApiError, Conforming, Instance, check_overrides
 
 import exporters.targets.tensorrt as exporter
-import runtime.engines.plan as engine
+import runtime.engines.nvidia.plan as engine
 from exporters.targets.target import Candidate
 from runtime.bundle import Artifact, Bundle
 from runtime.errors import EngineError

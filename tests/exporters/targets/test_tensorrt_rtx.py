@@ -14,9 +14,10 @@ from exporters.errors import ExportError
 from exporters.targets.plan import Profile, build_plan
 from exporters.targets.tensorrt_rtx import candidates, check_well_formed
 from runtime.bundle import Artifact, Bundle
-from runtime.engines import cuda, tensorrt_rtx
-from runtime.engines.passport import Passport
-from runtime.engines.plan import PlanEngine
+from runtime.engines import tensorrt_rtx
+from runtime.engines.nvidia import cuda
+from runtime.engines.nvidia.passport import Passport
+from runtime.engines.nvidia.plan import PlanEngine
 from runtime.errors import EngineMissing
 
 pytestmark = pytest.mark.skipif(
@@ -78,7 +79,7 @@ def test_the_plans_fit_into_a_bundle(tiny, tmp_path):
     with pytest.raises(EngineMissing, match=r"must be an NVIDIA GPU|CUDA runtime must be installed"):
         PlanEngine(bundle, bundle.artifacts[1], 1)
     with pytest.raises(EngineMissing, match=r"must be an NVIDIA GPU|CUDA runtime must be installed"):
-        tensorrt_rtx.version()
+        tensorrt_rtx.ENGINE.version()
 
 
 def _gpu() -> bool:

@@ -1,40 +1,36 @@
-"""NVIDIA's two libraries of one API: `tensorrt` (Jetson, servers) and `tensorrt_rtx` (RTX PCs)."""
+"""NVIDIA's two libraries with one API: `tensorrt` (Jetson, servers) and `tensorrt_rtx` (PCs with an RTX GPU)."""
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
-from runtime.engines.cuda import Cuda
-from runtime.errors import EngineMissing
+from runtime.engines.base import import_library
+from runtime.engines.nvidia.cuda import Cuda
 
-MODULES = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
-_HINTS = {
+INSTALL = {
     "tensorrt": "On a Jetson JetPack has it (python3 -m venv --system-site-packages); else do: pip install tensorrt",
     "tensorrt-rtx": "Do: pip install 'edgefs[tensorrt-rtx]'",
 }
-_LOGGERS: dict[int, tuple[Any, Any]] = {}  # by the identity of the module, which is kept with it
+_LOGGERS: dict[int, tuple[Any, Any]] = {}  # identity of a library's module -> (the module, its logger)
 
 
 def load(target: str) -> Any:
-    """The module of a target. Raises EngineMissing with the install line."""
-    try:
-        return importlib.import_module(MODULES[target])
-    except ImportError as error:
-        raise EngineMissing(f"{MODULES[target]} is not installed ({error}). {_HINTS[target]}") from error
+    """Return the library that runs a target. Raises EngineMissing with the install line."""
+    module = target.replace("-", "_")
+    return import_library(module, module, INSTALL[target])
 
 
 def usable_version(target: str) -> str:
-    """The installed version. Raises EngineMissing when the library or a GPU for it is missing."""
+    """Return the installed version. Raises EngineMissing if the library or a GPU for it is missing."""
     version = str(load(target).__version__)
     Cuda().close()
     return version
 
 
 def quiet_logger(trt: Any) -> Any:
-    """The logger that prints nothing; `.said()` gives the errors since this call, for our own messages.
+    """Return a logger that prints nothing; its method `said` returns the errors since this call.
 
-    One for the process: the library goes on using the first it was given, even after everything else of it is gone.
+    There is one for the process, because the library keeps using the first logger that it was given.
     """
     if id(trt) not in _LOGGERS:
         _LOGGERS[id(trt)] = trt, _new_logger(trt)

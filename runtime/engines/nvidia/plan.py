@@ -1,8 +1,8 @@
-"""A TensorRT plan on the GPU: the engine behind both `tensorrt` and `tensorrt_rtx`.
+"""The engine that runs a TensorRT plan on the GPU, used for both `tensorrt` and `tensorrt_rtx`.
 
-The passport is checked before anything is deserialised. A batch of one, the live case, has an execution context and a
-CUDA graph of its own: copy in, compute and copy out are queued by one call. Larger batches share a second context; what
-exceeds the plan's profile is split.
+The passport is checked before the plan is deserialised. A batch of one, the live case, has its own execution context
+and CUDA graph, so that one call queues the copy in, the computation and the copy out. Larger batches share a second
+context, and a batch that exceeds the plan's profile is split.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.bundle import Artifact, Bundle
-from runtime.engines import tensorrt_library
 from runtime.engines.base import EngineInfo, check_inputs
-from runtime.engines.cuda import Cuda
-from runtime.engines.passport import Machine, check_passport, read_passport
+from runtime.engines.nvidia import library
+from runtime.engines.nvidia.cuda import Cuda
+from runtime.engines.nvidia.passport import Machine, check_passport, read_passport
 from runtime.errors import EdgefsError, EngineError
 
 
 class PlanEngine:
-    """One plan, device 0, one stream. threads is of no use here: the CPU only queues work."""
+    """Runs one plan on device 0 with one stream. `threads` is ignored, because the CPU only queues work."""
 
     def __init__(self, bundle: Bundle, artifact: Artifact, threads: int) -> None:
         del threads
-        trt = tensorrt_library.load(artifact.target)
+        trt = library.load(artifact.target)
         self._lock = threading.Lock()  # a context serves one caller at a time
-        self._lanes: dict[bool, _Lane] = {}  # by whether the batch is fixed
+        self._contexts: dict[bool, _Context] = {}  # whether the batch is fixed -> its context
         self._runtime: Any = None
         self._engine: Any = None
         self._cuda: Any = Cuda()
@@ -40,7 +40,7 @@ class PlanEngine:
             self.close()
             if isinstance(error, EdgefsError) or not isinstance(error, Exception):
                 raise
-            raise EngineError(  # pybind's TypeError for a null pointer
+            raise EngineError(  # for example pybind's TypeError for a null pointer
                 f"{self.info.name} {self.info.version} cannot open {artifact.file}: {error}; use another engine"
             ) from error
 
@@ -49,10 +49,10 @@ class PlanEngine:
         plan = bundle.read(artifact.file)
         check_passport(passport, bundle, artifact, plan, Machine.this(self.info.version, self._cuda))
         self._smallest, _, self._largest = passport.batch
-        logger = tensorrt_library.quiet_logger(trt)
+        logger = library.quiet_logger(trt)
         self._runtime = trt.Runtime(logger)
         if passport.version_compatible:
-            self._runtime.engine_host_code_allowed = True  # such a plan brings its own runtime
+            self._runtime.engine_host_code_allowed = True  # such a plan contains its own runtime
         if passport.dla_core is not None:
             self._runtime.DLA_core = passport.dla_core
         self._engine = self._runtime.deserialize_cuda_engine(plan)
@@ -64,43 +64,47 @@ class PlanEngine:
         self._names = _tensor_names(trt, self._engine, artifact.file)
 
     def embed(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See `Engine.embed`."""
         check_inputs(frames, self._shape)
         out = np.empty((len(frames), self._dim), np.float32)
         with self._lock:
             for start in range(0, len(frames), self._largest):
                 chunk = frames[start : start + self._largest]
                 try:
-                    out[start : start + len(chunk)] = self._lane(len(chunk)).run(chunk)
+                    out[start : start + len(chunk)] = self._context_for(len(chunk)).run(chunk)
                 except EdgefsError:
                     raise
-                except Exception as error:  # pybind's TypeError and the like
+                except Exception as error:  # for example pybind's TypeError
                     raise EngineError(
                         f"{self.info.name} cannot run {self.info.artifact}: {error}; open it again"
                     ) from error
         return out
 
     def close(self) -> None:
+        """See `Engine.close`."""
         with self._lock:
-            self._lanes = {}
-            self._engine = self._runtime = None  # contexts go before their engine, and that before its runtime
+            self._contexts = {}
+            self._engine = self._runtime = (
+                None  # contexts are freed before their engine, and the engine before its runtime
+            )
             if self._cuda is not None:
                 self._cuda.close()
             self._cuda = None
 
-    def _lane(self, count: int) -> _Lane:
+    def _context_for(self, count: int) -> _Context:
         if self._cuda is None:
             raise EngineError(f"{self.info.name} must be open to embed, but was closed; open it again")
         fixed = count <= self._smallest
-        if fixed not in self._lanes:
+        if fixed not in self._contexts:
             batch = self._smallest if fixed else self._largest
-            self._lanes[fixed] = _Lane(
+            self._contexts[fixed] = _Context(
                 self._cuda, self._engine, self._names, batch, self._shape, self._dim, fixed=fixed
             )
-        return self._lanes[fixed]
+        return self._contexts[fixed]
 
 
-class _Lane:
-    """An execution context and its buffers for up to `batch` frames; fixed: exactly so many, as a CUDA graph."""
+class _Context:
+    """An execution context with buffers for up to `batch` frames; if `fixed`, for exactly `batch`, as a CUDA graph."""
 
     def __init__(
         self,
@@ -122,18 +126,20 @@ class _Lane:
         self._count = 0
         self._context = engine.create_execution_context()
         if self._context is None:
-            raise EngineError("the GPU must have memory for an execution context, but has not; close other programs")
+            raise EngineError(
+                "the GPU must have memory for an execution context, but has not enough; close other programs"
+            )
         _must(self._context.set_tensor_address(self._input, self._device_frames), "set_tensor_address")
         _must(self._context.set_tensor_address(self._output, self._device_embeddings), "set_tensor_address")
 
     def run(self, chunk: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embed `uint8 [n, H, W, C]`, n up to the batch; the result is a view that the next call overwrites."""
+        """Embed `uint8 [n, H, W, C]`, n <= batch. The result is a view that the next call overwrites."""
         count = len(self._frames) if self._fixed else len(chunk)
         self._frames[: len(chunk)] = chunk
-        self._frames[len(chunk) : count] = 0  # a static plan may want more frames than there are
+        self._frames[len(chunk) : count] = 0  # a plan of fixed batch may need more frames than were given
         self._resize(count)
         self._calls += 1
-        if self._fixed and self._calls == 2:  # the first call warms up: lazy loading must not happen while recording
+        if self._fixed and self._calls == 2:  # the first call loads kernels, which must not happen while recording
             self._record()
         if self._graph is None:
             self._enqueue()
@@ -159,7 +165,7 @@ class _Lane:
         self._cuda.download(self._embeddings[: self._count], self._device_embeddings)
 
     def _record(self) -> None:
-        """Some layers cannot be recorded; then every call queues its work anew, as without a graph."""
+        """Record the work as a graph. Some layers cannot be recorded; then every call queues the work again."""
         try:
             self._graph = self._cuda.record(self._enqueue)
         except EngineError:
@@ -167,7 +173,7 @@ class _Lane:
 
 
 def _tensor_names(trt: Any, engine: Any, file: str) -> tuple[str, str]:
-    """Names of input and output. Raises EngineError unless they are uint8 frames and float32 embeddings."""
+    """Return the names of input and output. Raises EngineError unless they are uint8 frames and float32 embeddings."""
     found = {}
     for i in range(engine.num_io_tensors):
         name = engine.get_tensor_name(i)

@@ -1,4 +1,4 @@
-"""The TensorRT engine on a GPU made of C and numpy: what it answers, refuses before deserialising, and frees."""
+"""The TensorRT engine on a simulated GPU: its results, what it refuses before deserialising, and what it frees."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from runtime.bundle import Artifact, Bundle
-from runtime.engines import cuda, tensorrt, tensorrt_library, tensorrt_rtx
-from runtime.engines.passport import Machine, Passport, _gpu_fits, _version_fits, passport_name
-from runtime.engines.plan import PlanEngine
+from runtime.engines import tensorrt, tensorrt_rtx
+from runtime.engines.nvidia import cuda, library
+from runtime.engines.nvidia.passport import Machine, Passport, _gpu_fits, _version_fits, passport_name
+from runtime.engines.nvidia.plan import PlanEngine
 from runtime.errors import BundleCorrupt, BundleMissing, EngineError, EngineMissing
 
 PLAN, FILE = b"a plan", "tensorrt/fp16/model.plan"
@@ -24,7 +25,7 @@ PLAN, FILE = b"a plan", "tensorrt/fp16/model.plan"
 
 @pytest.fixture(scope="session")
 def fake_gpu() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fake_gpu", Path(__file__).parents[2] / "fake_gpu.py")
+    spec = importlib.util.spec_from_file_location("fake_gpu", Path(__file__).parents[3] / "fake_gpu.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -39,7 +40,7 @@ def cudart_file(fake_gpu, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def cudart(fake_gpu, cudart_file, tmp_path, monkeypatch):
-    stub = fake_gpu.Cudart(shutil.copy(cudart_file, tmp_path))  # counters of its own
+    stub = fake_gpu.Cudart(shutil.copy(cudart_file, tmp_path))  # a copy has its own counters
     monkeypatch.setattr(cuda, "LIBRARIES", (str(stub.path),))
     monkeypatch.setitem(sys.modules, "cuda.bindings", None)
     return stub
@@ -55,7 +56,7 @@ def trt(fake_gpu, cudart, tiny, monkeypatch):
 
 @pytest.fixture
 def passport(cudart, tiny) -> Passport:
-    """One that fits the plan, the model and this (fake) machine."""
+    """A passport that fits the plan, the model and this simulated machine."""
     machine = cuda.Cuda()
     here = Machine.this("10.3.0", machine)
     machine.close()
@@ -101,7 +102,7 @@ def opened(tiny, passport: Passport) -> PlanEngine:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 8, 9, 20])
-def test_any_number_of_frames_is_embedded_in_fresh_arrays(trt, tiny, passport, count):
+def test_any_number_of_frames_is_embedded_into_new_arrays(trt, tiny, passport, count):
     engine = opened(tiny, passport)
     expected = tiny.reference(tiny.model(), frames(count)) if count else np.zeros((0, tiny.DIM), np.float32)
     first = engine.embed(frames(count))
@@ -124,7 +125,7 @@ def test_a_single_frame_is_one_graph_from_the_second_call_on(trt, cudart, tiny, 
     engine.close()
 
 
-def test_layers_that_cannot_be_recorded_are_queued_every_time(trt, cudart, tiny, passport):
+def test_layers_that_cannot_be_recorded_are_queued_for_every_call(trt, cudart, tiny, passport):
     cudart["refuse_capture"] = 1
     engine = opened(tiny, passport)
     for _ in range(3):
@@ -134,13 +135,13 @@ def test_layers_that_cannot_be_recorded_are_queued_every_time(trt, cudart, tiny,
 
 
 @pytest.mark.parametrize("count", [1, 4, 5])
-def test_a_plan_of_one_fixed_batch_is_filled_up(trt, tiny, passport, count):
+def test_frames_are_padded_to_the_fixed_batch_of_a_plan(trt, tiny, passport, count):
     engine = opened(tiny, replace(passport, batch=(4, 4, 4)))
     np.testing.assert_allclose(engine.embed(frames(count)), tiny.reference(tiny.model(), frames(count)), atol=1e-5)
     engine.close()
 
 
-def test_closing_frees_everything_and_may_be_done_twice(trt, cudart, tiny, passport):
+def test_closing_frees_everything_and_can_be_repeated(trt, cudart, tiny, passport):
     engine = opened(tiny, passport)
     for count in (1, 1, 1, 5):
         engine.embed(frames(count))
@@ -177,7 +178,7 @@ def test_a_passport_that_does_not_fit_is_refused_before_anything_is_deserialised
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"format": 1}', b'{"format": 2}', b"\xff"])
-def test_a_passport_that_is_none_is_corrupt(trt, tiny, text):
+def test_an_unreadable_passport_is_corrupt(trt, tiny, text):
     bundle = bundle_with(tiny, text)
     with pytest.raises(BundleCorrupt, match="must be a passport of format 1"):
         PlanEngine(bundle, bundle.artifacts[1], 1)
@@ -189,7 +190,7 @@ def test_a_passport_that_is_none_is_corrupt(trt, tiny, text):
     [{"batch": (1, 2)}, {"batch": (8, 1, 1)}, {"batch": (True, 1, 1)}, {"compute_capabilities": (8,)}, {"driver": 5},
      {"version_compatible": 1}, {"dla_core": "0"}, {"compatibility": "all"}, {"precision": None}],
 )  # fmt: skip
-def test_a_passport_with_a_value_of_another_kind_is_corrupt(passport, change):
+def test_a_passport_with_a_value_of_the_wrong_type_is_corrupt(passport, change):
     with pytest.raises(BundleCorrupt, match="must be a passport"):
         Passport.from_json(replace(passport, **change).to_json(), "p.json")
 
@@ -205,7 +206,7 @@ def test_a_plan_without_passport_is_refused(trt, tiny):
     assert trt.deserialized == 0
 
 
-def test_a_plan_the_library_refuses_is_reported_in_its_words(trt, cudart, tiny, passport):
+def test_a_plan_that_the_library_refuses_is_reported_with_its_message(trt, cudart, tiny, passport):
     trt.refuses = True
     with pytest.raises(EngineError, match="refuses it: the magic tag does not match; export it again"):
         opened(tiny, passport)
@@ -224,11 +225,11 @@ def test_a_plan_of_other_types_or_sizes_is_refused(trt, tiny, passport):
 
 
 def test_without_gpu_or_library_the_engine_is_missing(trt, cudart, monkeypatch):
-    assert tensorrt.version() == "10.3.0"
+    assert tensorrt.ENGINE.version() == "10.3.0"
     assert cudart["live"] == 0
     cudart["devices"] = 0
     with pytest.raises(EngineMissing, match=r"must be an NVIDIA GPU, but CUDA finds none \(error 100;"):
-        tensorrt.version()
+        tensorrt.ENGINE.version()
     monkeypatch.setattr(cuda, "LIBRARIES", ("libnothing.so",))
     monkeypatch.setattr(sys, "path", [])
     with pytest.raises(EngineMissing, match="CUDA runtime must be installed"):
@@ -236,9 +237,9 @@ def test_without_gpu_or_library_the_engine_is_missing(trt, cudart, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
     with pytest.raises(EngineMissing, match="JetPack has it"):
-        tensorrt.version()
+        tensorrt.ENGINE.version()
     with pytest.raises(EngineMissing, match=r"pip install 'edgefs\[tensorrt-rtx\]'"):
-        tensorrt_rtx.version()
+        tensorrt_rtx.ENGINE.version()
 
 
 def test_cuda_errors_carry_their_number(cudart):
@@ -283,5 +284,5 @@ def test_an_ampere_plus_plan_runs_from_8_0_on(passport):
     assert [_gpu_fits(portable, cc) for cc in ("7.5", "8.0", "8.7", "12.0")] == [False, True, True, True]
 
 
-def test_both_targets_have_a_library():
-    assert set(tensorrt_library.MODULES) == {*tensorrt.TARGETS, *tensorrt_rtx.TARGETS}
+def test_both_targets_have_an_install_line():
+    assert set(library.INSTALL) == {*tensorrt.ENGINE.targets, *tensorrt_rtx.ENGINE.targets}

@@ -1,7 +1,7 @@
-"""The CUDA runtime as far as an engine needs it: memory, one stream, copies, and a graph that replays them.
+"""The part of the CUDA runtime that an engine needs: memory, one stream, copies, and a graph that repeats them.
 
-Through `cuda.bindings` where it is installed, else ctypes on libcudart, which every CUDA installation has (JetPack 6
-stays on Python 3.10). Both answer alike, `(error, result…)`, so there is one code path above them.
+It uses `cuda.bindings` if that is installed, else libcudart through ctypes, which every CUDA installation has (JetPack
+6 stays on Python 3.10). Both return `(error, result…)`, so the code above them is the same.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from runtime.errors import EngineError, EngineMissing
 
 LIBRARIES = ("libcudart.so.13", "libcudart.so.12", "libcudart.so")
 _POINTER, _SIZE, _INT, _LONG = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_ulonglong
-_RESULT = ctypes.POINTER(_POINTER)  # stands for "this argument is the result"
+_RESULT = ctypes.POINTER(_POINTER)  # marks an argument that receives the result
 _RESULT_INT = ctypes.POINTER(_INT)
 # Argument types in the order of the C functions, CUDA 12 and 13.
 _FUNCTIONS: dict[str, tuple[Any, ...]] = {
@@ -41,7 +41,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "cudaGraphLaunch": (_POINTER, _POINTER),
     "cudaGraphExecDestroy": (_POINTER,),
 }
-# Of the enums only these; the numbers are part of CUDA's ABI.
+# The enum members that are used; their numbers are part of CUDA's ABI.
 _ENUMS = {
     "cudaMemcpyKind": {"cudaMemcpyHostToDevice": 1, "cudaMemcpyDeviceToHost": 2},
     "cudaStreamCaptureMode": {"cudaStreamCaptureModeThreadLocal": 1},
@@ -50,9 +50,12 @@ _ENUMS = {
 
 
 class Cuda:
-    """Owns whatever it hands out until `close`. One thread at a time.
+    """A stream on device 0, and everything allocated for it; `close` frees all of it. Use it from one thread at a time.
 
-    Raises EngineMissing without CUDA or without a GPU; every method raises EngineError with CUDA's own code.
+    Every method raises EngineError with CUDA's error number if CUDA fails.
+
+    Raises:
+        EngineMissing: There is no CUDA runtime or no GPU.
     """
 
     def __init__(self) -> None:
@@ -68,25 +71,26 @@ class Cuda:
 
     @property
     def stream(self) -> int:
+        """The handle of the stream."""
         return int(self._stream)
 
     def compute_capability(self) -> str:
-        """Of device 0, as "8.7"."""
+        """Return the compute capability of device 0, such as "8.7"."""
         attributes = self._enum("cudaDeviceAttr")
         numbers = [attributes.cudaDevAttrComputeCapabilityMajor, attributes.cudaDevAttrComputeCapabilityMinor]
         return ".".join(str(self._call("cudaDeviceGetAttribute", number, 0)) for number in numbers)
 
     def driver(self) -> str:
-        """The newest CUDA version the driver serves, as "12.6"."""
+        """Return the newest CUDA version that the driver supports, such as "12.6"."""
         number = int(self._call("cudaDriverGetVersion"))
         return f"{number // 1000}.{number % 1000 // 10}"
 
     def device_buffer(self, nbytes: int) -> int:
-        """The address of fresh device memory."""
+        """Allocate device memory; return its address."""
         return int(self._own("cudaFree", self._call("cudaMalloc", nbytes)))
 
     def pinned_array(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """A page-locked array, which the GPU copies from and to without a detour."""
+        """Allocate a page-locked array on the host, which the GPU can copy directly."""
         nbytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
         address = int(self._own("cudaFreeHost", self._call("cudaMallocHost", nbytes)))
         memory = (ctypes.c_uint8 * nbytes).from_address(address)
@@ -94,27 +98,27 @@ class Cuda:
         return array
 
     def upload(self, device: int, host: NDArray[Any]) -> None:
-        """Queue a copy of a pinned array to the device."""
+        """Queue a copy of a pinned array to device memory."""
         kind = self._enum("cudaMemcpyKind").cudaMemcpyHostToDevice
         self._call("cudaMemcpyAsync", device, host.ctypes.data, host.nbytes, kind, self._stream)
 
     def download(self, host: NDArray[Any], device: int) -> None:
-        """Queue a copy from the device into a pinned array."""
+        """Queue a copy from device memory to a pinned array."""
         kind = self._enum("cudaMemcpyKind").cudaMemcpyDeviceToHost
         self._call("cudaMemcpyAsync", host.ctypes.data, device, host.nbytes, kind, self._stream)
 
     def wait(self) -> None:
-        """Until the stream is empty."""
+        """Wait until all queued work is done."""
         self._call("cudaStreamSynchronize", self._stream)
 
     def record(self, enqueue: Callable[[], None]) -> Any:
-        """Run `enqueue`, which only queues work, and return that work as a graph for `replay`."""
+        """Call `enqueue`, which only queues work, and return that work as a graph for `replay`."""
         mode = self._enum("cudaStreamCaptureMode").cudaStreamCaptureModeThreadLocal
         self._call("cudaStreamBeginCapture", self._stream, mode)
         try:
             enqueue()
         except BaseException:
-            self._api.cudaStreamEndCapture(self._stream)  # it fails too; the stream must leave capture mode
+            self._api.cudaStreamEndCapture(self._stream)  # this also fails, but it ends the capture mode of the stream
             raise
         graph = self._call("cudaStreamEndCapture", self._stream)
         try:
@@ -127,7 +131,7 @@ class Cuda:
         self._call("cudaGraphLaunch", graph, self._stream)
 
     def close(self) -> None:
-        """Free everything, newest first; may be called twice."""
+        """Free everything, the newest first. It may be called twice."""
         while self._free:
             name, handle = self._free.pop()
             getattr(self._api, name)(handle)
@@ -147,7 +151,7 @@ class Cuda:
 
 
 class CudartByCtypes:
-    """libcudart with the manners of `cuda.bindings.runtime`. Raises EngineMissing when there is none."""
+    """libcudart with the interface of `cuda.bindings.runtime`. Raises EngineMissing if it cannot be loaded."""
 
     def __init__(self) -> None:
         library = _load_cudart()

@@ -1,7 +1,7 @@
-"""The passport of a TensorRT plan: what it was built from, by what, and where it may run.
+"""The passport of a TensorRT plan: what it was built from, by which library, and where it may run.
 
-A plan is an executable artefact, bound to a library version, a GPU, an operating system. Its passport, a small JSON
-file beside it, is compared with this machine *before* a single byte of the plan is handed to the library.
+A plan is executable code for one library version, GPU and operating system. Its passport, a small JSON file beside it,
+is compared with this machine before the library reads the plan.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from runtime.bundle import Artifact, Bundle
-from runtime.engines.cuda import Cuda
+from runtime.engines.nvidia.cuda import Cuda
 from runtime.errors import BundleCorrupt, PlanMismatch
 
 FORMAT = 1
@@ -25,10 +25,15 @@ COMPATIBILITY = ("none", "ampere_plus", "same_compute_capability")
 
 @dataclass(frozen=True)
 class Machine:
-    """What a plan is bound to.
+    """The properties of a machine that a plan depends on.
 
-    library_version: of TensorRT.  compute_capability: "8.7".  os: "linux".  arch: "aarch64".
-    driver, jetpack: None when there is none.
+    Attributes:
+        library_version: Version of TensorRT.
+        compute_capability: Of the GPU, such as "8.7".
+        os: Operating system, such as "linux".
+        arch: Processor architecture, such as "aarch64".
+        driver: Version of the GPU driver; None if unknown.
+        jetpack: Software release of a Jetson; None elsewhere.
     """
 
     library_version: str
@@ -40,7 +45,7 @@ class Machine:
 
     @staticmethod
     def this(library_version: str, cuda: Cuda) -> Machine:
-        """Look at this machine."""
+        """Describe this machine."""
         return Machine(
             library_version,
             cuda.compute_capability(),
@@ -53,14 +58,24 @@ class Machine:
 
 @dataclass(frozen=True)
 class Passport:
-    """target: "tensorrt" or "tensorrt-rtx".  shape: (H, W, C) of one input.  batch: the profile's (min, opt, max).
+    """What a plan was built from, and where it may run.
 
-    plan_sha256: of the plan.  model_sha256: of the bundle's model.onnx.
-    onnx_sha256: of the file the plan was built from, another one where the types had to be written out.
-    compute_capabilities: it runs on.  compatibility: of COMPATIBILITY; "ampere_plus" also admits every GPU from 8.0.
-    version_compatible: newer libraries of the same major version may run it.
-    os, arch, driver, jetpack: None where it is not bound to one.  flags: how it was built, for people.
-    trtexec: the line that builds the same.
+    Attributes:
+        target: "tensorrt" or "tensorrt-rtx".
+        precision: "fp32", "fp16" or "int8".
+        plan_sha256: Digest of the plan.
+        model_sha256: Digest of the bundle's model.onnx.
+        onnx_sha256: Digest of the file the plan was built from. It differs from model.onnx for typed networks.
+        shape: (H, W, C) of one input.
+        batch: (smallest, optimal, largest) batch of the plan's profile.
+        library_version: Version of the library that built the plan.
+        compute_capabilities: The GPUs it was built for.
+        compatibility: One of COMPATIBILITY; "ampere_plus" also admits every GPU from 8.0 on.
+        version_compatible: Whether newer libraries of the same major version may run it.
+        dla_core: The deep-learning accelerator it runs on; None for the GPU.
+        os: The operating system it needs; None for any. The same holds for `arch`, `driver` and `jetpack`.
+        flags: How it was built, for people.
+        trtexec: The command that builds the same plan.
     """
 
     target: str
@@ -83,19 +98,20 @@ class Passport:
     trtexec: str = ""
 
     def to_json(self) -> bytes:
+        """Return the contents of the JSON file."""
         return json.dumps({"format": FORMAT, **asdict(self)}, indent=1).encode()
 
     @staticmethod
     def from_json(data: bytes, name: str) -> Passport:
-        """Raises BundleCorrupt on anything `to_json` would not write."""
+        """Read what `to_json` wrote. Raises BundleCorrupt for anything else."""
         try:
             values = json.loads(data)
             if values.pop("format") != FORMAT:
-                raise ValueError("its format is another")
+                raise ValueError("it has another format")
             lists = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
             passport = Passport(**{**values, **lists})
             if not passport._is_sound():
-                raise ValueError("a value is of another kind")
+                raise ValueError("a value has the wrong type or range")
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise BundleCorrupt(
                 f"{name} must be a passport of format {FORMAT}, but is not ({error}); export the plan again"
@@ -103,14 +119,14 @@ class Passport:
         return passport
 
     def _is_sound(self) -> bool:
-        words = {f.name: getattr(self, f.name) for f in fields(self)}
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
         optional = ("os", "arch", "driver", "jetpack")
         return (
-            all(isinstance(words[f.name], str) for f in fields(self) if f.type == "str")
-            and all(words[name] is None or isinstance(words[name], str) for name in optional)
+            all(isinstance(values[f.name], str) for f in fields(self) if f.type == "str")
+            and all(values[name] is None or isinstance(values[name], str) for name in optional)
             and [type(n) for n in (*self.shape, *self.batch)] == [int] * 6
             and 1 <= self.batch[0] <= self.batch[1] <= self.batch[2]
-            and all(isinstance(word, str) for word in (*self.compute_capabilities, *self.flags))
+            and all(isinstance(text, str) for text in (*self.compute_capabilities, *self.flags))
             and type(self.version_compatible) is bool
             and type(self.dla_core) in (int, type(None))
             and self.compatibility in COMPATIBILITY
@@ -118,19 +134,19 @@ class Passport:
 
 
 def passport_name(plan: str) -> str:
-    """Where the passport of a plan lies."""
+    """Return the path of the passport that belongs to a plan."""
     return plan.removesuffix(".plan") + ".passport.json"
 
 
 def read_passport(bundle: Bundle, artifact: Artifact) -> Passport:
-    """The passport of an artefact. Raises BundleMissing or BundleCorrupt."""
+    """Read the passport of an artifact. Raises BundleMissing or BundleCorrupt."""
     name = passport_name(artifact.file)
     return Passport.from_json(bundle.read(name), name)
 
 
 def check_passport(passport: Passport, bundle: Bundle, artifact: Artifact, plan: bytes, here: Machine) -> None:
-    """Raise PlanMismatch, with every reason and the line that builds the plan again, unless it may run here."""
-    reasons = [*_of_the_bundle(passport, bundle, artifact, plan), *_of_the_machine(passport, here)]
+    """Raise PlanMismatch unless a plan may run here, with all reasons and the command that builds it again."""
+    reasons = [*_bundle_mismatches(passport, bundle, artifact, plan), *_machine_mismatches(passport, here)]
     if reasons:
         raise PlanMismatch(
             f"{artifact.file} of {bundle.where} must have been built for this machine and model, but "
@@ -139,13 +155,13 @@ def check_passport(passport: Passport, bundle: Bundle, artifact: Artifact, plan:
 
 
 def rebuild_line(bundle: Bundle, artifact: Artifact) -> str:
-    """The command that makes a plan for this machine."""
+    """Return the command that builds a plan for this machine."""
     model = (bundle.path or Path(f"{bundle.name}.edgefs")) / "model.onnx"
     precision = artifact.precision + (" --calibrate FOLDER" if artifact.precision == "int8" else "")
     return f"edgefs export --onnx {model} --targets {artifact.target} --precisions {precision} --out NEW.edgefs"
 
 
-def _of_the_bundle(passport: Passport, bundle: Bundle, artifact: Artifact, plan: bytes) -> Iterator[str]:
+def _bundle_mismatches(passport: Passport, bundle: Bundle, artifact: Artifact, plan: bytes) -> Iterator[str]:
     model = bundle.manifest["files"]["model.onnx"]["sha256"]
     facts = [
         ("target", passport.target, artifact.target),
@@ -159,7 +175,7 @@ def _of_the_bundle(passport: Passport, bundle: Bundle, artifact: Artifact, plan:
             yield f"its {name} is {found}, not {stated}"
 
 
-def _of_the_machine(passport: Passport, here: Machine) -> Iterator[str]:
+def _machine_mismatches(passport: Passport, here: Machine) -> Iterator[str]:
     if not _version_fits(passport, here.library_version):
         yield f"it was built by {passport.target} {passport.library_version} and this is {here.library_version}"
     if not _gpu_fits(passport, here.compute_capability):
@@ -184,7 +200,7 @@ def _gpu_fits(passport: Passport, capability: str) -> bool:
 
 
 def _l4t() -> str | None:
-    """The Jetson's software release, as "R36.4.3" (JetPack 6.2); None elsewhere."""
+    """Return the software release of a Jetson, such as "R36.4.3" (JetPack 6.2); None elsewhere."""
     path = "/etc/nv_tegra_release"
     major, minor = _first(r"# (R\d+)", path), _first(r"REVISION: ([\d.]+)", path)
     return f"{major}.{minor}" if major and minor else None
