@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -51,6 +51,27 @@ class ImageSet:
     def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], int]:
         """One image `uint8 [H, W, C]` and its label: enough to be a torch map-style Dataset."""
         return self.images[index], int(self.labels[index])
+
+    def embedded(
+        self, embed: Callable[[NDArray[np.uint8]], NDArray[np.float32]], *, at_once: int, rotations: int = 1
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Embed every image once per quarter turn.
+
+        Args:
+            embed: From images `uint8 [B, H, W, C]` to embeddings `float32 [B, D]`.
+            at_once: Images handed to `embed` at once.
+            rotations: How many quarter turns count as classes of their own.
+
+        Returns:
+            Embeddings `float32 [N·R, D]` and labels `int64 [N·R]` (R · class + turn), R being `rotations`.
+        """
+        found, labels = [], []
+        for turn in range(rotations):
+            for start in range(0, len(self), at_once):
+                pixels = np.rot90(self.images[start : start + at_once], turn, axes=(1, 2))
+                found.append(embed(np.ascontiguousarray(pixels)))
+            labels.append(self.labels * rotations + turn)
+        return np.concatenate(found), np.concatenate(labels)
 
     def of_classes(self, names: Sequence[str]) -> ImageSet:
         """The part of the set whose classes are named, relabelled 0..len(names) - 1 in that order."""

@@ -22,9 +22,12 @@ FIRST_SCALE = 10.0
 
 
 class ProtoNet(nn.Module):  # type: ignore[misc]  # torch is untyped here
-    """temperature: divides squared distances: with many features they start so far apart that the softmax saturates.
+    """A backbone whose embeddings are compared with the mean of each class.
 
-    bf16: run the backbone in bfloat16 (its weights stay float32); distances and loss are always float32.
+    Args:
+        distance: "euclidean" or "cosine".
+        temperature: Divisor of squared distances. With many features they start so large that the softmax saturates.
+        bf16: Run the backbone in bfloat16. Weights, distances and loss are always float32.
     """
 
     def __init__(
@@ -37,7 +40,7 @@ class ProtoNet(nn.Module):  # type: ignore[misc]  # torch is untyped here
         self.scale = nn.Parameter(torch.tensor(FIRST_SCALE)) if distance == "cosine" else None
 
     def logits(self, tasks: Tasks) -> Tensor:
-        """`float32 [T, W·Q, W]`: every query of every task against its task's prototypes, from one forward pass."""
+        """Scores `float32 [T, W·Q, W]` of every query for the classes of its task, from one forward pass."""
         images = tasks.images
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bf16):
             features = self.backbone(images.flatten(0, 2))

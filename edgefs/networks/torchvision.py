@@ -1,4 +1,4 @@
-"""The door to torchvision's classification networks: the same network without its last layer."""
+"""torchvision's classification networks without their last layer."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from exporters.sources.torchvision_source import without_auxiliary_heads
 
 
 class TorchvisionBackbone(nn.Module):  # type: ignore[misc]  # torch is untyped here
-    """`float32 [B, channels, size, size]` to features `[B, dim]`. Random weights; `load_state_dict` takes trained ones.
+    """`float32 [B, channels, size, size]` to features `[B, dim]`, with random weights. Grey input is repeated.
 
-    name: any of `torchvision.models.list_models(module=torchvision.models)`, as "resnet18".  Grey input is repeated.
+    Args:
+        name: One of `torchvision.models.list_models(module=torchvision.models)`, such as "resnet18".
     """
 
     def __init__(self, channels: int, size: int, name: str) -> None:
@@ -31,7 +32,7 @@ class TorchvisionBackbone(nn.Module):  # type: ignore[misc]  # torch is untyped 
         self.to(memory_format=torch.channels_last)
 
     def _measure(self, size: int) -> int:
-        """The feature size, by trying; this also finds a network that is too deep for the images."""
+        """The feature size, found by embedding one image. Raises ConfigError when the images are too small."""
         training = self.network.training
         try:
             with torch.inference_mode():
@@ -48,7 +49,7 @@ class TorchvisionBackbone(nn.Module):  # type: ignore[misc]  # torch is untyped 
 
 
 def _cut_head(network: nn.Module, name: str) -> None:
-    """Replace the last linear layer, wherever this family keeps it, by nothing."""
+    """Replace the last linear layer by the identity. Each family of networks keeps it under another name."""
     for holder in ("fc", "head", "heads", "classifier"):
         head = getattr(network, holder, None)
         if isinstance(head, nn.Linear):

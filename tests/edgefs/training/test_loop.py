@@ -11,11 +11,12 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
+from edgefs.checkpoint import load_checkpoint, load_state  # noqa: E402
 from edgefs.errors import CheckpointMissing, ConfigError, DataError, NotFinite  # noqa: E402
 from edgefs.evaluation.validation import validation_accuracy  # noqa: E402
-from edgefs.meta import ProtoNet  # noqa: E402
-from edgefs.training.checkpoint import load_checkpoint, load_state  # noqa: E402
-from edgefs.training.config import METHODS, TrainConfig, config_of, read_recipe  # noqa: E402
+from edgefs.meta.protonet import ProtoNet  # noqa: E402
+from edgefs.methods import META, config_of  # noqa: E402
+from edgefs.methods.recipe import read_recipe  # noqa: E402
 from edgefs.training.loop import Run, train  # noqa: E402
 from edgefs.training.optimiser import learning_rate  # noqa: E402
 
@@ -24,7 +25,7 @@ def weights(out):
     return load_state(out / "state.pt")["method"]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", META)
 def test_every_method_trains_validates_and_leaves_a_checkpoint_that_loads(small_config, tmp_path, method):
     report = train(small_config(method), quiet=True)
     assert (report.steps, report.stopped) == (6, "finished")
@@ -137,7 +138,7 @@ def test_plain_lines_are_printed_where_there_is_no_terminal(small_config, capsys
 
 def test_schedules_start_at_the_rate_and_end_at_nothing():
     for schedule, end in (("cosine", 0), ("linear", 0), ("constant", 1)):
-        config = TrainConfig("protonet", "folder", lr=1.0, schedule=schedule, steps=1000, warmup=10)
+        config = config_of("protonet", data="folder", lr=1.0, schedule=schedule, steps=1000, warmup=10)
         assert learning_rate(config, 0) == pytest.approx(0.1)
         assert learning_rate(config, 10) == pytest.approx(1.0)
         assert learning_rate(config, 999) == pytest.approx(end, abs=0.01)

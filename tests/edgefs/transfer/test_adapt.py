@@ -17,12 +17,12 @@ def domains(tmp_path, write_pictures):
 
 @pytest.fixture
 def config(domains):
-    from edgefs.transfer.config import AdaptConfig
+    from edgefs.methods import config_of
 
     def make(method="dann", **options):
         source, target = domains
         base = {"source": str(source), "target": str(target), "seeds": 2, "steps": 30, "batch": 16, "threads": 1}
-        return AdaptConfig(method, **{**base, "lr": 3e-3, **options})
+        return config_of(method, **{**base, "lr": 3e-3, **options})
 
     return make
 
@@ -47,7 +47,7 @@ def test_the_labels_of_the_target_choose_nothing(config, domains, tmp_path):
     import torch
 
     from edgefs import adapt
-    from edgefs.training.checkpoint import load_checkpoint
+    from edgefs.checkpoint import load_checkpoint
 
     target = domains[1]
     wrong = tmp_path / "wrong"
@@ -84,8 +84,8 @@ def test_trained_weights_stay_frozen_below_a_bottleneck(config, domains, tmp_pat
     import torch
 
     from edgefs import adapt, finetune
-    from edgefs.training.checkpoint import load_checkpoint
-    from edgefs.transfer.config import FinetuneConfig
+    from edgefs.checkpoint import load_checkpoint
+    from edgefs.methods import FinetuneConfig
 
     first = FinetuneConfig(
         root=str(domains[0]), out=str(tmp_path / "first"), backbone="lenet", epochs=3, batch=8, lr=3e-3, threads=1
@@ -118,7 +118,7 @@ def test_other_classes_in_the_target_are_named(config, write_pictures, tmp_path)
 def test_the_gradient_is_reversed_and_faded_in():
     import torch
 
-    from edgefs.transfer.dann import Reversal, fade_in
+    from edgefs.adaptation.dann import Reversal, fade_in
 
     x = torch.ones(3, requires_grad=True)
     Reversal.apply(2 * x, 0.5).sum().backward()
@@ -130,7 +130,7 @@ def test_the_gradient_is_reversed_and_faded_in():
 def test_the_discrepancy_is_zero_of_equal_samples_and_grows_with_their_distance():
     import torch
 
-    from edgefs.transfer.mmd import discrepancy
+    from edgefs.adaptation.mmd import discrepancy
 
     x = torch.randn(64, 8, generator=torch.Generator().manual_seed(0))
     assert float(discrepancy(x, x)) == pytest.approx(0, abs=1e-6)

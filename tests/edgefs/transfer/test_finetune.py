@@ -28,7 +28,7 @@ def test_a_network_learns_the_classes_and_leaves_everything_a_person_needs(small
 
 def test_a_checkpoint_opens_in_evaluate_and_carries_no_folder_of_this_machine(small_config, tmp_path):
     from edgefs import evaluate, finetune
-    from edgefs.training.checkpoint import load_checkpoint
+    from edgefs.checkpoint import load_checkpoint
 
     config = small_config()
     report = finetune(config, quiet=True)
@@ -43,7 +43,7 @@ def test_a_checkpoint_opens_in_evaluate_and_carries_no_folder_of_this_machine(sm
 def test_only_what_the_policy_names_is_changed(small_config, trainable):
     import torch
 
-    from edgefs.training.checkpoint import load_checkpoint
+    from edgefs.checkpoint import load_checkpoint
     from edgefs.transfer.finetune import finetune
 
     first = finetune(small_config(epochs=1), quiet=True).best
@@ -80,13 +80,12 @@ def test_features_are_computed_once_and_one_changed_file_once_more(small_config,
 def test_torch_answers_as_the_head_that_scikit_learn_fitted(head, n_classes):
     import torch
 
+    from edgefs.methods import FinetuneConfig
     from edgefs.networks import build
-    from edgefs.networks.classifier import classifier
     from edgefs.networks.linear_head import fit_head, load_head
-    from edgefs.transfer.config import FinetuneConfig
 
     config = FinetuneConfig(root=".", head=head, classes=tuple("abc"[:n_classes]))
-    learner = classifier(build("lenet", channels=1, size=16), config)
+    learner = config.build(build("lenet", channels=1, size=16))
     rng = np.random.default_rng(0)
     labels = np.arange(60) % n_classes
     features = (rng.normal(size=(60, 500)) * rng.uniform(0.1, 3, 500) + labels[:, None]).astype(np.float32)
@@ -98,7 +97,7 @@ def test_torch_answers_as_the_head_that_scikit_learn_fitted(head, n_classes):
 
 
 def test_a_rate_that_diverges_stops_keeps_the_best_and_says_what_to_try(small_config, tmp_path):
-    from edgefs.training.checkpoint import load_checkpoint
+    from edgefs.checkpoint import load_checkpoint
     from edgefs.transfer.finetune import finetune
 
     with pytest.raises(NotFinite, match=r"diverged.*best\.safetensors.*--lr"):
@@ -177,12 +176,12 @@ def test_meta_training_starts_from_a_finetuned_network_and_fine_tuning_from_a_me
     small_config, write_pictures, tmp_path
 ):
     from edgefs import finetune, train
-    from edgefs.training.config import config_of
+    from edgefs.methods import config_of
 
     tuned = finetune(small_config(), quiet=True).best
     root = write_pictures(tmp_path / "many", names=[f"class{i}" for i in range(15)], n_images=8)
     meta = config_of(
-        "protonet", "folder", root=str(root), out=str(tmp_path / "meta"), backbone="lenet", init_from=str(tuned),
+        "protonet", data="folder", root=str(root), out=str(tmp_path / "meta"), backbone="lenet", init_from=str(tuned),
         n_way=3, val_way=3, n_query=3, val_query=3, val_episodes=20, steps=4, val_every=2, threads=1, bf16=False,
     )  # fmt: skip
     best = train(meta, quiet=True).best

@@ -1,21 +1,22 @@
 """Checkpoints: a trained network in one file, and the state of a run in another.
 
-NAME.safetensors   weights, and in its header a JSON card with everything needed to rebuild the network and to feed it:
-                   config, input contract, measured figures, and a sha256 over the weights (one flipped bit loads
-                   silently otherwise). No pickle.
-state.pt           what a resumed run needs to go on bit by bit: weights, optimiser, random state, position. Read with
-                   `weights_only=True`, so it holds tensors, numbers and strings and can run no code.
+NAME.safetensors   the weights, and in the header a JSON card with everything that is needed to rebuild the network and
+                   to feed it: config, input contract, measured figures, and a sha256 of the weights, because a flipped
+                   bit would load silently. It holds no pickle.
+state.pt           what a resumed run needs to continue bit by bit: weights, optimiser, random state, position. It is
+                   read with `weights_only=True`: tensors, numbers and strings, which cannot run code.
 
-Both are written aside and renamed: never half a file.
+Both are written beside their place and renamed, so that no half file is ever found.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,39 +27,39 @@ from torch import Tensor
 
 from edgefs.data import DataSpec, spec_of
 from edgefs.errors import CheckpointError, CheckpointMissing, ConfigError
-from edgefs.meta import build_method
+from edgefs.methods import config_class
+from edgefs.methods.options import Config
 from edgefs.networks import build
-from edgefs.networks.classifier import new_classifier
-from edgefs.training.config import TrainConfig
-from edgefs.transfer.config import ADAPT_METHODS, FINETUNE_METHODS, AdaptConfig, FinetuneConfig
 from runtime.errors import BundleCorrupt
 from runtime.preprocess import Preprocess
 
 FORMAT, VERSION = "edgefs-checkpoint", 1
 BASE_MEAN = "base_mean"  # mean feature of the training classes, float32 [D]
-CONFIGS: dict[str, type[Any]] = {
-    **dict.fromkeys(FINETUNE_METHODS, FinetuneConfig),
-    **dict.fromkeys(ADAPT_METHODS, AdaptConfig),
-}
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A method with its weights, the config it was trained with, how images reach it, and the card as written."""
+    """A trained network.
+
+    Attributes:
+        method: The network with its weights, in evaluation mode.
+        config: The config it was trained with.
+        spec: How images are prepared for it.
+        base_mean: Mean feature `float32 [D]` of the training images.
+        card: What the file says about itself.
+    """
 
     method: Any
-    config: Any  # TrainConfig, FinetuneConfig or AdaptConfig
+    config: Any
     spec: DataSpec
     base_mean: Tensor | None
     card: Mapping[str, Any]
 
 
-def new_method(config: Any, spec: DataSpec, *, workers: int = 1) -> Any:
-    """The network of a config, with fresh random weights."""
-    if not isinstance(config, TrainConfig):
-        return new_classifier(config, spec)
-    backbone = build(config.backbone, channels=spec.preprocess.channels, size=min(spec.preprocess.size))
-    return build_method(backbone, config, workers=workers)
+def new_method(config: Config, spec: DataSpec, *, workers: int = 1) -> Any:
+    """The network of a config with random weights."""
+    backbone = build(config.backbone, channels=spec.preprocess.channels, size=min(spec.preprocess.size))  # type: ignore[attr-defined]
+    return config.build(backbone, workers=workers)
 
 
 def save_checkpoint(
@@ -71,7 +72,13 @@ def save_checkpoint(
     figures: Mapping[str, Any] | None = None,
     half: bool = False,
 ) -> Path:
-    """Write a network.  half: store weights as float16 (half the size; accuracy is measured to be the same)."""
+    """Write a network.
+
+    Args:
+        base_mean: Mean feature `float32 [D]` of the training images.
+        figures: What was measured, for the card.
+        half: Store the weights as float16: half the size, with the same measured accuracy.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in method.state_dict().items()}
     if base_mean is not None:
         tensors[BASE_MEAN] = base_mean.detach().cpu().contiguous()
@@ -96,13 +103,20 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: str | Path, *, workers: int = 1) -> Checkpoint:
-    """Read what `save_checkpoint` wrote and rebuild the network, in evaluation mode.
+    """Rebuild the network that `save_checkpoint` wrote.
 
-    Raises CheckpointMissing, or CheckpointError: not a checkpoint, damaged, of a newer format, or of another network.
+    Args:
+        workers: Tasks that a method which adapts works on at once.
+
+    Raises:
+        CheckpointMissing: No file is there.
+        CheckpointError: The file is no checkpoint, is damaged, of a newer format, or of another network.
     """
     tensors, card = _read(Path(path))
     try:
-        config = CONFIGS.get(card["config"]["method"], TrainConfig)(**card["config"])
+        kind = config_class(card["config"]["method"])
+        known = {each.name for each in fields(kind)}  # a card may have options of other methods, which never had effect
+        config: Any = kind(**{name: value for name, value in card["config"].items() if name in known})
         facts = card["input"]
         preprocess = Preprocess.from_json(facts["preprocess"])
         spec = replace(
@@ -122,7 +136,7 @@ def load_checkpoint(path: str | Path, *, workers: int = 1) -> Checkpoint:
 
 
 def load_weights(method: torch.nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
-    """Fill a network. Raises CheckpointError naming what does not fit."""
+    """Fill a network with weights. Raises CheckpointError naming those that do not fit."""
     own = method.state_dict()
     wrong = [f"{name} is missing" for name in own.keys() - tensors.keys()]
     wrong += [f"{name} is unknown" for name in tensors.keys() - own.keys()]
@@ -141,11 +155,9 @@ def load_weights(method: torch.nn.Module, tensors: Mapping[str, Tensor], where: 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
     """Write the state of a run."""
-    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    torch.save(dict(state), aside)
-    with aside.open("rb") as file:
-        os.fsync(file.fileno())
-    aside.replace(path)
+    data = io.BytesIO()
+    torch.save(dict(state), data)
+    write_aside(path, data.getbuffer())
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -165,8 +177,8 @@ def load_state(path: Path) -> dict[str, Any]:
     return state
 
 
-def write_aside(path: Path, data: bytes) -> None:
-    """Write a whole file or nothing."""
+def write_aside(path: Path, data: bytes | memoryview) -> None:
+    """Write a whole file or nothing, and create its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{path.name}.{os.getpid()}.part")
     with aside.open("wb") as file:
@@ -201,3 +213,13 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}".encode())
         digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def check_folder(out: str | Path) -> None:
+    """Check, before a run, that its results can be written. Raises ConfigError."""
+    place = Path(out).absolute()
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        why = "is not writable" if place.is_dir() else "is a file"
+        raise ConfigError(f"{out} must be a folder that can be written to, but {place} {why}; choose another --out")

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.torch
 
 from edgefs.data import load  # noqa: E402
 from edgefs.evaluation.evaluate import evaluate  # noqa: E402
-from edgefs.networks.embedder import embedder_of  # noqa: E402
+from edgefs.sources import embedder_of  # noqa: E402
 from edgefs.training.loop import train  # noqa: E402
 from exporters.pack import pack  # noqa: E402
 from runtime.recognizer import Recognizer  # noqa: E402

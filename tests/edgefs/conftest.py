@@ -21,7 +21,7 @@ def small_data(tmp_path_factory):
 
 @pytest.fixture
 def small_config(small_data, tmp_path):
-    from edgefs.training.config import config_of
+    from edgefs.methods import config_of
 
     def make(method="protonet", **options):
         base = {
@@ -34,6 +34,6 @@ def small_config(small_data, tmp_path):
             if method in ("protonet", "classifier")
             else {"inner_steps": 2, "val_inner_steps": 2, "tasks": 2}
         )
-        return config_of(method, "folder", **{**base, **extra, **options})
+        return config_of(method, data="folder", **{**base, **extra, **options})
 
     return make

@@ -10,17 +10,17 @@ pytestmark = pytest.mark.torch
 from safetensors import safe_open  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
+from edgefs.checkpoint import load_checkpoint, load_state, new_method, save_checkpoint, save_state  # noqa: E402
 from edgefs.data import spec_of  # noqa: E402
 from edgefs.errors import CheckpointError, CheckpointMissing  # noqa: E402
-from edgefs.training.checkpoint import load_checkpoint, load_state, new_method, save_checkpoint, save_state  # noqa: E402
-from edgefs.training.config import config_of  # noqa: E402
+from edgefs.methods import config_of  # noqa: E402
 
 SPEC = spec_of("omniglot")
 
 
 def saved(path, method="protonet", **options):
     torch.manual_seed(0)
-    config = config_of(method, "omniglot", **options)
+    config = config_of(method, data="omniglot", **options)
     network = new_method(config, SPEC)
     save_checkpoint(
         path, network, config, SPEC, base_mean=torch.ones(network.backbone.dim), half=options.pop("half", False)
@@ -49,7 +49,7 @@ def test_a_checkpoint_gives_back_the_network_and_how_to_feed_it(tmp_path, option
 
 def test_a_half_checkpoint_is_half_the_size_and_nearly_the_same(tmp_path):
     torch.manual_seed(0)
-    config = config_of("protonet", "omniglot")
+    config = config_of("protonet", data="omniglot")
     network = new_method(config, SPEC)
     full, half = (save_checkpoint(tmp_path / f"{h}.safetensors", network, config, SPEC, half=h) for h in (False, True))
     assert half.stat().st_size < 0.6 * full.stat().st_size

@@ -1,8 +1,8 @@
 """Domain-adversarial training (Ganin et al. 2016, "Domain-Adversarial Training of Neural Networks", arXiv:1505.07818).
 
-A discriminator learns to tell the domains apart by the features; on the way back its gradient is reversed, so the
-features learn that it cannot. The reversal is faded in from 0 to 1 by the paper's schedule: at first the discriminator
-knows nothing, and what it says is noise.
+A discriminator learns to tell the domains apart by their features. Its gradient is reversed before it reaches the
+features, so these learn to look the same in both domains. The reversal rises from 0 to 1 by the paper's schedule,
+because the gradient of an untrained discriminator is noise.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 HIDDEN = 256
-SHARPNESS = 10.0  # of the schedule, as in the paper
+SHARPNESS = 10.0  # of the schedule
 
 
 class Reversal(torch.autograd.Function):  # type: ignore[misc]  # torch is untyped here
@@ -31,7 +31,7 @@ class Reversal(torch.autograd.Function):  # type: ignore[misc]  # torch is untyp
 
 
 class DANN(nn.Module):  # type: ignore[misc]
-    """The discriminator, and the loss it is trained by while the features are trained against it."""
+    """The discriminator. One loss trains it, and trains the features against it."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -40,13 +40,17 @@ class DANN(nn.Module):  # type: ignore[misc]
         )
 
     def loss(self, source: Tensor, target: Tensor, _logits: tuple[Tensor, Tensor], progress: float) -> Tensor:
-        """Of features `[B, D]` of either domain.  progress: 0..1 through the training."""
+        """The loss of features `[B, D]` of both domains.
+
+        Args:
+            progress: Share of the training that is done, 0..1.
+        """
         features = Reversal.apply(torch.cat([source, target]), fade_in(progress))
-        says = self.discriminator(features).squeeze(1)
-        truth = torch.cat([torch.ones(len(source)), torch.zeros(len(target))]).to(says.device)
-        return F.binary_cross_entropy_with_logits(says, truth)
+        domains = self.discriminator(features).squeeze(1)
+        truth = torch.cat([torch.ones(len(source)), torch.zeros(len(target))]).to(domains.device)
+        return F.binary_cross_entropy_with_logits(domains, truth)
 
 
 def fade_in(progress: float) -> float:
-    """From 0 to 1 as the paper has it: 2 / (1 + exp(-10 p)) - 1."""
+    """The paper's schedule, from 0 to 1: 2 / (1 + exp(-10 · progress)) - 1."""
     return float(2 / (1 + torch.exp(torch.tensor(-SHARPNESS * progress))) - 1)

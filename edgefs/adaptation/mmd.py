@@ -1,7 +1,7 @@
-"""Maximum mean discrepancy with several kernels (Long et al. 2015, "Learning Transferable Features with Deep
-Adaptation Networks", arXiv:1502.02791): the distance of the domains' means in the space of the kernels.
+"""Maximum mean discrepancy (Long et al. 2015, "Learning Transferable Features with Deep Adaptation Networks",
+arXiv:1502.02791): the distance between the means of both domains in the space of several kernels.
 
-Taken of the features and of the class scores, the layers whose features no longer transfer by themselves.
+It is computed for the features and for the class probabilities: the layers that transfer worst by themselves.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgefs.transfer.dann import fade_in
+from edgefs.adaptation.dann import fade_in
 
 WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)  # times the mean squared distance: five Gaussian kernels
 
 
 class MMD(nn.Module):  # type: ignore[misc]  # torch is untyped here
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        del dim  # nothing here depends on it
-
     def loss(self, source: Tensor, target: Tensor, logits: tuple[Tensor, Tensor], progress: float) -> Tensor:
-        """Of features `[B, D]` and logits `[B, K]` of either domain.  progress: 0..1 through the training."""
+        """The loss of features `[B, D]` and logits `[B, K]` of both domains.
+
+        Args:
+            progress: Share of the training that is done, 0..1.
+        """
         of_source, of_target = (F.softmax(values, dim=1) for values in logits)
         return fade_in(progress) * (discrepancy(source, target) + discrepancy(of_source, of_target))
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edgefs.training.config import read_recipe
+from edgefs.methods.recipe import read_recipe, toml_tables
 
 RECIPES = Path(__file__).parents[3] / "recipes"
 TOMLS = sorted(RECIPES.glob("*.toml"))
@@ -13,9 +13,7 @@ FREE = {"root", "out", "threads", "checkpoint_minutes", "device", "bf16", "n_cla
 
 
 def tables(path):
-    from edgefs.training.config import _toml
-
-    return _toml(path.read_text())
+    return toml_tables(path.read_text())
 
 
 @pytest.mark.parametrize("path", TOMLS, ids=lambda path: path.stem)
@@ -39,7 +37,7 @@ def test_committed_checkpoints_are_small_and_named_after_their_recipe():
 @pytest.mark.parametrize("path", CHECKPOINTS, ids=lambda path: path.stem)
 def test_a_committed_checkpoint_loads_and_was_trained_as_its_recipe_says(path):
     pytest.importorskip("torch")
-    from edgefs.training.checkpoint import load_checkpoint
+    from edgefs.checkpoint import load_checkpoint
 
     trained = load_checkpoint(path).config.to_json()
     stated = read_recipe(RECIPES / f"{path.stem}.toml").to_json()

@@ -1,4 +1,4 @@
-"""Make glibc keep its pages: given back to the kernel, faulting them in again is up to a third of a training step."""
+"""Memory pages of glibc: mapping returned pages again costs up to a third of a training step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PAD_BYTES = 64 << 20
 
 
 def keep_pages() -> bool:
-    """Tell malloc never to shrink the heap, nor to map large blocks apart. False where there is no glibc."""
+    """Tell malloc to keep freed pages and to take large blocks from the heap. Returns False without glibc."""
     if sys.platform != "linux":
         return False
     try:
