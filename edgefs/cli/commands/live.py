@@ -110,7 +110,7 @@ def _source(text: str, *, loop: bool) -> CameraSource:
     if text == "demo":
         from edgefs.demo.virtual_source import virtual_camera
 
-        return CameraSource("virtual camera", virtual_camera, again=True)
+        return CameraSource("virtual camera", virtual_camera, loop=True, recorded=True)
     return camera_source(text, loop=loop)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from runtime.app.core.camera_worker import Source
+from runtime.app.core.camera_reader import CameraSource
 from runtime.app.core.service import Service
 from runtime.app.web.metrics import Metrics
 from runtime.app.web.server import Server, build, listen, policy_for
@@ -56,8 +56,8 @@ def running(bundle: Bundle, folder: Path, frames: list, *, host: str = "127.0.0.
     port = listener.getsockname()[1]
     metrics = Metrics()
     with Recognizer(bundle, gallery=folder / "gallery.db", engine="onnxruntime", threads=1) as recognizer:
-        source = Source("fake camera", lambda: realtime(camera))
-        service = Service(recognizer, [source], device="test", on_answer=metrics.answer)
+        source = CameraSource("fake camera", lambda: realtime(camera))
+        service = Service(recognizer, [source], device="test", on_answer=metrics.count)
         metrics.watch(service)
         with Server(build(service, policy_for(host, port, token), metrics), listener) as server:
             headers = {"Authorization": f"Bearer {clear}"} if clear else {}

@@ -123,15 +123,15 @@ def test_a_second_request_on_a_connection_has_its_own_header_deadline(live, monk
 
 
 def test_a_viewer_that_takes_nothing_is_dropped_and_others_are_not(live, monkeypatch):
-    monkeypatch.setattr(deadlines, "TAKE_S", 0.5)
-    preview = live.service.eyes["0"].preview
+    monkeypatch.setattr(deadlines, "READ_S", 0.5)
+    preview = live.service.workers["0"].preview
     with connect(live) as sock, live.http.stream("GET", "/api/v1/cameras/0/preview") as good:
         chunks = good.iter_bytes()
         next(chunks)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.send(b"GET /api/v1/cameras/0/preview HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        live.wait(lambda: preview.watchers == 2)
-        dropped = live.wait(lambda: next(chunks) and preview.watchers == 1, timeout_s=60)
+        live.wait(lambda: preview.viewers == 2)
+        dropped = live.wait(lambda: next(chunks) and preview.viewers == 1, timeout_s=60)
         assert dropped
         assert next(chunks)
 
