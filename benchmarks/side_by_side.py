@@ -173,7 +173,7 @@ def main() -> None:
     print(f"benchmark_app, median ms, before and after: {app_ms}; left out: {left_out or 'nothing'}")
     facts = {"bundle": bundle.name, "threads": args.threads, "before": before, "after": machine.condition()}
     facts |= {"contenders": found, "benchmark_app_ms": app_ms, "left_out": left_out}
-    print(f"written to {save('side_by_side', facts)}")
+    print(f"written to {save('side-by-side', facts)}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What the default embedder costs beside MobileNetV2-1.0 at 224 pixels: the same engines, call by call, in one run.
+"""The cost of the default embedder relative to MobileNetV2-1.0 at 224 pixels, on the same engines, in one run.
 
-    python -m benchmarks.yardstick [--bundle PATH] [--samples 300] [--threads 1]
+    python -m benchmarks.relative_cost [--bundle PATH] [--samples 300] [--threads 1]
 
-MobileNetV2 gets random weights: they change its answers, not its time. Needs the extras train and export.
+MobileNetV2 gets random weights, which change its answers but not its time. Needs the extras train and export.
 """
 
 from __future__ import annotations
@@ -29,12 +29,14 @@ from runtime.preprocess import Preprocess
 WARM_UP = 20
 
 
-def yardstick() -> Bundle:
+def reference() -> Bundle:
     """MobileNetV2-1.0 without its classifier, as a bundle in memory."""
     network = nn.Sequential(mobilenet_v2().features, nn.AdaptiveAvgPool2d(1), nn.Flatten())
     graph = EmbedderGraph(network, mean=[0.5] * 3, std=[0.5] * 3)
     golden = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), np.uint8)
-    return pack(graph, Preprocess((224, 224)), name="mobilenet_v2", description="A yardstick.", golden_frames=golden)
+    return pack(
+        graph, Preprocess((224, 224)), name="mobilenet_v2", description="Reference for times.", golden_frames=golden
+    )
 
 
 def side_by_side(bundles: dict[str, Bundle], engine: str, threads: int, samples: int) -> dict[str, Any]:
@@ -62,7 +64,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     bundle = load_bundle(args.bundle)
-    bundles = {bundle.name: bundle, "mobilenet_v2 at 224": yardstick()}
+    bundles = {bundle.name: bundle, "mobilenet_v2 at 224": reference()}
     engines, summary, rows = {}, {}, []
     for name in auto_engines():
         try:
@@ -75,7 +77,7 @@ def main() -> None:
         summary[f"{name}, {args.threads} thread(s), p50"] = f"{ours:.2f} ms, {ours / theirs:.2f} × MobileNetV2's at 224"
     print(table(rows, ("engine", f"{bundle.name} ms", "mobilenet_v2 ms", "ratio")))
     facts = {"bundle": bundle.name, "fingerprint": bundle.fingerprint, "threads": args.threads}
-    print(f"written to {save('yardstick', {**facts, 'summary': summary, 'engines': engines})}")
+    print(f"written to {save('relative-cost', {**facts, 'summary': summary, 'engines': engines})}")
 
 
 if __name__ == "__main__":
