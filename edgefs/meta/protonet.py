@@ -47,6 +47,10 @@ class ProtoNet(nn.Module):  # type: ignore[misc]  # torch is untyped here
         z = features.float().unflatten(0, images.shape[:3])
         prototypes = z[:, :, : tasks.n_shot].mean(dim=2)
         queries = z[:, :, tasks.n_shot :].flatten(1, 2)
+        return self.scores(queries, prototypes)
+
+    def scores(self, queries: Tensor, prototypes: Tensor) -> Tensor:
+        """`float32 [T, M, D]` and `[T, W, D]` to `[T, M, W]`; the highest score wins."""
         if self.scale is not None:
             return self.scale * F.normalize(queries, dim=-1) @ F.normalize(prototypes, dim=-1).transpose(1, 2)
         return -squared_distances(queries, prototypes) / self.temperature

@@ -6,33 +6,40 @@ here imports torch, so that the help is instant and a recipe can be read anywher
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
-from edgefs.methods.adapt import AdaBNConfig, AdaptConfig, CORALConfig, DANNConfig, MMDConfig
-from edgefs.methods.classifier import ClassifierConfig
-from edgefs.methods.finetune import METHODS as FINETUNE_METHODS
+from edgefs.methods.adapt import AdaptConfig
 from edgefs.methods.finetune import FinetuneConfig
-from edgefs.methods.maml import ANILConfig, FOMAMLConfig, MAMLConfig
 from edgefs.methods.meta_learning import TrainConfig
 from edgefs.methods.options import Config, settled
-from edgefs.methods.protonet import ProtoNetConfig
-from edgefs.methods.reptile import ReptileConfig
 
-META: dict[str, type[TrainConfig]] = {
-    "protonet": ProtoNetConfig,
-    "classifier": ClassifierConfig,
-    "maml": MAMLConfig,
-    "fomaml": FOMAMLConfig,
-    "anil": ANILConfig,
-    "reptile": ReptileConfig,
-}
-FINETUNE: dict[str, type[FinetuneConfig]] = dict.fromkeys(FINETUNE_METHODS, FinetuneConfig)
-ADAPT: dict[str, type[AdaptConfig]] = {
-    "dann": DANNConfig,
-    "mmd": MMDConfig,
-    "coral": CORALConfig,
-    "adabn": AdaBNConfig,
-}
+
+def _classes(table: dict[str, str]) -> dict[str, Any]:
+    """The config class of each method, from "module:class"."""
+    places = {name: place.partition(":") for name, place in table.items()}
+    return {name: getattr(import_module(module), kind) for name, (module, _, kind) in places.items()}
+
+
+META: dict[str, type[TrainConfig]] = _classes(
+    {
+        "protonet": "edgefs.methods.protonet:ProtoNetConfig",
+        "classifier": "edgefs.methods.classifier:ClassifierConfig",
+        "maml": "edgefs.methods.maml:MAMLConfig",
+        "fomaml": "edgefs.methods.maml:FOMAMLConfig",
+        "anil": "edgefs.methods.maml:ANILConfig",
+        "reptile": "edgefs.methods.reptile:ReptileConfig",
+    }
+)
+FINETUNE: dict[str, type[FinetuneConfig]] = {"finetune": FinetuneConfig, "features": FinetuneConfig}
+ADAPT: dict[str, type[AdaptConfig]] = _classes(
+    {
+        "dann": "edgefs.methods.adapt:DANNConfig",
+        "mmd": "edgefs.methods.adapt:MMDConfig",
+        "coral": "edgefs.methods.adapt:CORALConfig",
+        "adabn": "edgefs.methods.adapt:AdaBNConfig",
+    }
+)
 
 
 def config_class(method: str) -> type[Config]:

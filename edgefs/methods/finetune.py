@@ -10,14 +10,12 @@ from edgefs.errors import ConfigError
 from edgefs.methods.options import option
 from edgefs.methods.transfer import TransferConfig
 
-METHODS = ("finetune", "features")
-
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig(TransferConfig):
     """Fine-tune a trained network on labelled pictures."""
 
-    method: str = option("finetune", choices=METHODS, flag=False)
+    method: str = option("finetune", choices=("finetune", "features"), flag=False)
     root: str = option(".", "folder of class folders, or of train, val, test with class folders", group="data")
     data: str = option("folder", "folder, or a .csv list with the columns path, label and perhaps split")
     val_share: float = option(0.2, "share that validates, where no val is given; 0: none", least=0, most=0.9)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from edgefs.errors import CheckpointError, ConfigError, DataCorrupt, DataError, NotFinite
+from runtime.errors import EdgefsError
 
 pytestmark = pytest.mark.torch
 
@@ -157,19 +158,68 @@ def test_a_finetuned_model_opens_in_the_recogniser_with_its_classes_enrolled(sma
     import cv2
 
     from edgefs import Bundle, Recognizer, finetune
-    from edgefs.transfer.device import to_device
 
-    config = small_config(epochs=6)
+    config = small_config(epochs=6, bundle=True)
     report = finetune(config, quiet=True)
-    made = to_device(config.out, root=config.root)
-    assert made["shots"] == 18
-    with Recognizer(Bundle.load(made["bundle"]), gallery=made["gallery"], stranger_rate=None) as recognizer:
+    assert report.shots == 18
+    with Recognizer(Bundle.load(report.bundle), gallery=report.gallery, stranger_rate=None) as recognizer:
         assert sorted(recognizer.labels) == ["ant", "bee", "cat"]
         frame = cv2.imread(f"{config.root}/bee/00.png")
         assert recognizer.recognize(frame).label == "bee"
         recognizer.enroll("dog", [np.random.default_rng(9).integers(0, 256, (64, 64, 3)).astype(np.uint8)])
         assert "dog" in recognizer.labels
     assert report.best.exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("cat", "Cat"), "differ only in case or spaces"),
+        (("cat", "cat "), "differ only in case or spaces"),
+        (("cat", "Unknown"), "no class may be named 'Unknown'"),
+        (("cat", "x" * 101), "1 to 100 characters"),
+    ],
+)
+def test_classes_that_cannot_be_labels_of_a_gallery_are_refused_before_training(
+    small_config, write_pictures, tmp_path, names, message
+):
+    from edgefs.transfer.finetune import finetune
+
+    root = write_pictures(tmp_path / "names", names=names)
+    with pytest.raises(EdgefsError, match=message):
+        finetune(small_config(root=root, bundle=True), quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_folder_of_a_killed_run_is_used_again_and_that_of_a_finished_one_is_not(
+    small_config, tmp_path, monkeypatch
+):
+    from edgefs.transfer import device
+    from edgefs.transfer.finetune import finetune
+
+    config, really = small_config(epochs=1, bundle=True), device._shot
+
+    def killed(*_):
+        raise SystemExit
+
+    monkeypatch.setattr(device, "_shot", killed)
+    with pytest.raises(SystemExit):
+        finetune(config, quiet=True)
+    assert not (tmp_path / "run" / "classes.db").exists()
+    monkeypatch.setattr(device, "_shot", really)
+    assert finetune(config, quiet=True).shots == 18
+    assert [path.name for path in (tmp_path / "run").glob("*.part*")] == []
+    with pytest.raises(ConfigError, match="must be a new folder"):
+        finetune(config, quiet=True)
+
+
+def test_keyword_arguments_are_laid_over_the_defaults_of_the_method(small_config, capsys):
+    from edgefs import finetune
+
+    config = small_config()
+    options = {"root": config.root, "out": config.out, "backbone": "lenet", "size": 16, "threads": 1, "epochs": 1}
+    assert finetune(**options, bundle=True).test.n == 6
+    assert "enrolled 18 of 18 pictures" in capsys.readouterr().err
 
 
 def test_meta_training_starts_from_a_finetuned_network_and_fine_tuning_from_a_meta_trained_one(
