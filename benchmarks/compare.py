@@ -25,7 +25,7 @@ from benchmarks.common import result_path, save
 from edgefs.bench.compare import compare
 from edgefs.bench.machine import facts
 from edgefs.bench.run import Plan, bench
-from edgefs.demo.progress import silent
+from edgefs.reports.progress import silent
 from runtime.engines.onnxruntime import OnnxRuntimeEngine
 from runtime.engines.openvino import OpenVinoEngine
 from runtime.models import default_bundle

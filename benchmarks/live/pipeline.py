@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.live.serving import every, serving, watch
-from edgefs.demo.progress import show
 from edgefs.demo.stream import Plan, Recording, record
+from edgefs.reports.progress import show
 from runtime.app.core.camera_reader import camera_source
 from runtime.app.core.messages import Answer
 from runtime.camera import open_camera

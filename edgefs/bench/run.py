@@ -15,7 +15,7 @@ from edgefs.bench.opening import openings
 from edgefs.bench.single_stream import Run, cpu_ms_per_frame, other_stages, single_stream
 from edgefs.bench.subjects import Subject, open_subjects
 from edgefs.bench.throughput import multi_stream, offline
-from edgefs.demo.progress import Progress, show
+from edgefs.reports.progress import Progress, show
 from runtime.bundle import Bundle
 
 SCHEMA = "edgefs-bench-2"

@@ -1,4 +1,4 @@
-"""How far it is: a bar on a terminal, one line per step everywhere else. Always on stderr, which is not the result."""
+"""Progress on stderr: a bar on a terminal, one line per step everywhere else."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Item = TypeVar("Item")
 
 
 class Progress(Protocol):
-    """A Protocol, so that a test or another face can watch instead."""
+    """A Protocol, so that a test or another interface can show progress in its own way."""
 
     def __call__(self, items: Iterable[Item], what: str, total: int | None) -> Iterable[Item]: ...
 
 
 def show(items: Iterable[Item], what: str, total: int | None) -> Iterator[Item]:
-    """Hand the items through, telling people how many of `total` there have been."""
+    """Yield the items, and show how many of `total` there have been."""
     if sys.stderr.isatty() and (bar := _bar(items, what, total)) is not None:
         yield from bar
         return
@@ -30,13 +30,13 @@ def show(items: Iterable[Item], what: str, total: int | None) -> Iterator[Item]:
 
 
 def silent(items: Iterable[Item], what: str, total: int | None) -> Iterable[Item]:  # noqa: ARG001
-    """Hand the items through and say nothing."""
+    """Return the items and show nothing."""
     return items
 
 
 def _bar(items: Iterable[Item], what: str, total: int | None) -> Iterable[Item] | None:
     try:
         from tqdm import tqdm
-    except ImportError:  # a device may do without
+    except ImportError:  # tqdm is optional on a device
         return None
     return tqdm(items, desc=what, total=total, leave=False)  # type: ignore[no-any-return]

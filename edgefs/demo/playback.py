@@ -1,7 +1,7 @@
 """The main job on a video: teach from its taught spans, then recognise every other frame, one at a time as in live use.
 
-The video is read twice, so that every answer is given with everything taught, wherever in the video that was. No frame
-is kept: what the page shows is put aside as small JPEGs.
+The video is read twice, so that everything is taught before the first answer. Frames are not kept in memory; what the
+page shows is stored as small JPEGs.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefs.demo.progress import Progress
-from edgefs.demo.spans import Span, span_at, words
+from edgefs.demo.spans import Span, as_text, span_at
 from edgefs.demo.stream import Recording
+from edgefs.reports.progress import Progress
 from runtime.camera import Frame, FrameSource, Region, open_camera
 from runtime.errors import FrameError
 from runtime.opencv import encode_jpeg, load_cv2
@@ -32,7 +32,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One frame for the page.  subject: what was in view, None when nobody knows.  reason: why it was not enrolled."""
+    """One frame for the page, with what was in view (None if unknown), and why it was not enrolled."""
 
     jpeg: bytes
     time_s: float
@@ -42,8 +42,8 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """One enrolment: its span, how many frames came, what became of them, and pictures of the accepted and refused."""
+class TaughtSpan:
+    """The enrolment from one span, with pictures of some accepted and some refused frames."""
 
     span: Span
     n_frames: int
@@ -56,20 +56,18 @@ class Lesson:
 class Answer:
     """One recognised frame.
 
-    verdict: "right", "wrong" (another name), "unknown" (it has a name), or "" where nobody knows.
+    Attributes:
+        result: "right", "wrong" (another name), "unknown" (although it has a name), or "" where the truth is not known.
     """
 
     time_s: float
     subject: str | None
     label: str | None
-    verdict: str
+    result: str
 
 
 class Sample:
-    """Keep k of however many come, each with the same chance (reservoir sampling, Vitter 1985).
-
-    Only what is kept is made.
-    """
+    """A random sample of k pictures from a stream of any length (reservoir sampling, Vitter 1985)."""
 
     def __init__(self, k: int) -> None:
         self.k, self.seen = k, 0
@@ -88,14 +86,16 @@ class Sample:
 
 
 @dataclass
-class Story:
-    """What happened.
+class Playback:
+    """What was taught and answered in one run.
 
-    samples: by subject, or by answer where there is no truth.  latencies_ms: per stage, one number a frame.
+    Attributes:
+        samples: Pictures by subject, or by answer where the truth is not known.
+        latencies_ms: For each stage one number per frame.
     """
 
     recording: Recording
-    lessons: list[Lesson] = field(default_factory=list)
+    taught: list[TaughtSpan] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     samples: dict[str, Sample] = field(default_factory=lambda: defaultdict(lambda: Sample(MAX_SAMPLES)))
     mistakes: Sample = field(default_factory=lambda: Sample(MAX_MISTAKES))
@@ -103,40 +103,43 @@ class Story:
     fps: float | None = None
 
 
-def play(recognizer: Recognizer, recording: Recording, *, region: Region | None = None, progress: Progress) -> Story:
-    """Teach, then recognise.
+def play(recognizer: Recognizer, recording: Recording, *, region: Region | None = None, progress: Progress) -> Playback:
+    """Teach from the spans of a recording, then recognise its other frames.
 
-    Raises CameraMissing, VideoTruncated or FrameError (a region outside the frame, a span outside the video).
+    Raises:
+        CameraMissing: The video cannot be opened.
+        VideoTruncated: The video ends before its announced length.
+        FrameError: The region lies outside the frame, or a span outside the video.
     """
-    story = Story(recording)
+    playback = Playback(recording)
     with open_camera(recording.path, region=region) as camera:
-        story.lessons = list(progress(_teach(recognizer, camera, recording), "teaching", len(recording.taught)))
+        playback.taught = list(progress(_teach(recognizer, camera, recording), "teaching", len(recording.taught)))
     with open_camera(recording.path, region=region) as camera:
-        story.fps = camera.fps
-        for _ in progress(_recognise(recognizer, camera, story), "recognising", _n_frames(recording, camera.fps)):
+        playback.fps = camera.fps
+        for _ in progress(_recognise(recognizer, camera, playback), "recognising", _n_frames(recording, camera.fps)):
             pass
-    return story
+    return playback
 
 
 def _n_frames(recording: Recording, fps: float | None) -> int | None:
     return round((recording.truth[-1].end_s - recording.truth[0].start_s) * fps) if recording.truth and fps else None
 
 
-def _teach(recognizer: Recognizer, camera: FrameSource, recording: Recording) -> Iterator[Lesson]:
+def _teach(recognizer: Recognizer, camera: FrameSource, recording: Recording) -> Iterator[TaughtSpan]:
     waiting = list(recording.taught)
     for span, frames in itertools.groupby(camera, key=lambda frame: span_at(recording.taught, frame.time_s)):
         if span is not None:
-            yield _lesson(recognizer, span, frames, recording.path.name)
+            yield _taught_span(recognizer, span, frames, recording.path.name)
             waiting.remove(span)
         if not waiting:
             return
     span = waiting[0]
     raise FrameError(
-        f"{words(span)} must lie inside {recording.path}, but no frame of it does; give seconds that the video has"
+        f"{as_text(span)} must lie inside {recording.path}, but no frame of it does; give seconds that the video has"
     )
 
 
-def _lesson(recognizer: Recognizer, span: Span, frames: Iterable[Frame], source: str) -> Lesson:
+def _taught_span(recognizer: Recognizer, span: Span, frames: Iterable[Frame], source: str) -> TaughtSpan:
     pictures: list[Picture] = []
 
     def seen() -> Iterator[NDArray[np.uint8]]:
@@ -150,11 +153,11 @@ def _lesson(recognizer: Recognizer, span: Span, frames: Iterable[Frame], source:
         Picture(pictures[frame.index].jpeg, pictures[frame.index].time_s, span.subject, reason=frame.reason)
         for frame in _spread(enrollment.rejected, MAX_REFUSED)
     ]
-    return Lesson(span, len(pictures), enrollment, shots, refused)
+    return TaughtSpan(span, len(pictures), enrollment, shots, refused)
 
 
-def _recognise(recognizer: Recognizer, camera: FrameSource, story: Story) -> Iterator[Answer]:
-    recording = story.recording
+def _recognise(recognizer: Recognizer, camera: FrameSource, playback: Playback) -> Iterator[Answer]:
+    recording = playback.recording
     while True:
         start = time.perf_counter()
         frame = camera.read()
@@ -166,26 +169,26 @@ def _recognise(recognizer: Recognizer, camera: FrameSource, story: Story) -> Ite
         recognition = recognizer.recognize(frame.image)
         timings = {**recognition.timings_ms, "decode": decode_ms, "total": decode_ms + recognition.timings_ms["total"]}
         for stage in STAGES:
-            story.latencies_ms[stage].append(timings[stage])
+            playback.latencies_ms[stage].append(timings[stage])
         span = span_at(recording.truth or (), frame.time_s)
         label = recognition.label
-        answer = Answer(frame.time_s, span.subject if span else None, label, _verdict(span, label))
-        story.answers.append(answer)
-        _put_aside(story, frame, answer, recognition)
+        answer = Answer(frame.time_s, span.subject if span else None, label, _result(span, label))
+        playback.answers.append(answer)
+        _keep_picture(playback, frame, answer, recognition)
         yield answer
 
 
-def _put_aside(story: Story, frame: Frame, answer: Answer, recognition: Recognition) -> None:
+def _keep_picture(playback: Playback, frame: Frame, answer: Answer, recognition: Recognition) -> None:
     def picture() -> Picture:
         return Picture(thumbnail(frame.image), frame.time_s, answer.subject, recognition)
 
-    if answer.verdict in ("", "right"):
-        story.samples[answer.subject or answer.label or UNKNOWN].offer(picture)
+    if answer.result in ("", "right"):
+        playback.samples[answer.subject or answer.label or UNKNOWN].offer(picture)
     else:
-        story.mistakes.offer(picture)
+        playback.mistakes.offer(picture)
 
 
-def _verdict(span: Span | None, label: str | None) -> str:
+def _result(span: Span | None, label: str | None) -> str:
     if span is None:
         return ""
     if label == span.label:

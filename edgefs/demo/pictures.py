@@ -1,23 +1,23 @@
-"""Frames on the demo's page: the picture, what was answered, and why."""
+"""Frames on the page of the demo: the picture, the answer, and the reason for it."""
 
 from __future__ import annotations
 
 import base64
 from html import escape
 
-from edgefs.demo.story import UNKNOWN, Picture
+from edgefs.demo.playback import UNKNOWN, Picture
 from runtime.recognition import Recognition
 
 
 def picture(shown: Picture, caption: str, alt: str) -> str:
-    """A figure with its picture inside the page. caption: HTML, already escaped."""
+    """A figure whose picture is part of the page. The caption is HTML and already escaped."""
     data = base64.b64encode(shown.jpeg).decode()
     image = f'<img src="data:image/jpeg;base64,{data}" alt="{escape(alt)}" loading="lazy">'
     return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
 
 
 def answer(shown: Picture, metric: str, *, title: str | None = None) -> str:
-    """A recognised frame: what was answered, its score with a tick at the threshold, and the check that decided."""
+    """A recognised frame with its answer, its score with a tick at the threshold, and the check that decided."""
     recognition = shown.answer
     assert recognition is not None
     label = recognition.label or UNKNOWN
@@ -41,8 +41,7 @@ def _why(recognition: Recognition) -> str:
     why = {
         "score": f"nearest: {recognition.candidate} {score}",
         "margin": f"between {recognition.candidate} and {recognition.runner_up}",
-        "background": f"no more like {recognition.candidate} than like things in general",
-        "nearest shot": f"like {recognition.candidate}, but near no view of it",
-        "not this": f"like what {recognition.candidate} is not",
+        "nearest shot": f"like {recognition.candidate}, but not near any of its views",
+        "not this": f"like a picture that was rejected for {recognition.candidate}",
     }
     return why.get(recognition.check, recognition.check)
