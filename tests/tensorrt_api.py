@@ -1,9 +1,9 @@
 """TensorRT's real Python API without TensorRT: its own bindings on stub libraries, behind a proxy that only checks.
 
-`bindings(version)` fetches a `tensorrt_cu1x_bindings` wheel into a cache and builds three stub shared objects, so that
-the module imports: every class, enum and signature is then NVIDIA's, but nothing can be built. `Conforming(module,
-answers)` stands in for that module: each attribute must exist, each call must fit the signature in pybind's docstring,
-each argument its type; the answer comes from `answers` or follows from the return type. Nothing of it is committed.
+`bindings(version)` downloads a `tensorrt_cu1x_bindings` wheel into a cache and builds three stub libraries, so that the
+module can be imported: every class, enum and signature is NVIDIA's, but nothing can be built. `Conforming(module,
+answers)` replaces that module: each attribute must exist, each call must fit the signature in pybind's docstring, and
+each argument its type. The result comes from `answers` or follows from the return type. Nothing of it is committed.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Conforming:
             raise ApiError(f"TensorRT {self._module.__version__} has no {name}")
         value = getattr(self._module, name)
         self.used.add(name)
-        subclassed = name in ("ILogger", "IProgressMonitor")
+        subclassed = name == "ILogger"
         if not inspect.isclass(value) or subclassed or hasattr(value, "__members__"):
             return value
         return lambda *args, **kwargs: self.construct(value, args, kwargs)
