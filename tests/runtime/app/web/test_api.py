@@ -86,9 +86,10 @@ def test_what_was_shown_and_named_is_recognised_for_every_subscriber(live):
     assert mug["label"] == "mug"
     assert live.http.get(f"/api/v1/shots/{mug['crops'][0]}/crop").headers["content-type"] == "image/jpeg"
     shot = f"/api/v1/shots/{mug['crops'][0]}"
-    for done in (live.http.post(f"{shot}/keep"), live.http.delete(shot)):
-        assert str(mug["crops"][0]) in ok(done)["what"]
-        ok(undo(live, done.json()["operation"]))
+    for change in (lambda: live.http.post(f"{shot}/keep"), lambda: live.http.delete(shot)):
+        done = ok(change())
+        assert str(mug["crops"][0]) in done["what"]
+        ok(undo(live, done["operation"]))
 
 
 def test_a_discarded_teaching_session_stores_nothing(live):
