@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from edgefs.checkpoint import Checkpoint, load_checkpoint
-from edgefs.networks import BACKBONES, TORCHVISION, build
+from edgefs.networks import BACKBONES, TIMM, TORCHVISION, build
 from exporters.onnx.graph import EmbedderGraph
+from exporters.sources.timm_backbone import reparameterized, timm_source
 from exporters.sources.torch_source import TorchSource
 from exporters.sources.torchvision_source import IMAGENET, torchvision_source
 from exporters.sources.weights import load_weights
@@ -28,10 +29,11 @@ def backbone_source(
     std: Sequence[float] | None = None,
     metric: str = "cosine",
 ) -> TorchSource:
-    """An embedder made of one of BACKBONES or of torchvision's networks.
+    """An embedder made of one of BACKBONES, or of the networks of torchvision or timm.
 
     Args:
-        weights: A file, "none" (random), or "DEFAULT" (torchvision's own).
+        name: Of a network; those of timm begin with "timm:" and may end in "@weights".
+        weights: A file, "none" (random), or "DEFAULT" (the library's own).
         size: Side of the input in pixels; None: that of the weights, or 84.
         mean: Of pixels in 0..1, RGB, three numbers; None: that of the weights, or ImageNet's.
         std: Standard deviation likewise.
@@ -39,8 +41,10 @@ def backbone_source(
 
     Raises:
         OptionError: There are no default weights.
-        ExportError: See `torchvision_source` and `load_weights`.
+        ExportError: See `torchvision_source`, `timm_source` and `load_weights`.
     """
+    if name.startswith(TIMM):
+        return timm_source(name.removeprefix(TIMM), weights=weights, size=size, mean=mean, std=std, metric=metric)
     if name not in BACKBONES:
         name = name.removeprefix(TORCHVISION)
         return torchvision_source(name, weights=weights, size=size, mean=mean, std=std, metric=metric)
@@ -67,8 +71,9 @@ def embedder_of(checkpoint: Checkpoint | str | Path) -> tuple[EmbedderGraph, Pre
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = load_checkpoint(checkpoint)
     method, spec = checkpoint.method, checkpoint.spec
+    timm = checkpoint.config.backbone.startswith(TIMM)
     graph = EmbedderGraph(
-        method.backbone,
+        reparameterized(method.backbone) if timm else method.backbone,
         mean=spec.mean,
         std=spec.std,
         colour="grey" if spec.preprocess.channels == 1 else "rgb",
@@ -84,8 +89,5 @@ def checkpoint_source(path: str | Path, *, size: int | None = None) -> TorchSour
     graph, preprocess = embedder_of(checkpoint)
     if size:
         preprocess = replace(preprocess, size=(size, size))
-    facts = {
-        "checkpoint": Path(path).name,
-        **{key: checkpoint.card[key] for key in ("config", "figures", "sha256")},
-    }
+    facts = {"checkpoint": Path(path).name, **{key: checkpoint.card[key] for key in ("config", "figures", "sha256")}}
     return TorchSource(Path(path).stem, graph, preprocess, facts, centres=False)

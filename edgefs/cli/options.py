@@ -6,6 +6,8 @@ import argparse
 import math
 from pathlib import Path
 
+from edgefs.models.ladder import NAMES
+from edgefs.models.store import open_model
 from runtime.bundle import Bundle
 from runtime.engines import ENGINES
 from runtime.errors import GalleryMissing
@@ -13,10 +15,20 @@ from runtime.matching.heads import HEADS
 from runtime.models import default_bundle
 from runtime.recognizer import Recognizer
 
+MODEL = "model:"  # the beginning of a bundle's path that names a model of the ladder instead
+
 
 def add_bundle_option(parser: argparse.ArgumentParser) -> None:
-    """Add --bundle."""
-    parser.add_argument("--bundle", metavar="PATH", help="bundle directory or .zip (default: the embedded one)")
+    """Add --bundle and --model."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--bundle", metavar="PATH", help="bundle directory or .zip (default: the embedded one)")
+    group.add_argument(
+        "--model",
+        dest="bundle",
+        type=model,
+        metavar="NAME",
+        help=f"a model of the ladder: one of {', '.join(NAMES)} (see: edgefs models ls)",
+    )
 
 
 def add_gallery_option(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +76,13 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--every", type=positive, default=1, metavar="N", help="use every N-th frame (default: 1)")
 
 
+def model(name: str) -> str:
+    """Parse the name of a model of the ladder; what `load_bundle` takes in place of a path."""
+    if name not in NAMES:
+        raise argparse.ArgumentTypeError(f"must be one of {', '.join(NAMES)}, but got {name!r}")
+    return MODEL + name
+
+
 def positive(text: str) -> int:
     """Parse a whole number from 1."""
     if not text.isdecimal() or int(text) < 1:
@@ -103,8 +122,10 @@ def region(text: str) -> tuple[int, int, int, int]:
 
 
 def load_bundle(path: str | None) -> Bundle:
-    """The bundle at a path, or the embedded default."""
-    return default_bundle() if path is None else Bundle.load(path)
+    """The bundle at a path, the model NAME for "model:NAME", or the embedded default."""
+    if path is None:
+        return default_bundle()
+    return open_model(path.removeprefix(MODEL)) if path.startswith(MODEL) else Bundle.load(path)
 
 
 def existing_gallery(path: str) -> str:

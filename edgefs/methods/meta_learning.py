@@ -8,7 +8,7 @@ from typing import ClassVar
 from edgefs.data import DATA
 from edgefs.errors import ConfigError
 from edgefs.methods.options import Config, option
-from edgefs.networks import BACKBONES, TORCHVISION
+from edgefs.networks import BACKBONES, TIMM, TORCHVISION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class TrainConfig(Config):
     warmup: int = option(0, "steps over which the learning rate rises to --lr")
     weight_decay: float = option(0.0, "weight decay")
     clip: float = option(0.0, "largest gradient norm; 0: any")
-    backbone: str = option("conv4", f"{', '.join(BACKBONES)} or {TORCHVISION}NAME", group="network")
+    backbone: str = option("conv4", f"{', '.join(BACKBONES)}, {TORCHVISION}NAME or {TIMM}NAME", group="network")
     init_from: str = option("", "checkpoint to start from; its input contract comes with it")
     bf16: bool | None = option(False, "backbone in bfloat16 (protonet, classifier: where the machine computes it)")
     out: str = option("run", "folder for checkpoints, log.csv and curves.png", group="run")

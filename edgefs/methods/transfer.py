@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 from edgefs.errors import ConfigError
 from edgefs.methods.options import Config, option
-from edgefs.networks import BACKBONES, TORCHVISION
+from edgefs.networks import BACKBONES, TIMM, TORCHVISION
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransferConfig(Config):
     """A run that starts from a network and learns the classes of a folder."""
 
-    backbone: str = option(text=f"{', '.join(BACKBONES)} or {TORCHVISION}NAME", group="start")
+    backbone: str = option(text=f"{', '.join(BACKBONES)}, {TORCHVISION}NAME or {TIMM}NAME", group="start")
     weights: str = option(
-        text="DEFAULT (torchvision's own), none (random), or a .safetensors or .pth file for a torchvision backbone"
+        text="DEFAULT (the library's own), none (random), or a .safetensors or .pth file for torchvision or timm"
     )
     init_from: str = option("", "checkpoint of edgefs to start from; its input contract comes with it")
     size: int | None = option(None, "pixels of the square input (default: the weights' own)")

@@ -17,7 +17,7 @@ BACKBONES = {
     "lenet": "edgefs.networks.lenet:LeNet",
     "resnet12": "edgefs.networks.resnet12:ResNet12",
 }
-TORCHVISION = "torchvision:"
+TORCHVISION, TIMM = "torchvision:", "timm:"
 SMALLEST = 16  # pixels
 
 
@@ -25,7 +25,7 @@ def build(name: str, *, channels: int, size: int) -> Any:
     """A network with random weights: an `nn.Module` from `float32 [B, channels, size, size]` to `[B, dim]`.
 
     Args:
-        name: One of BACKBONES, or "torchvision:resnet18" and the like.
+        name: One of BACKBONES, "torchvision:resnet18", "timm:repvit_m1" and the like.
         channels: 1 for grey images, 3 for colour.
         size: Side of the images in pixels.
 
@@ -33,11 +33,18 @@ def build(name: str, *, channels: int, size: int) -> Any:
         ConfigError: Naming the networks there are.
     """
     if name.startswith(TORCHVISION):
-        from edgefs.networks.torchvision import TorchvisionBackbone
+        from edgefs.networks.torchvision import torchvision_backbone
 
-        return TorchvisionBackbone(channels, size, name.removeprefix(TORCHVISION))
+        return torchvision_backbone(channels, size, name.removeprefix(TORCHVISION))
+    if name.startswith(TIMM):
+        from edgefs.networks.colour import ColourBackbone
+        from exporters.sources.timm_backbone import timm_network
+
+        return ColourBackbone(timm_network(name.removeprefix(TIMM), size=size)[0], channels, size)
     if name not in BACKBONES:
-        raise ConfigError(f"backbone must be one of {', '.join(BACKBONES)} or {TORCHVISION}NAME, but is {name!r}")
+        raise ConfigError(
+            f"backbone must be one of {', '.join(BACKBONES)}, {TORCHVISION}NAME or {TIMM}NAME, but is {name!r}"
+        )
     if size < SMALLEST:
         raise ConfigError(f"images for {name} must be at least {SMALLEST} pixels wide, but are {size}")
     module, _, attribute = BACKBONES[name].partition(":")

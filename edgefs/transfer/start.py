@@ -15,8 +15,9 @@ from edgefs.data import DataSpec, spec_of
 from edgefs.data.folder import channels_of
 from edgefs.errors import ConfigError, DataError
 from edgefs.methods.transfer import TransferConfig
-from edgefs.networks import BACKBONES, TORCHVISION, build
+from edgefs.networks import BACKBONES, TIMM, TORCHVISION, build
 from edgefs.networks.classifier import bare
+from runtime.preprocess import Preprocess
 
 SIZES = {"lenet": 20}  # pixels; enough for a written digit, at a quarter of the cost of 28
 GREY = ((0.0,), (1.0,))  # mean and std; black is 0, so augmentation pads with black
@@ -56,6 +57,8 @@ def start(config: TransferConfig, pictures: dict[str, list[Path]]) -> Start:
         return _from_checkpoint(config)
     torch.manual_seed(config.start_seed)
     name = config.backbone
+    if name.startswith(TIMM):
+        return _from_timm(config, name.removeprefix(TIMM))
     if name not in BACKBONES:
         return _from_torchvision(config, name.removeprefix(TORCHVISION))
     if config.weights not in ("none", "DEFAULT"):
@@ -98,6 +101,20 @@ def _from_torchvision(config: TransferConfig, name: str) -> Start:
     mean, std = (tuple((values / 255).flatten().tolist()) for values in (graph.mean, 1 / graph.scale))
     spec = replace(spec_of("folder"), preprocess=preprocess, mean=mean, std=std)
     return Start(backbone.eval(), TORCHVISION + name, spec, config.weights != "none", source.facts)
+
+
+def _from_timm(config: TransferConfig, name: str) -> Start:
+    from edgefs.networks.colour import ColourBackbone
+    from exporters.sources.timm_backbone import RESAMPLER, split_weights, timm_network
+
+    name, weights = split_weights(name, config.weights)
+    network, facts = timm_network(name, weights=weights, size=config.size)
+    trained_with = facts["pretrained_cfg"]
+    size = config.size or trained_with["input_size"][-1]
+    preprocess = Preprocess((size, size), resampler=RESAMPLER)
+    spec = replace(spec_of("folder"), preprocess=preprocess, mean=trained_with["mean"], std=trained_with["std"])
+    backbone = ColourBackbone(network, 3, size)
+    return Start(backbone.eval(), TIMM + name, _spec(config, spec), weights != "none", facts)
 
 
 def _spec(config: TransferConfig, spec: DataSpec) -> DataSpec:

@@ -16,12 +16,12 @@ from runtime.errors import BundleCorrupt, BundleError, BundleUnsupported
 
 # What embedding networks are made of. No control flow, no custom domains, nothing that reads files.
 ALLOWED_OPERATORS = frozenset(
-    """Abs Add AveragePool BatchNormalization Cast Ceil Clip Concat Constant ConstantOfShape Conv DequantizeLinear
-    Div Dropout Elu Equal Erf Exp Expand Flatten Floor Gather Gelu Gemm GlobalAveragePool GlobalMaxPool Greater
-    HardSigmoid HardSwish Identity InstanceNormalization LayerNormalization LeakyRelu Log MatMul Max MaxPool Min
-    Mul Neg Not PRelu Pad Pow QuantizeLinear Range Reciprocal ReduceL2 ReduceMax ReduceMean ReduceSum Relu
-    Reshape Resize Shape Sigmoid Sign Slice Softmax Softplus Split Sqrt Squeeze Sub Sum Tanh Tile Transpose
-    Unsqueeze Where""".split()  # noqa: SIM905 a list would be five times as long
+    """Abs Add AveragePool BatchNormalization Cast Ceil Clip Concat Constant ConstantOfShape Conv CumSum
+    DequantizeLinear Div Dropout Elu Equal Erf Exp Expand Flatten Floor Gather Gelu Gemm GlobalAveragePool
+    GlobalMaxPool Greater HardSigmoid HardSwish Identity InstanceNormalization LayerNormalization LeakyRelu Log
+    MatMul Max MaxPool Min Mul Neg Not PRelu Pad Pow QuantizeLinear Range Reciprocal ReduceL2 ReduceMax
+    ReduceMean ReduceSum Relu Reshape Resize Shape Sigmoid Sign Slice Softmax Softplus Split Sqrt Squeeze Sub
+    Sum Tanh Tile Transpose Unsqueeze Where""".split()  # noqa: SIM905 a list would be five times as long
 )
 # TensorProto.DataType, and how numpy reads the floating ones; bfloat16 is the upper half of a float32.
 _FLOATS = {1: "<f4", 10: "<f2", 11: "<f8", 16: "<u2"}

@@ -17,8 +17,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edgefs.cli.options import load_bundle, positive, seconds
+from edgefs.cli.options import load_bundle, model, positive, seconds
 from edgefs.errors import BenchError
+from edgefs.models.ladder import NAMES
 from runtime.engines import ENGINES
 
 SCENARIOS = ("single-stream", "multi-stream", "offline", "camera")
@@ -28,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "bundle", nargs="?", metavar="BUNDLE", help="bundle directory or .zip (default: the embedded one)"
     )
+    parser.add_argument("--model", type=model, metavar="NAME", help=f"instead of BUNDLE, one of {', '.join(NAMES)}")
     parser.add_argument(
         "--engines",
         type=_names,
@@ -84,7 +86,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         with_opening=not args.no_opening,
         with_growth=args.growth,
     )
-    report = bench(load_bundle(args.bundle), plan, old=_read(args.compare, SCHEMA) if args.compare else None)
+    old = _read(args.compare, SCHEMA) if args.compare else None
+    report = bench(load_bundle(args.model or args.bundle), plan, old=old)
     for part in as_text(report):
         print(part)
     for target, text in ((args.csv, to_csv), (args.html, render)):

@@ -17,14 +17,21 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgefs import __version__
 from edgefs.cli.options import add_bundle_option, load_bundle
+from edgefs.models.advice import advise
+from edgefs.models.ladder import NAMES
+from edgefs.models.store import is_pulled, open_model
 from edgefs.reports.tables import table
+from runtime.bundle import Bundle
 from runtime.engines.choices import file
 from runtime.errors import EdgefsError, OpenCVMissing
 from runtime.opencv import load_cv2
+
+if TYPE_CHECKING:
+    from edgefs.bench.tune import Tuned
 
 # extra of the distribution -> what its packages are for
 PURPOSES = {
@@ -33,6 +40,8 @@ PURPOSES = {
     "app": "the live app",
     "train": "training",
     "export": "export",
+    "models": "building the models standard and large",
+    "timm": "networks of timm",
     "tensorrt": "TensorRT engines",
     "tensorrt-rtx": "TensorRT for RTX engines",
 }
@@ -70,19 +79,36 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         what = f"{engine.name} {engine.version}, {engine.artifact} {engine.precision}"
         print(f"  {what}: golden frames agree to {engine.golden_cosine:.5f}")
     if args.tune and bundle["error"] is None:
-        report["tuned"] = _tune(args.bundle)
+        opened = load_bundle(args.bundle)
+        report["tuned"] = asdict(_tune(opened))
+        report["ladder"] = _ladder({opened.fingerprint: report["tuned"]["best"]["p50_ms"]})
     return report
 
 
-def _tune(path: str | None) -> dict[str, Any]:
+def _ladder(known_ms: dict[str, float]) -> list[dict[str, Any]]:
+    """Say which model keeps up with which frame rate. known_ms: what was tuned already, by fingerprint."""
+    times = {}
+    for name in filter(is_pulled, NAMES):
+        model = open_model(name)
+        times[name] = known_ms.get(model.fingerprint) or _tune(model).best.p50_ms
+    found = advise(times)
+    for advice in found:
+        print(advice.sentence)
+    return [asdict(advice) for advice in found]
+
+
+def _tune(bundle: Bundle) -> Tuned:
     from edgefs.bench.tune import tune
 
-    tuned = tune(load_bundle(path))
+    tuned = tune(bundle)
     rows = [(s.engine, s.threads, round(s.p50_ms, 3), "kept" if s == tuned.best else "") for s in tuned.settings]
     print(table(rows, ("engine", "threads", "p50 ms", "")))
     where = file() if tuned.kept else f"nowhere: {file()} cannot be written"
-    print(f'engine="auto" uses {tuned.best.engine} with {tuned.best.threads} threads from now on; stored in {where}')
-    return asdict(tuned)
+    print(
+        f'{bundle.name}: engine="auto" uses {tuned.best.engine} with {tuned.best.threads} threads from now on; '
+        f"stored in {where}"
+    )
+    return tuned
 
 
 def _parts() -> Iterator[dict[str, Any]]:
