@@ -118,8 +118,8 @@ def card(device, page, fake):
 
 def why(device, page, fake):
     nearest = [{"shot_id": i, "score": 0.9 - i / 100, "source": "0", "time_s": 0.0, "crop": True} for i in range(3)]
-    told = {"sentences": ["This is 'mug'."], "nearest": nearest, "timings_ms": {"total": 3.0}}
-    device.answers["GET", "answers/900/explain"] = (200, fake.answer("mug") | told)
+    sent = {"sentences": ["This is 'mug'."], "nearest": nearest, "timings_ms": {"total": 3.0}}
+    device.answers["GET", "answers/900/explain"] = (200, fake.answer("mug") | sent)
     live(device, page, fake)
     page.get_by_role("button", name="Why?").click()
     page.get_by_text("cap, 0.310 behind").wait_for()
@@ -261,8 +261,8 @@ def test_hold_to_teach_asks_for_the_name_only_if_none_was_typed(name_first, shop
         ("cameras/0/teach", {"label": "pen" if name_first else None}),
         ("cameras/0/teach/stop", {"label": "pen"}),
     )
-    told = [(path, body) for _, path, _, body in shop.calls]
-    assert told == ([begin, end] if name_first else [begin, ("cameras/0/teach/pause", None), end])
+    sent = [(path, body) for _, path, _, body in shop.calls]
+    assert sent == ([begin, end] if name_first else [begin, ("cameras/0/teach/pause", None), end])
 
 
 def test_what_was_kept_is_not_lost_when_storing_fails(shop, open_device):

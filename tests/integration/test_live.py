@@ -328,7 +328,7 @@ def test_mqtt_tells_home_assistant_what_is_seen_and_survives_its_broker(tmp_path
         seen.close()
         stop()
         time.sleep(0.5)
-        start()  # it remembers nothing: everything must be told again
+        start()  # it has no retained topics: everything must be published again
         seen = Subscriber(port)
         seen.wait(lambda topic, value: topic == config["availability_topic"] and value == "online")
         seen.wait(lambda topic, value: topic == config["state_topic"] and value == "one")

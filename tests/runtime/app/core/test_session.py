@@ -126,12 +126,12 @@ def test_another_region_starts_the_smoothing_again(session):
 def test_a_teaching_session_reports_every_frame_and_is_bounded(session):
     assert session.teach(FRAME, lambda _: b"") is None
     session.start_teaching(HalfCoach())
-    told = [session.teach(FRAME, lambda _: b"jpeg") for _ in range(3 * MAX_KEPT)]
-    assert [(t.accepted, t.kept, t.refused) for t in told[:3]] == [(True, 1, 0), (False, 1, 1), (True, 2, 1)]
-    assert told[0].thumb == "data:image/jpeg;base64,anBlZw=="
-    assert told[1].thumb, "the first refusal is shown"
-    assert told[-1].thumb is None, "the same again is not"
-    assert (told[-1].kept, told[-1].reason) == (MAX_KEPT, "enough")
+    messages = [session.teach(FRAME, lambda _: b"jpeg") for _ in range(3 * MAX_KEPT)]
+    assert [(t.accepted, t.kept, t.refused) for t in messages[:3]] == [(True, 1, 0), (False, 1, 1), (True, 2, 1)]
+    assert messages[0].thumb == "data:image/jpeg;base64,anBlZw=="
+    assert messages[1].thumb, "the first refusal is shown"
+    assert messages[-1].thumb is None, "the same again is not"
+    assert (messages[-1].kept, told[-1].reason) == (MAX_KEPT, "enough")
     assert len(session.end_teaching().kept) == MAX_KEPT
     with pytest.raises(InvalidState, match="Camera 0 must be teaching"):
         session.end_teaching()
