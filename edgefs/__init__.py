@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgefs.evaluation.evaluate import evaluate
+    from edgefs.exporting import export
     from edgefs.training.loop import train
     from edgefs.transfer.adapt import adapt
     from edgefs.transfer.finetune import finetune
-    from exporters.pipeline import export
     from runtime.bundle import Bundle
     from runtime.camera import open_camera
     from runtime.errors import EdgefsError
@@ -50,7 +50,7 @@ _HOMES = {
     "adapt": "edgefs.transfer.adapt",
     "default_bundle": "runtime.models",
     "evaluate": "edgefs.evaluation.evaluate",
-    "export": "exporters.pipeline",
+    "export": "edgefs.exporting",
     "finetune": "edgefs.transfer.finetune",
     "open_camera": "runtime.camera",
     "read_image": "runtime.opencv",

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from edgefs.data import DataSpec, spec_of
 from edgefs.errors import CheckpointError, CheckpointMissing, ConfigError
-from edgefs.methods import config_class
+from edgefs.methods import METHODS
 from edgefs.methods.options import Config
 from edgefs.networks import build
 from runtime.errors import BundleCorrupt
@@ -114,7 +114,7 @@ def load_checkpoint(path: str | Path, *, workers: int = 1) -> Checkpoint:
     """
     tensors, card = _read(Path(path))
     try:
-        kind = config_class(card["config"]["method"])
+        kind = METHODS[card["config"]["method"]]
         known = {each.name for each in fields(kind)}  # a card may have options of other methods, which never had effect
         config: Any = kind(**{name: value for name, value in card["config"].items() if name in known})
         facts = card["input"]
@@ -137,20 +137,14 @@ def load_checkpoint(path: str | Path, *, workers: int = 1) -> Checkpoint:
 
 def load_weights(method: torch.nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
     """Fill a network with weights. Raises CheckpointError naming those that do not fit."""
-    own = method.state_dict()
-    wrong = [f"{name} is missing" for name in own.keys() - tensors.keys()]
-    wrong += [f"{name} is unknown" for name in tensors.keys() - own.keys()]
-    wrong += [
-        f"{name} must be {tuple(own[name].shape)} but is {tuple(tensors[name].shape)}"
-        for name in own.keys() & tensors.keys()
-        if own[name].shape != tensors[name].shape
-    ]
-    if wrong:
+    try:
+        method.load_state_dict(tensors)
+    except RuntimeError as error:
+        wrong = "; ".join(line.strip() for line in str(error).splitlines()[1:4])
         raise CheckpointError(
-            f"{where} must hold the weights of a {type(method).__name__} as configured, but {len(wrong)} do not "
-            f"fit ({'; '.join(sorted(wrong)[:4])}); it is of another architecture: use its own config"
-        )
-    method.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in tensors.items()})
+            f"{where} must hold the weights of a {type(method).__name__} as configured, but they do not fit ({wrong}); "
+            "it is of another architecture: use its own config"
+        ) from error
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:

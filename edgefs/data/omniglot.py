@@ -24,10 +24,7 @@ VINYALS_TEST = 423  # characters
 HALVES = ("images_background", "images_evaluation")
 CHARACTERS = {"images_background": 964, "images_evaluation": 659}
 URL = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python/{}.zip"
-MD5 = {
-    "images_background": "68d2efa1b9178cc56df9314c21c6e718",
-    "images_evaluation": "6b91aef0f799c5bb55b94e3f2daec811",
-}
+MD5 = {"images_background": "68d2efa1b9178cc56df9314c21c6e718", "images_evaluation": "6b91aef0f799c5bb55b94e3f2daec811"}
 
 
 def omniglot(root: Path, split: str, *, variant: str = "lake", download: bool = False) -> dict[str, list[Path]]:

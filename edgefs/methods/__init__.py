@@ -12,7 +12,7 @@ from typing import Any
 from edgefs.methods.adapt import AdaptConfig
 from edgefs.methods.finetune import FinetuneConfig
 from edgefs.methods.meta_learning import TrainConfig
-from edgefs.methods.options import Config, settled
+from edgefs.methods.options import settled
 
 
 def _classes(table: dict[str, str]) -> dict[str, Any]:
@@ -42,17 +42,9 @@ ADAPT: dict[str, type[AdaptConfig]] = _classes(
 )
 
 
-def config_class(method: str) -> type[Config]:
-    """The config of a method of any kind. Raises KeyError."""
-    for table in (META, FINETUNE, ADAPT):
-        if method in table:
-            return table[method]  # type: ignore[no-any-return]
-    raise KeyError(method)
+METHODS: dict[str, type[Any]] = {**META, **FINETUNE, **ADAPT}
 
 
 def config_of(method: str, **options: Any) -> Any:
     """The config of a method of any kind, its own defaults below the options. Raises ConfigError."""
-    for table in (FINETUNE, ADAPT):
-        if method in table:
-            return settled(table, method, options)  # type: ignore[type-var]
-    return settled(META, method, options)
+    return settled(METHODS, method, options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,7 +45,11 @@ class Log:
         self._losses: list[float] = []
         self._accuracies: list[float] = []
         self.val: Measured | None = None
-        self._bar = _bar(steps, resumed) if not quiet and sys.stderr.isatty() else None
+        self._bar: Any = None
+        if not quiet and sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=steps, initial=resumed, unit="step", dynamic_ncols=True)
 
     def step(self, step: int, loss: float, accuracy: float) -> None:
         """Note a training step; the accuracy is in 0..1."""
@@ -85,7 +90,11 @@ class Log:
         self._printed = time.monotonic()
         passed = self._printed - self._started
         left = passed / max(step - self._first, 1) * (self.steps - step)
-        print(f"step {step}/{self.steps}  {self._state()}  {_clock(left)} left", file=sys.stderr, flush=True)
+        print(
+            f"step {step}/{self.steps}  {self._state()}  {timedelta(seconds=round(left))} left",
+            file=sys.stderr,
+            flush=True,
+        )
 
     def _state(self) -> str:
         recent = self._accuracies[-200:]
@@ -100,17 +109,6 @@ class Log:
     @staticmethod
     def _mean(values: list[float]) -> float:
         return float(np.mean(values)) if values else float("nan")
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
-
-
-def _bar(steps: int, resumed: int) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(total=steps, initial=resumed, unit="step", dynamic_ncols=True)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
