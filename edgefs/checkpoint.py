@@ -115,7 +115,7 @@ def load_checkpoint(path: str | Path, *, workers: int = 1) -> Checkpoint:
     tensors, card = _read(Path(path))
     try:
         kind = METHODS[card["config"]["method"]]
-        known = {each.name for each in fields(kind)}  # a card may have options of other methods, which never had effect
+        known = {each.name for each in fields(kind)}  # older cards also have options of other methods
         config: Any = kind(**{name: value for name, value in card["config"].items() if name in known})
         facts = card["input"]
         preprocess = Preprocess.from_json(facts["preprocess"])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
-from edgefs.methods.options import facts_of
+from edgefs.methods.options import facts_of, type_of
 
 NUMBERS = {"int": int, "int | None": int, "float": float, "float | None": float}
 
@@ -36,7 +36,7 @@ def add_fields(parser: argparse.ArgumentParser, kinds: Mapping[str, type[Any]]) 
         if shown not in groups:
             groups[shown] = parser.add_argument_group(shown)
         shown_fields.append(name)
-        _add(groups[shown], name, str(kind.__dataclass_fields__[name].type), facts, _defaults(name, methods, kinds))
+        _add(groups[shown], name, type_of(kind, name), facts, _defaults(name, methods, kinds))
     parser.set_defaults(config_fields=shown_fields)
 
 

@@ -22,12 +22,12 @@ Shape = tuple[int, ...]
 
 
 def mirror(images: Tensor, shape: Shape, rng: np.random.Generator) -> Tensor:
-    """Mirror every second episode, at random."""
+    """Mirror each episode with a probability of one half."""
     return _mirrored(images, np.repeat(rng.random(shape[0]) < 0.5, shape[1] * shape[2]))
 
 
 def flip(images: Tensor, _shape: Shape, rng: np.random.Generator) -> Tensor:
-    """Mirror every second image, at random: for photos, whose mirror image shows the same class."""
+    """Mirror each image with a probability of one half: for photos, whose mirror image shows the same class."""
     return _mirrored(images, rng.random(len(images)) < 0.5)
 
 

@@ -26,7 +26,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class EpisodeShape:
-    """The shape of an episode; training and evaluation usually differ."""
+    """The shape of an episode. It usually differs between training and evaluation."""
 
     n_way: int
     n_shot: int

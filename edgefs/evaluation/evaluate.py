@@ -124,7 +124,7 @@ class _Network:
     def embed(self, images: ImageSet, rotations: int) -> Embedded:
         from edgefs.networks.embedder import embed_images
 
-        return embed_images(self.method.backbone, images, self.spec, rotations=rotations)
+        return embed_images(self.method.backbone, images, self.spec, rotations=rotations)  # type: ignore[no-any-return]
 
     def adapts_to(self, n_way: int) -> bool:
         """Whether the method adapts to episodes of so many classes; a fine-tuned classifier adapts to none."""

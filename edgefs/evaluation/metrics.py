@@ -92,6 +92,15 @@ def wilson(right: int, total: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
+def auroc(known: NDArray[np.float64], strange: NDArray[np.float64]) -> float:
+    """The chance in percent that a known score is above a strange one; ties count half (Mann and Whitney 1947)."""
+    values, inverse, counts = np.unique(np.concatenate([known, strange]), return_inverse=True, return_counts=True)
+    del values
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    wins = ranks[: len(known)].sum() - len(known) * (len(known) + 1) / 2
+    return float(100 * wins / (len(known) * len(strange)))
+
+
 def head_features(
     embeddings: NDArray[np.float32], base_mean: NDArray[np.float32] | None
 ) -> dict[str, NDArray[np.float32]]:

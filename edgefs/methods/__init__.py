@@ -14,6 +14,8 @@ from edgefs.methods.finetune import FinetuneConfig
 from edgefs.methods.meta_learning import TrainConfig
 from edgefs.methods.options import settled
 
+__all__ = ["ADAPT", "FINETUNE", "META", "METHODS", "AdaptConfig", "FinetuneConfig", "TrainConfig", "config_of"]
+
 
 def _classes(table: dict[str, str]) -> dict[str, Any]:
     """The config class of each method, from "module:class"."""

@@ -19,7 +19,7 @@ PATHS = {
     "source": "",
     "target": "",
     "target_labels": "",
-}  # they say where this machine keeps data
+}  # folders of this machine
 
 
 def option(
@@ -56,6 +56,12 @@ def facts_of(kind: type[Any], name: str) -> dict[str, Any]:
     return {}
 
 
+def type_of(kind: type[Any], name: str) -> str:
+    """The type of a field as it is written, such as "int | None"."""
+    declared = kind.__dataclass_fields__[name].type
+    return declared.__name__ if declared in (bool, int, float, str) else str(declared)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """What every run has. Each method derives its own class, with its own fields and defaults."""
@@ -64,7 +70,7 @@ class Config:
 
     def __post_init__(self) -> None:
         for each in fields(self):
-            if str(each.type).startswith("tuple"):  # recipes and checkpoints have lists
+            if type_of(type(self), each.name).startswith("tuple"):  # recipes and checkpoints have lists
                 object.__setattr__(self, each.name, tuple(getattr(self, each.name)))
             self._check(each.name, getattr(self, each.name), facts_of(type(self), each.name))
 

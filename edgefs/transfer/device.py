@@ -36,8 +36,6 @@ def check_labels(names: Iterable[str]) -> None:
     seen: dict[str, str] = {}
     for name in names:
         key = clean_label(name).casefold()
-        if key == "unknown":
-            raise DataError(f"no class may be named {name!r}, the answer for everything else; rename its folder")
         if seen.setdefault(key, name) != name:
             raise DataError(f"the classes {seen[key]!r} and {name!r} differ only in case or spaces; rename one folder")
 

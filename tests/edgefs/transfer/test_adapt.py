@@ -113,35 +113,3 @@ def test_other_classes_in_the_target_are_named(config, write_pictures, tmp_path)
     (tmp_path / "one" / "only.png").write_bytes((other / "ant" / "00.png").read_bytes())
     with pytest.raises(DataError, match="at least two pictures"):
         adapt(config(target=str(tmp_path / "one")), quiet=True)
-
-
-def test_the_gradient_is_reversed_and_faded_in():
-    import torch
-
-    from edgefs.adaptation.dann import Reversal, fade_in
-
-    x = torch.ones(3, requires_grad=True)
-    Reversal.apply(2 * x, 0.5).sum().backward()
-    assert x.grad.tolist() == [-1.0, -1.0, -1.0]
-    assert fade_in(0) == 0
-    assert fade_in(1) == pytest.approx(0.9999, abs=1e-4)
-
-
-def test_the_discrepancy_is_zero_of_equal_samples_and_grows_with_their_distance():
-    import torch
-
-    from edgefs.adaptation.mmd import discrepancy
-
-    x = torch.randn(64, 8, generator=torch.Generator().manual_seed(0))
-    assert float(discrepancy(x, x)) == pytest.approx(0, abs=1e-6)
-    near, far = (float(discrepancy(x, x + shift)) for shift in (0.2, 1.0))
-    assert 0 < near < far
-
-
-def test_the_interval_over_seeds_is_students():
-    from edgefs.transfer.seeds import mean_interval
-
-    assert mean_interval([]) == (None, None)
-    assert mean_interval([3.0]) == (3.0, None)
-    mean, half = mean_interval([1.0, 2.0, 3.0, 4.0, 5.0])
-    assert (mean, half) == (3.0, pytest.approx(2.776 * 1.5811 / 5**0.5, abs=1e-3))

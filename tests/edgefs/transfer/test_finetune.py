@@ -176,7 +176,7 @@ def test_a_finetuned_model_opens_in_the_recogniser_with_its_classes_enrolled(sma
     [
         (("cat", "Cat"), "differ only in case or spaces"),
         (("cat", "cat "), "differ only in case or spaces"),
-        (("cat", "Unknown"), "no class may be named 'Unknown'"),
+        (("cat", "Unknown"), "must not be 'unknown'"),
         (("cat", "x" * 101), "1 to 100 characters"),
     ],
 )
