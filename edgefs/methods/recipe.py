@@ -23,7 +23,7 @@ def read_recipe(path: str | Path, **options: Any) -> TrainConfig:
     missing = [name for name in ("method", "data") if name not in table]
     if missing:
         raise ConfigError(f"[train] of {path} must have {' and '.join(missing)}; see recipes/ for examples")
-    return settled(META, table.pop("method"), table)
+    return settled(META, str(table.pop("method")), table)
 
 
 def toml_tables(text: str) -> dict[str, Any]:

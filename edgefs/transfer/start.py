@@ -105,7 +105,8 @@ def _from_torchvision(config: TransferConfig, name: str) -> Start:
 
 def _from_timm(config: TransferConfig, name: str) -> Start:
     from edgefs.networks.colour import ColourBackbone
-    from exporters.sources.timm_backbone import RESAMPLER, split_weights, timm_network
+    from exporters.sources.timm_backbone import split_weights, timm_network
+    from exporters.sources.torchvision_source import RESAMPLER
 
     name, weights = split_weights(name, config.weights)
     network, facts = timm_network(name, weights=weights, size=config.size)

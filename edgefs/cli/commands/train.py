@@ -58,4 +58,4 @@ def _config(args: argparse.Namespace) -> TrainConfig:
         raise ConfigError(
             f"edgefs train needs a method and --data, or a --recipe, but {' and '.join(missing)} is not given"
         )
-    return settled(META, args.method, options)
+    return settled(META, str(args.method), options)

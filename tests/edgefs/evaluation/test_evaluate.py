@@ -65,15 +65,3 @@ def test_an_evaluation_shows_every_head_and_skips_a_head_of_another_way(small_co
     heads = [(head, accuracy.n_way) for head, accuracy in found.accuracies]
     assert heads == [("trained", 3), ("UN", 3), ("L2N", 3), ("CL2N", 3), ("UN", 5), ("L2N", 5), ("CL2N", 5)]
     assert found.images == 96
-
-
-def test_the_omniglot_graph_turns_black_ink_on_white_paper_into_ones_on_zeros():
-    from edgefs.data import spec_of
-    from edgefs.data.tasks import normalised
-
-    spec = spec_of("omniglot")
-    pixels = np.full((1, 28, 28, 1), 255, np.uint8)
-    pixels[0, 3, 4] = 0
-    images = normalised(pixels, spec)
-    assert images.sum() == pytest.approx(1)
-    assert images[0, 0, 3, 4] == pytest.approx(1)

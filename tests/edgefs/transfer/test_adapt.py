@@ -40,7 +40,19 @@ def test_every_method_reports_both_bounds_and_its_gain(config, method):
     assert report.gain_interval >= 0
 
 
-def test_the_labels_of_the_target_choose_nothing(config, domains, tmp_path):
+def test_plain_keyword_arguments_are_the_options_of_the_method(domains):
+    from edgefs import adapt
+
+    source, target = map(str, domains)
+    options = {"seeds": 1, "steps": 5, "batch": 16, "threads": 1, "bounds": False}
+    assert adapt("coral", source=source, target=target, quiet=True, **options).seeds == (0,)
+    with pytest.raises(ConfigError, match="dann needs target"):
+        adapt("dann", source=source)
+    with pytest.raises(ConfigError, match="method must be one of dann, mmd, coral, adabn"):
+        adapt("protonet", source=source, target=target)
+
+
+def test_the_labels_of_the_target_do_not_influence_training(config, domains, tmp_path):
     """With every label of the target wrong, the adapted network is the same, bit by bit; only its score is another."""
     import shutil
 

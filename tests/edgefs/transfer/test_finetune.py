@@ -1,11 +1,9 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from edgefs.errors import CheckpointError, ConfigError, DataCorrupt, DataError, NotFinite
-from runtime.errors import EdgefsError
 
 pytestmark = pytest.mark.torch
 
@@ -58,43 +56,6 @@ def test_only_what_the_policy_names_is_changed(small_config, trainable):
     everything = {"conv1", "norm1", "conv2", "norm2", "full", "norm3"}
     assert of_backbone == {"head": set(), "last:1": {"full", "norm3"}, "all": everything}[trainable]
     assert not any("running" in name for name in changed)  # trained weights keep their statistics
-
-
-def test_features_are_computed_once_and_one_changed_file_once_more(small_config, tmp_path):
-    import cv2
-
-    from edgefs.transfer.finetune import finetune
-
-    first = finetune(small_config(epochs=1), quiet=True).best
-    options = {"method": "features", "init_from": str(first)}
-    reports = [finetune(small_config(out=str(tmp_path / f"f{i}"), **options), quiet=True) for i in range(2)]
-    assert [report.computed for report in reports] == [30, 0]
-    assert reports[0].test == reports[1].test
-    path = tmp_path / "pictures" / "bee" / "03.png"
-    cv2.imwrite(str(path), 255 - cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
-    changed = finetune(small_config(out=str(tmp_path / "f2"), root=tmp_path / "pictures", **options), quiet=True)
-    assert changed.computed == 1
-
-
-@pytest.mark.parametrize("head", ["logistic", "linear", "mlp", "mean"])
-@pytest.mark.parametrize("n_classes", [2, 3])
-def test_torch_answers_as_the_head_that_scikit_learn_fitted(head, n_classes):
-    import torch
-
-    from edgefs.methods import FinetuneConfig
-    from edgefs.networks import build
-    from edgefs.networks.linear_head import fit_head, load_head
-
-    config = FinetuneConfig(root=".", head=head, classes=tuple("abc"[:n_classes]))
-    learner = config.build(build("lenet", channels=1, size=16))
-    rng = np.random.default_rng(0)
-    labels = np.arange(60) % n_classes
-    features = (rng.normal(size=(60, 500)) * rng.uniform(0.1, 3, 500) + labels[:, None]).astype(np.float32)
-    fitted = fit_head(head, features, labels, balanced=True, seed=0)
-    load_head(learner.head, fitted)
-    with torch.inference_mode():
-        answers = learner.head(torch.from_numpy(features)).argmax(dim=1).numpy()
-    assert (answers == fitted.predict(features)).all()
 
 
 def test_a_rate_that_diverges_stops_keeps_the_best_and_says_what_to_try(small_config, tmp_path):
@@ -152,65 +113,6 @@ def test_a_folder_of_one_class_is_refused(small_config, write_pictures, tmp_path
 
     with pytest.raises(DataError, match="at least two classes"):
         finetune(small_config(root=write_pictures(tmp_path / "one", names=("ant",))), quiet=True)
-
-
-def test_a_finetuned_model_opens_in_the_recogniser_with_its_classes_enrolled(small_config):
-    import cv2
-
-    from edgefs import Bundle, Recognizer, finetune
-
-    config = small_config(epochs=6, bundle=True)
-    report = finetune(config, quiet=True)
-    assert report.shots == 18
-    with Recognizer(Bundle.load(report.bundle), gallery=report.gallery, stranger_rate=None) as recognizer:
-        assert sorted(recognizer.labels) == ["ant", "bee", "cat"]
-        frame = cv2.imread(f"{config.root}/bee/00.png")
-        assert recognizer.recognize(frame).label == "bee"
-        recognizer.enroll("dog", [np.random.default_rng(9).integers(0, 256, (64, 64, 3)).astype(np.uint8)])
-        assert "dog" in recognizer.labels
-    assert report.best.exists()
-
-
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [
-        (("cat", "Cat"), "differ only in case or spaces"),
-        (("cat", "cat "), "differ only in case or spaces"),
-        (("cat", "Unknown"), "must not be 'unknown'"),
-        (("cat", "x" * 101), "1 to 100 characters"),
-    ],
-)
-def test_classes_that_cannot_be_labels_of_a_gallery_are_refused_before_training(
-    small_config, write_pictures, tmp_path, names, message
-):
-    from edgefs.transfer.finetune import finetune
-
-    root = write_pictures(tmp_path / "names", names=names)
-    with pytest.raises(EdgefsError, match=message):
-        finetune(small_config(root=root, bundle=True), quiet=True)
-    assert not (tmp_path / "run").exists()
-
-
-def test_the_folder_of_a_killed_run_is_used_again_and_that_of_a_finished_one_is_not(
-    small_config, tmp_path, monkeypatch
-):
-    from edgefs.transfer import device
-    from edgefs.transfer.finetune import finetune
-
-    config, really = small_config(epochs=1, bundle=True), device._shot
-
-    def killed(*_):
-        raise SystemExit
-
-    monkeypatch.setattr(device, "_shot", killed)
-    with pytest.raises(SystemExit):
-        finetune(config, quiet=True)
-    assert not (tmp_path / "run" / "classes.db").exists()
-    monkeypatch.setattr(device, "_shot", really)
-    assert finetune(config, quiet=True).shots == 18
-    assert [path.name for path in (tmp_path / "run").glob("*.part*")] == []
-    with pytest.raises(ConfigError, match="must be a new folder"):
-        finetune(config, quiet=True)
 
 
 def test_keyword_arguments_are_laid_over_the_defaults_of_the_method(small_config, capsys):
