@@ -24,7 +24,6 @@ class Rung:
         size: The side of the square input, in pixels.
         dim: The number of features.
         licence: The licence of the weights and of the data they were trained on, in one line.
-        precisions: What is built; a reduced precision is listed only if it passed the gates on held-out photos.
     """
 
     name: str
@@ -36,7 +35,6 @@ class Rung:
     size: int
     dim: int
     licence: str
-    precisions: tuple[str, ...] = ("fp32", "int8")
 
     @property
     def mean(self) -> tuple[float, float, float]:

@@ -12,6 +12,8 @@ from runtime.bundle import Bundle
 from runtime.bundle.manifest import GOLDEN_EMBEDDINGS, GOLDEN_FRAMES
 
 CARD = "MODEL_CARD.md"
+# Beside model.onnx. int8 for ONNX Runtime is not built: on shop photographs it loses up to 1.3 points (one shot).
+TARGETS, PRECISIONS = ("openvino",), ("fp32", "int8")
 
 
 def pull(rung: Rung, *, progress: Callable[[str], object] = str) -> Bundle:
@@ -46,7 +48,7 @@ def build(rung: Rung, *, progress: Callable[[str], object] = str) -> Bundle:
         ) from error
     source = rung_source(rung)
     pictures = verification_pictures(None, source.preprocess)
-    request = Request(precisions=rung.precisions, calibration=pictures)
+    request = Request(targets=TARGETS, precisions=PRECISIONS, calibration=pictures)
     exported = export(source, request, pictures, progress=progress)
     return _with_table(exported.bundle, rung)
 
