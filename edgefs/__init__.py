@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edgefs.evaluation.evaluate import evaluate
     from edgefs.exporting import export
+    from edgefs.models.store import open_model
     from edgefs.training.loop import train
     from edgefs.transfer.adapt import adapt
     from edgefs.transfer.finetune import finetune
@@ -36,6 +37,7 @@ __all__ = [
     "export",
     "finetune",
     "open_camera",
+    "open_model",
     "read_image",
     "train",
     "watch",
@@ -53,6 +55,7 @@ _HOMES = {
     "export": "edgefs.exporting",
     "finetune": "edgefs.transfer.finetune",
     "open_camera": "runtime.camera",
+    "open_model": "edgefs.models.store",
     "read_image": "runtime.opencv",
     "train": "edgefs.training.loop",
     "watch": "runtime.stream.watch",

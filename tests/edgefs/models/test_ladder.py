@@ -101,6 +101,17 @@ def test_advice_estimates_what_is_not_built_and_says_so():
     assert "no model of the ladder keeps up" in advise({"small": 1000.0})[0].sentence
 
 
+def test_doctor_tune_says_which_model_keeps_up(cache, tiny_bundle, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("edgefs.bench.tune.SECONDS", 0.02)
+    tiny_bundle.save(pulled_path("large"))
+    out = tmp_path / "doctor.json"
+    main(["doctor", "--tune", "--json", str(out)])
+    rates = {advice["fps"]: advice for advice in json.loads(out.read_text())["ladder"]}
+    assert set(rates) == set(FRAME_RATES)
+    assert (rates[15]["model"], rates[15]["estimated"]) == ("large", False)  # the stand-in is tiny, so it keeps up
+    assert "15 frames a second: up to --model large" in capsys.readouterr().out
+
+
 def test_ls_and_show_say_what_is_built_here(cache, tiny_bundle, capsys, tmp_path):
     tiny_bundle.save(pulled_path("standard"))
     out = tmp_path / "ls.json"
