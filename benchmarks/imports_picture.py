@@ -16,7 +16,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "imports.md"
 PACKAGES = ("runtime", "runtime.app", "exporters", "edgefs")
 HEAD = """# Which room imports which
 
-`python -m benchmarks.imports_picture` draws this page from the source. import-linter (pyproject.toml) holds the direction.
+`python -m benchmarks.imports_picture` draws this page from the source. The contracts of import-linter in
+pyproject.toml hold the direction.
 """
 
 
