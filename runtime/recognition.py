@@ -1,4 +1,4 @@
-"""What the recogniser answers: the result of enrolling, and of recognising, each with its reasons."""
+"""The results of enrolling and recognizing, each with its reasons."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class AcceptedFrame:
-    """index: into the frames handed in.  shot_id: in the gallery, durable once returned."""
+    """A frame that was stored.
+
+    Attributes:
+        index: Index of the frame in the argument of `enroll`.
+        shot_id: Id of the shot in the gallery.
+    """
 
     index: int
     shot_id: int
@@ -18,7 +23,12 @@ class AcceptedFrame:
 
 @dataclass(frozen=True)
 class RejectedFrame:
-    """reason: "too dark", "too bright", "blurred" or "same view"."""
+    """A frame that was not stored.
+
+    Attributes:
+        index: Index of the frame in the argument of `enroll`.
+        reason: "too dark", "too bright", "blurred" or "same view".
+    """
 
     index: int
     reason: str
@@ -26,7 +36,14 @@ class RejectedFrame:
 
 @dataclass(frozen=True)
 class Enrollment:
-    """What became of the frames of one `enroll`.  advice: sentences, most useful first; empty when all is well."""
+    """The result of one `enroll`.
+
+    Attributes:
+        label: The class.
+        accepted: Frames that were stored.
+        rejected: Frames that were not stored, with the reason.
+        advice: Sentences for the person who teaches, the most useful first; empty if nothing can be improved.
+    """
 
     label: str
     accepted: tuple[AcceptedFrame, ...]
@@ -36,7 +53,7 @@ class Enrollment:
 
 @dataclass(frozen=True)
 class NearestShot:
-    """A stored shot of the candidate class and its score against the frame."""
+    """A stored shot of the candidate class, and its score for the frame."""
 
     shot_id: int
     score: float
@@ -44,15 +61,20 @@ class NearestShot:
 
 @dataclass(frozen=True)
 class Recognition:
-    """One answer, and why.
+    """The answer for one frame, with its reasons.
 
-    label: the class, or None for unknown.  candidate: the best class even when it was not accepted.
-    score: of the candidate, higher is nearer (cosine, or minus the Euclidean distance); -inf in an empty gallery.
-    threshold: the score it had to reach.  runner_up: the second best class.  margin: score minus the runner-up's.
-    check: "accepted", or what failed: "empty gallery", "score", "margin", "background",
-        "nearest shot", "not this".
-    timings_ms: preprocess, embed, match, total.
-    embedding: `float32 [D]`, read-only: what `match` and `reject` take later. Kept out of repr and JSON.
+    Attributes:
+        label: The class, or None for unknown.
+        candidate: The best class, even if it was not accepted; None for an empty gallery.
+        score: Score of the candidate, higher is nearer: the cosine, or minus the Euclidean distance; -inf for an empty
+            gallery.
+        threshold: The score that the candidate had to reach.
+        runner_up: The second best class; None if there is none.
+        margin: Score minus the score of the runner-up.
+        check: "accepted", or the check that failed: "empty gallery", "score", "margin", "nearest shot", "not this".
+        nearest: The nearest shots of the candidate.
+        timings_ms: Milliseconds by stage: "preprocess", "embed", "match", "total".
+        embedding: `float32 [D]`, read-only, for `match` and `reject`. It is left out of repr and JSON.
     """
 
     label: str | None
@@ -68,7 +90,7 @@ class Recognition:
 
 
 def timings_ms(start_s: float, prepared_s: float, embedded_s: float, done_s: float) -> dict[str, float]:
-    """The stages of one answer between four moments, as in `Recognition.timings_ms`."""
+    """Return `Recognition.timings_ms` from the start and the ends of its three stages, in seconds."""
     return {
         "preprocess": (prepared_s - start_s) * 1e3,
         "embed": (embedded_s - prepared_s) * 1e3,
@@ -81,9 +103,16 @@ def timings_ms(start_s: float, prepared_s: float, embedded_s: float, done_s: flo
 class ClassSummary:
     """How well a class is known.
 
-    n_views: how many different photographs its shots are worth.  n_bursts: separate occasions it was shown.
-    head: what scores it.  promise: in words, what is promised about strangers.  views_needed: 0 when it is.
-    set_aside: shots that disagree with the class and are not averaged in.
+    Attributes:
+        label: The class.
+        n_shots: Number of shots.
+        n_views: Number of different views that the shots are worth, because shots of one burst look alike.
+        n_bursts: Number of bursts.
+        n_negatives: Number of examples of what the class is not.
+        head: The head that scores the class.
+        promise: A sentence on how many strangers are accepted as this class.
+        views_needed: How many views are missing until the stranger rate is kept; 0 if it is kept.
+        set_aside: Ids of shots that are outliers of the class and not used.
     """
 
     label: str
@@ -99,7 +128,13 @@ class ClassSummary:
 
 @dataclass(frozen=True)
 class Change:
-    """One recent answer that a "not this" would change.  index: into the answers looked at.  before, after: labels."""
+    """A recent answer that a negative example would change.
+
+    Attributes:
+        index: Index of the answer among those that were examined.
+        before: Its label now; None for unknown.
+        after: Its label afterwards; None for unknown.
+    """
 
     index: int
     before: str | None
@@ -108,7 +143,12 @@ class Change:
 
 @dataclass(frozen=True)
 class RejectPreview:
-    """What a "not this" would do to recent answers.  of: how many were looked at."""
+    """What a negative example would change in recent answers.
+
+    Attributes:
+        of: How many answers were examined.
+        changes: The answers that would change.
+    """
 
     of: int
     changes: tuple[Change, ...]
