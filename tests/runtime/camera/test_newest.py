@@ -61,7 +61,9 @@ def test_a_frame_is_returned_only_once(hand):
     with LiveSource(hand) as source:
         hand.put()
         source.read()
-        with pytest.raises(CameraError, match=r"within 0\.01 s, but it is live and has sent nothing for 0\.0 s\. Do: check"):
+        with pytest.raises(
+            CameraError, match=r"within 0\.01 s, but it is live and has sent nothing for 0\.0 s\. Do: check"
+        ):
             source.read(0.01)
 
 
