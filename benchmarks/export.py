@@ -25,7 +25,7 @@ from edgefs.networks import BACKBONES, build
 from edgefs.reports.tables import table
 from exporters.onnx.graph import EmbedderGraph
 from exporters.pipeline import export
-from exporters.request import Request
+from exporters.targets.request import Request
 from exporters.sources.pictures import sample_pictures, verification_pictures
 from exporters.sources.torch_source import TorchSource
 from exporters.sources.torchvision_source import IMAGENET, set_batch_statistics, torchvision_source
@@ -44,7 +44,7 @@ NETWORKS = (
 GATE = "mobilenet_v2"
 PICTURES = {"calibration": 300, "verification": 405}
 BREADTH = {"calibration": 100, "verification": 100}
-HEADER = ("network", "target", "precision", "MB", "min cosine", "neighbours", "1-shot", "5-shot", "x torch", "verdict")
+HEADER = ("network", "target", "precision", "MB", "min cosine", "neighbours", "1-shot", "5-shot", "x torch", "result")
 
 
 def source_of(name: str, weights: Path) -> TorchSource:
@@ -88,11 +88,11 @@ def rows_of(name: str, figures: Mapping[str, Any]) -> list[tuple[str, ...]]:
         ratio = f"{figures['torch_ms'] / made['latency_ms']:.1f}" if made["latency_ms"] else "-"
         cosine, same = made["min_cosine"], made["neighbour_agreement"]
         found = (f"{made['bytes'] / 1e6:.2f}", *(("-", "-") if cosine is None else (f"{cosine:.5f}", f"{same:.1%}")))
-        rows.append((name, made["target"], made["precision"], *found, *shots, ratio, verdict(made)))
+        rows.append((name, made["target"], made["precision"], *found, *shots, ratio, outcome(made)))
     return rows
 
 
-def verdict(made: Mapping[str, Any]) -> str:
+def outcome(made: Mapping[str, Any]) -> str:
     if made["failed"]:
         return "fails a gate"
     return "does not pay" if "does not pay" in made["reason"] else "kept"

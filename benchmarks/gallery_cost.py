@@ -64,9 +64,9 @@ def p50_ms(clock: Clock, work: Callable[[int], object], n: int) -> float:
 
 
 def middle(samples: list[Sample]) -> float:
-    """The median, of the undisturbed ones if there are five."""
-    undisturbed = [sample.ms for sample in samples if sample.undisturbed]
-    return round(float(np.median(undisturbed if len(undisturbed) >= 5 else [sample.ms for sample in samples])), 3)
+    """The median, of the uncontended ones if there are five."""
+    uncontended = [sample.ms for sample in samples if sample.uncontended]
+    return round(float(np.median(uncontended if len(uncontended) >= 5 else [sample.ms for sample in samples])), 3)
 
 
 def recognising(clock: Clock, n_classes: int) -> dict[str, float]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.common import save, without_samples
 from edgefs.bench.opening import openings
 from edgefs.bench.run import Plan, bench
-from edgefs.bench.words import in_words
+from edgefs.bench.tables import as_text
 from edgefs.cli.options import load_bundle
 
 
@@ -28,7 +28,7 @@ def main() -> None:
     for path in args.bundles:
         bundle = load_bundle(path)
         report = bench(bundle, Plan(seconds=args.seconds, threads=args.threads))
-        print(*in_words(report), sep="\n")
+        print(*as_text(report), sep="\n")
         auto = openings(bundle, "auto", "fp32", args.threads)
         words = (f"{when} {found['until_first_answer_ms']} ms" for when, found in auto.items())
         print(f'until the first answer with engine="auto": {", ".join(words)}')

@@ -4,7 +4,8 @@
 
 FOLDER as for `benchmarks.accuracy`. Asked for 5 % of strangers, with 5 shots (4 on Grocery: 5 photos a class). The
 strangers are classes of the same set that were neither taught nor used for the bundle's table. The constants in
-`runtime/matching/acceptance.py` were chosen on others: Caltech-101 and Tiny-ImageNet classes, Office amazon, signs, CIFAR-FS.
+`runtime/matching/acceptance.py` were chosen on other data: Caltech-101
+and Tiny-ImageNet classes, Office amazon, signs, CIFAR-FS.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from edgefs.bench import machine
 from edgefs.bench.cameras import camera_scenario
 from edgefs.bench.single_stream import cpu_ms, cpu_ms_per_frame
 from edgefs.bench.subjects import Subject, make_picture, open_subjects
-from edgefs.bench.words import ARRIVAL, WATCHED, cells
+from edgefs.bench.tables import cameras
 from edgefs.cli.options import load_bundle
 from edgefs.reports.tables import table
 from runtime.engines.base import cpus
@@ -45,12 +45,8 @@ def main() -> None:
     bundle, before = load_bundle(args.bundle), machine.condition()
     with open_subjects(bundle, args.engines, ["fp32"], threads=1) as (subjects, _):
         found = {subject.engine: follow(subject, args) for subject in subjects}
-    rows = [
-        (name, *cells(run, WATCHED), *cells(run["capture_to_answer"], ARRIVAL))
-        for name, figures in found.items()
-        for run in figures["runs"]
-    ]
-    print(table(rows, ("engine", *WATCHED, *(f"to answer {name}" for name in ARRIVAL))))
+    runs = [(name, run) for name, figures in found.items() for run in figures["runs"]]
+    print(table(cameras(runs).rows, cameras(runs).header))
     for name, figures in found.items():
         most, per_frame = figures["most_frames_per_s_by_calculation"], figures["cpu_ms_per_frame"]
         print(f"{name}: at most {most} frames a second; CPU ms of each: {per_frame}")

@@ -30,9 +30,8 @@ import numpy as np
 
 from benchmarks.common import save
 from edgefs.bench import machine
-from edgefs.bench.clock import Clock, Sample
+from edgefs.bench.clock import Clock, Sample, figures
 from edgefs.bench.library import Call, openvino_files
-from edgefs.bench.percentiles import figures
 from edgefs.bench.subjects import N_CLASSES, N_FRAMES, N_SHOTS, Subject, make_frames, open_subjects
 from edgefs.cli.options import load_bundle
 from edgefs.reports.tables import table
@@ -164,17 +163,17 @@ def main() -> None:
         app_ms = [benchmark_app(bundle, artifact, args.threads, args.seconds / 6)]
         found = measure(contenders, args.seconds)
     app_ms.append(benchmark_app(bundle, artifact, args.threads, args.seconds / 6))
-    base = found.get(BASE, {}).get("undisturbed_p50_ms")
+    base = found.get(BASE, {}).get("uncontended_p50_ms")
     rows = []
     for name, of in found.items():
-        calm = of["undisturbed_p50_ms"]
+        calm = of["uncontended_p50_ms"]
         of["times_torch"] = round(base / calm, 2) if base and calm else None
-        rows.append((name, of["p50_ms"] or "-", calm or "-", of["undisturbed_samples"], of["times_torch"] or "-"))
-    print(table(rows, ("", "p50 ms", "undisturbed p50 ms", "samples", "x torch")))
+        rows.append((name, of["p50_ms"] or "-", calm or "-", of["uncontended_samples"], of["times_torch"] or "-"))
+    print(table(rows, ("", "p50 ms", "uncontended p50 ms", "samples", "x torch")))
     print(f"benchmark_app, median ms, before and after: {app_ms}; left out: {left_out or 'nothing'}")
     facts = {"bundle": bundle.name, "threads": args.threads, "before": before, "after": machine.condition()}
     facts |= {"contenders": found, "benchmark_app_ms": app_ms, "left_out": left_out}
-    print(f"written to {save('side_by_side', facts)}")
+    print(f"written to {save('side-by-side', facts)}")
 
 
 if __name__ == "__main__":

@@ -22,11 +22,12 @@ from edgefs.reports.tables import table
 from exporters.errors import ExportError
 from exporters.onnx.graph import EmbedderGraph
 from exporters.onnx.trace import to_onnx
+from exporters.sources.pictures import Pictures
 from exporters.sources.torchvision_source import torchvision_source
-from exporters.targets.plan import Profile
-from exporters.targets.tensorrt_rtx import build_candidate
-from exporters.targets.typed_model import PRECISIONS, typed_model
-from runtime.engines.tensorrt_library import load
+from exporters.targets.request import PRECISIONS, Request
+from exporters.targets.tensorrt_rtx import build as build_plan
+from exporters.targets.typed_model import typed_model
+from runtime.engines.nvidia.library import load
 from runtime.opencv import read_image
 from runtime.preprocess import Preprocess
 
@@ -78,23 +79,26 @@ def plans(name: str, size: int, args: argparse.Namespace) -> list[dict[str, obje
     """One row for each precision."""
     frames = calibration(Preprocess((size, size)), args.pictures)
     model = network_onnx(name, size, dict(pair.split("=", 1) for pair in args.weights), frames)
-    profile = Profile((size, size, 3), (1, 1, MAX_BATCH))
+    pictures = Pictures(frames, np.zeros(len(frames), np.int64), ("",) * len(frames), "calibration")
+    compute = tuple(args.compute.split(","))
+    request = Request(("tensorrt-rtx",), PRECISIONS, calibration=pictures, max_batch=MAX_BATCH, compute=compute)
     rows = []
     for precision in PRECISIONS:
         row: dict[str, object] = {"network": name, "size": size, "precision": precision}
         rows.append(row)
         start = time.process_time()
         try:
-            typed = typed_model(model, precision, shape=profile.shape, calibration=frames)
-            row |= {"convert_cpu_s": round(time.process_time() - start, 2), "onnx_mb": round(len(typed.data) / 1e6, 2)}
+            typed = typed_model(model, precision, frames)
+            converted_s = time.process_time() - start
+            row |= {"convert_cpu_s": round(converted_s, 2), "onnx_mb": round(len(typed.data) / 1e6, 2)}
             row["cpu_min_cosine"] = round(typed.min_cosine, 6)
             start = time.process_time()
-            built = build_candidate(load("tensorrt-rtx"), model, typed, profile, args.compute.split(","), None)
+            built = build_plan(model, precision, request)  # converts once more
         except ExportError as error:
             row["refused"] = str(error)
             continue
         row |= {
-            "build_cpu_s": round(time.process_time() - start, 2),
+            "build_cpu_s": round(time.process_time() - start - converted_s, 2),
             "plan_mb": round(len(built.files[built.file]) / 1e6, 2),
         }
     return rows

@@ -9,7 +9,7 @@ import argparse
 
 from benchmarks.common import save, without_samples
 from edgefs.bench.run import Plan, bench
-from edgefs.bench.words import in_words
+from edgefs.bench.tables import as_text
 from edgefs.cli.options import load_bundle
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     scenarios = ("single-stream", "multi-stream", "offline")
     plan = Plan(scenarios=scenarios, seconds=args.seconds, batches=args.batch, with_opening=False)
     report = bench(load_bundle(args.bundle), plan)
-    print(*in_words(report), sep="\n")
+    print(*as_text(report), sep="\n")
     print(f"written to {save('throughput', without_samples(report))}")
 
 

@@ -44,12 +44,11 @@ from edgefs.data import ImageSet, spec_of
 from edgefs.data.episodes import EpisodeSampler, EpisodeShape
 from edgefs.data.tasks import TaskLoader
 from edgefs.evaluation.metrics import few_shot_accuracy
-from edgefs.meta import build_method
+from edgefs.methods import config_of
 from edgefs.networks import build
+from edgefs.networks.allocator import keep_pages
 from edgefs.networks.embedder import embed_images
 from edgefs.reports.tables import table
-from edgefs.training.allocator import keep_pages
-from edgefs.training.config import config_of
 
 WORK = {
     "protonet_60w5s": Work("protonet", 28, "conv4", 60, 5, 5, 1, {"bf16": False}),
@@ -78,10 +77,8 @@ def pictures(size: int, n_classes: int = 200) -> ImageSet:
 def ours(name: str, images: ImageSet, threads: int) -> Step:
     method_name, size, backbone, n_way, n_shot, n_query, tasks, options = WORK[name]
     spec = spec_of("omniglot" if size == 28 else "folder", size=size)
-    config = config_of(method_name, "omniglot", n_way=n_way, val_way=n_way, **options)
-    method = build_method(
-        build(backbone, channels=spec.preprocess.channels, size=size), config, workers=threads
-    ).train()
+    config = config_of(method_name, data="omniglot", n_way=n_way, val_way=n_way, **options)
+    method = config.build(build(backbone, channels=spec.preprocess.channels, size=size), workers=threads).train()
     optimiser = torch.optim.Adam(method.parameters(), fused=True)
     batches = EpisodeSampler(images.labels, EpisodeShape(n_way, n_shot, n_query)).batches(tasks)
     loader = TaskLoader(images, spec)

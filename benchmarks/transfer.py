@@ -23,8 +23,8 @@ import numpy as np
 import torch
 
 from benchmarks.common import save
+from edgefs.methods import FinetuneConfig, config_of
 from edgefs.transfer.adapt import adapt
-from edgefs.transfer.config import AdaptConfig, FinetuneConfig
 from edgefs.transfer.finetune import finetune
 from edgefs.transfer.seeds import SeedResult, mean_interval
 
@@ -98,8 +98,14 @@ def _methods(source: Path, target: Path, args: argparse.Namespace, **options: An
     found: dict[str, Any] = {}
     runs: dict[str, tuple[SeedResult, ...]] = {}
     for method in METHODS:
-        config = AdaptConfig(
-            method, str(source), str(target), seeds=SEEDS, threads=args.threads, bounds=method == "adabn", **options
+        config = config_of(
+            method,
+            source=str(source),
+            target=str(target),
+            seeds=SEEDS,
+            threads=args.threads,
+            bounds=method == "adabn",
+            **options,
         )
         report = adapt(config)
         runs[method] = report.runs
@@ -176,7 +182,7 @@ def _bare_epoch(epochs: Any, number: int) -> float:
     batches, learner, optimiser = epochs.batches, epochs.learner, epochs.optimiser
     order = np.random.default_rng((batches.seed, number)).permutation(batches.rows)
     learner.train()
-    epochs.thaw.train_mode()
+    epochs.unfreeze.train_mode()
     start = time.perf_counter()
     for rows in np.array_split(order, len(batches)):
         images = normalised(batches.images.images[rows], batches.spec)

@@ -1,6 +1,6 @@
 """edgefs: show it, name it, and it is recognised, on the device, without training.
 
-The public door. Everything is imported when it is first asked for; nothing here imports torch.
+The public names. Each is imported when it is first used, so that importing `edgefs` loads neither torch nor an engine.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgefs.evaluation.evaluate import evaluate
+    from edgefs.exporting import export
+    from edgefs.models.store import open_model
     from edgefs.training.loop import train
     from edgefs.transfer.adapt import adapt
     from edgefs.transfer.finetune import finetune
-    from exporters.pipeline import export
     from runtime.bundle import Bundle
     from runtime.camera import open_camera
     from runtime.errors import EdgefsError
@@ -21,21 +22,30 @@ if TYPE_CHECKING:
     from runtime.opencv import read_image
     from runtime.recognition import Enrollment, Recognition
     from runtime.recognizer import Recognizer
+    from runtime.stream.recent_answers import Ring
+    from runtime.stream.smoothing import Smoother
+    from runtime.stream.strangers import Inbox
     from runtime.stream.watch import watch
+    from runtime.teaching.coach import Coach
 
 __version__ = "0.1.0"
 __all__ = [
     "Bundle",
+    "Coach",
     "EdgefsError",
     "Enrollment",
+    "Inbox",
     "Recognition",
     "Recognizer",
+    "Ring",
+    "Smoother",
     "adapt",
     "default_bundle",
     "evaluate",
     "export",
     "finetune",
     "open_camera",
+    "open_model",
     "read_image",
     "train",
     "watch",
@@ -43,16 +53,21 @@ __all__ = [
 
 _HOMES = {
     "Bundle": "runtime.bundle",
+    "Coach": "runtime.teaching.coach",
     "EdgefsError": "runtime.errors",
     "Enrollment": "runtime.recognition",
+    "Inbox": "runtime.stream.strangers",
     "Recognition": "runtime.recognition",
     "Recognizer": "runtime.recognizer",
+    "Ring": "runtime.stream.recent_answers",
+    "Smoother": "runtime.stream.smoothing",
     "adapt": "edgefs.transfer.adapt",
     "default_bundle": "runtime.models",
     "evaluate": "edgefs.evaluation.evaluate",
-    "export": "exporters.pipeline",
+    "export": "edgefs.exporting",
     "finetune": "edgefs.transfer.finetune",
     "open_camera": "runtime.camera",
+    "open_model": "edgefs.models.store",
     "read_image": "runtime.opencv",
     "train": "edgefs.training.loop",
     "watch": "runtime.stream.watch",

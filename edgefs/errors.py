@@ -1,15 +1,15 @@
-"""Errors of training and evaluation, below the device's own base so that one `except EdgefsError` catches everything.
+"""Errors of training and evaluation. They derive from EdgefsError, so one `except` catches these and the device's.
 
 TrainError (RuntimeError)
 ├── ConfigError (ValueError)          an option, a recipe or an episode shape that cannot work
 ├── DataError (ValueError)            the images cannot be trained on as they are
-│   ├── DataMissing (FileNotFoundError)   not where it must lie; the message shows the folder to make
+│   ├── DataMissing (FileNotFoundError)   the images are not there; the message shows the expected folders
 │   └── DataCorrupt                   unreadable files, all of them named
 ├── CheckpointError (ValueError)      damaged, of a newer format, or of another network
 │   └── CheckpointMissing (FileNotFoundError)
 ├── PackageMissing (ImportError)      the message has the install line
-├── NotFinite (ArithmeticError)       the loss became NaN or infinite; names the episode and the checkpoint before it
-└── WorkerLost (RuntimeError)         another process of the job died; the checkpoint is whole
+├── NotFinite (ArithmeticError)       the loss became NaN or infinite; the message names the episode and the checkpoint
+└── WorkerLost (RuntimeError)         another process of the job ended; the checkpoint is whole
 
 BenchError (ValueError)               nothing to measure, or two results that cannot be compared
 """
@@ -44,7 +44,7 @@ class PackageMissing(TrainError, ImportError): ...
 
 
 def package_missing(error: ModuleNotFoundError) -> PackageMissing:
-    """The same news with the install line, for a library of an extra that is not here."""
+    """The error for a library that is not installed, with the line that installs its extra."""
     extra = "app" if (error.name or "").partition(".")[0] in APP else "train,export"
     return PackageMissing(f"this needs {error.name}, which is not installed. Do: pip install 'edgefs[{extra}]'")
 

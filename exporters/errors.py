@@ -1,9 +1,9 @@
-"""Errors of the exporters, below the device's own base so that one `except EdgefsError` catches everything.
+"""Errors of the exporters. All derive from the device's own base, so that one `except EdgefsError` catches everything.
 
 ExportError (RuntimeError)            the network cannot become a bundle as it is
-├── SourceError (ValueError)          weights, a checkpoint or an ONNX file that is no embedder yet
+├── SourceError (ValueError)          weights, a checkpoint or an ONNX file that cannot be used as an embedder
 ├── PicturesError (ValueError)        too few pictures, or none, to calibrate or verify with
-├── GateFailed (ArithmeticError)      the float32 model itself does not answer as the network does
+├── GateFailed (ArithmeticError)      the float32 model.onnx does not answer as the network does
 └── ToolMissing (ImportError)         a library is not installed; the message has the install line
 """
 

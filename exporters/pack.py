@@ -1,8 +1,7 @@
-"""A traced embedder, its contract and its evidence -> a bundle."""
+"""Pack a torch embedder, its preprocessing and its golden frames into a bundle, without building other artifacts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,16 +22,24 @@ def pack(
     description: str,
     golden_frames: NDArray[np.uint8],
     weights: str = "fp32",
-    calibration: Mapping[str, Any] | None = None,
-    background: NDArray[np.float32] | None = None,
-    provenance: Mapping[str, Any] | None = None,
     card: str = "",
+    **facts: Any,
 ) -> Bundle:
-    """Export a graph and put it into a bundle (in memory; `save` writes it).
+    """Trace an embedder and put it into a bundle in memory; `Bundle.save` writes it.
 
-    weights: how model.onnx stores them: "fp32", "fp16" or "int8".
-    golden_frames: `uint8 [G, H, W, C]`, real pictures after preprocessing; their torch float32 embeddings go along.
-    Raises ExportError or BundleError.
+    Args:
+        graph: The embedder, from engine input to embedding.
+        preprocess: What the device does to a frame before that.
+        name: Name of the bundle.
+        description: One sentence for people.
+        golden_frames: Real pictures after preprocessing, `uint8 [G, H, W, C]`. Their float32 embeddings are stored.
+        weights: How model.onnx stores the weights: "fp32", "fp16" or "int8".
+        card: Text of MODEL_CARD.md; none is written if it is empty.
+        facts: `calibration`, `background` and `provenance`, as `Bundle.build` takes them.
+
+    Raises:
+        ExportError: The network cannot be traced.
+        BundleError: A device would refuse the bundle.
     """
     model = to_onnx(graph, preprocess, weights=weights)
     with torch.inference_mode():
@@ -45,8 +52,6 @@ def pack(
         model=model,
         golden_frames=golden_frames,
         golden_embeddings=golden_embeddings,
-        calibration=calibration,
-        background=background,
-        provenance=provenance,
         extra={"MODEL_CARD.md": card.encode()} if card else None,
+        **facts,
     )

@@ -1,7 +1,7 @@
-"""A source becomes a bundle: build what was asked, hold each artefact against the reference, keep what has earned it.
+"""Export a source: build every artifact that was asked for, compare each with the source, and bundle what passes.
 
-fp32 of a target is the yardstick of its reduced precisions: one that is not faster, or not the same recogniser any
-more, is left out and the report says why. Nothing here knows where the source came from.
+A reduced precision is left out if it is not faster than fp32 of the same target or not the same recogniser any more;
+the report says why. Nothing here depends on where the source came from.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exporters.build import Progress, build, check_tools
+from exporters.build import Progress, build
 from exporters.errors import GateFailed
-from exporters.onnx.tail import finished
-from exporters.request import Request
+from exporters.onnx.tail import apply_metric
 from exporters.sources.check_embeddings import check_embeddings
 from exporters.sources.pictures import Pictures
 from exporters.sources.source import Source
+from exporters.targets import target_of
+from exporters.targets.request import Request
 from exporters.verify.calibration import calibration_table
-from exporters.verify.candidate_check import Outcome, Trial
-from exporters.verify.gates import interleaved
-from exporters.verify.report import Report, judge
+from exporters.verify.candidate_check import CandidateCheck, CheckResult
+from exporters.verify.latency import interleaved
+from exporters.verify.report import Report, make_reports
 from exporters.versions import installed
 from runtime.bundle import Artifact, Bundle
 
@@ -35,9 +36,13 @@ MIN_CLASSES = 6  # five of a gallery and a stranger
 
 @dataclass(frozen=True, eq=False)
 class Exported:
-    """bundle: in memory, `save` writes it.  source_ms: one frame in eager torch (a user's ONNX: in ONNX Runtime).
+    """The result of an export.
 
-    passed: whether all that was built passed its gates.
+    Attributes:
+        bundle: The bundle. `exporters.export` leaves it in memory, and `Bundle.save` writes it.
+        reports: One per artifact.
+        source_ms: Median time of one frame in the source itself (torch, or ONNX Runtime for a user's file).
+        passed: Whether every artifact was built and passed its gates.
     """
 
     bundle: Bundle
@@ -47,85 +52,98 @@ class Exported:
 
 
 def export(source: Source, request: Request, pictures: Pictures, *, progress: Progress = str) -> Exported:
-    """Build, verify and pack.
+    """Build, verify and bundle a source.
 
-    pictures: what every artefact is verified on.  progress: called with each stage's name as it begins.
-    Raises ExportError; EngineMissing (no TensorRT where it was asked for); GateFailed when model.onnx itself does not
-    answer as the source does (unless allowed).
+    Args:
+        source: The embedder: a TorchSource, or what `open_onnx` or `torchvision_source` returns.
+        request: The targets, the precisions and further options.
+        pictures: What every artifact is verified on; see `verification_pictures`.
+        progress: Called with a description of each step as it begins.
+
+    Raises:
+        GateFailed: model.onnx does not answer as the source does, and `request.allow` is False.
+        ExportError: The source cannot be exported.
+        EngineMissing: TensorRT was asked for but is not installed.
     """
-    check_tools(request)
+    for name in request.targets:
+        target_of(name).check(request)
     progress("base classes")
     check_embeddings(source, pictures.frames[:: max(1, len(pictures) // SAMPLE)])
     source, calibration = with_base(source, request.base)
     progress("ONNX")
     model = source.to_onnx(exporter=request.exporter, slim=request.slim)
     progress("reference")
-    trial = Trial(source, model, pictures, source.embed(pictures.frames), threads=request.threads)
-    outcomes: list[Outcome] = []
+    check = CandidateCheck(source, model, pictures, threads=request.threads)
+    results: list[CheckResult] = []
     try:
-        for outcome in build(model, request, trial, progress):
-            outcomes.append(outcome)
-            if outcome.failed and outcome.candidate.file == "model.onnx" and not request.allow:
+        for result in build(model, request, check, progress):
+            results.append(result)
+            if result.failed and result.candidate.file == "model.onnx" and not request.allow:
                 raise GateFailed(
-                    f"model.onnx must answer as {source.name} does, but {'; '.join(outcome.failed)}; first diverging "
-                    f"layer: {outcome.diverges or 'not found'}; try --exporter legacy, or keep it with --allow"
+                    f"model.onnx must answer as {source.name} does, but {'; '.join(result.failed)}; first diverging "
+                    f"layer: {result.diverges or 'not found'}; try --exporter legacy, or keep it with --allow"
                 )
         progress("latency")
-        source_ms = _time(outcomes, source, pictures.frames[:1])
+        source_ms = _time(results, source, pictures.frames[:1])
     finally:
-        for outcome in outcomes:
-            outcome.close()
-    reports = judge(outcomes, request.targets, request.precisions, allow=request.allow)
+        for result in results:
+            result.close()
     progress("bundle")
-    bundle = _bundle(trial, request, outcomes, reports, calibration)
+    reports = make_reports(results, request)
+    bundle = _bundle(check, request, results, reports, calibration)
     return Exported(bundle, reports, source_ms, not any(report.failed for report in reports))
 
 
 def with_base(source: Source, base: Pictures | None) -> tuple[Source, Mapping[str, Any] | None]:
-    """Centre a source by its base classes where its metric wants that, and draw up the rejection table.
+    """Centre a source by the mean of its base classes, if it allows that, and make the rejection table.
 
-    Without enough classes of two pictures (a video, say) there is no table: strangers are told by the gallery alone.
+    Returns:
+        The source and the table. Without six classes of two pictures the source is unchanged and there is no table;
+        the device then sets its threshold from the gallery alone.
     """
     if base is None or base.classes(fewest=2) < MIN_CLASSES:
         return source, None
     features = source.features(base.frames) if source.centres else source.embed(base.frames)
     if source.centres and source.metric == "cosine":
         mean = np.asarray(features.mean(axis=0, dtype=np.float64), np.float32)
-        source, features = source.centred(mean), finished(features, "cosine", mean)
+        source, features = source.centred(mean), apply_metric(features, "cosine", mean)
     return source, calibration_table(features, base.labels, metric=source.metric)
 
 
-def _time(outcomes: Sequence[Outcome], source: Source, frame: NDArray[np.uint8]) -> float:
-    """Fill in the latencies of all that is open, and return the source's p50, ms."""
-    timed = [(outcome, outcome.engine) for outcome in outcomes if outcome.engine is not None]
+def _time(results: Sequence[CheckResult], source: Source, frame: NDArray[np.uint8]) -> float:
+    """Set the latency of every result whose engine is open, and return the median time of the source, ms."""
+    timed = [(result, result.engine) for result in results if result.engine is not None]
     calls = [partial(source.embed, frame), *(partial(engine.embed, frame) for _, engine in timed)]
     own, *others = interleaved(calls)
-    for (outcome, _), latency in zip(timed, others, strict=True):
-        outcome.latency = latency
+    for (result, _), latency in zip(timed, others, strict=True):
+        result.latency = latency
     return own.p50_ms
 
 
 def _bundle(
-    trial: Trial,
+    check: CandidateCheck,
     request: Request,
-    outcomes: Sequence[Outcome],
+    results: Sequence[CheckResult],
     reports: Sequence[Report],
     calibration: Mapping[str, Any] | None,
 ) -> Bundle:
-    kept = [o for o, report in zip(outcomes, reports, strict=True) if report.kept and o.candidate.file != "model.onnx"]
-    extra = {name: data for o in kept for name, data in o.candidate.files.items() if name != "model.onnx"}
-    artifacts = tuple(
-        Artifact(o.candidate.target, o.candidate.precision, o.candidate.file, trial.golden_floor(o)) for o in kept
-    )
+    kept = [
+        result
+        for result, report in zip(results, reports, strict=True)
+        if report.kept and report.file != "model.onnx"  # every bundle has that one
+    ]
+    extra = {name: data for result in kept for name, data in result.candidate.files.items() if name != "model.onnx"}
+    candidates = [(result.candidate, result.golden_floor()) for result in kept]
+    artifacts = tuple(Artifact(made.target, made.precision, made.file, floor) for made, floor in candidates)
     provenance = {
-        "source": trial.source.facts,
+        "source": check.source.facts,
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "versions": installed(),
         "exporter": request.exporter,
         "calibration": request.calibration and request.calibration.facts(),
         "base": request.base and request.base.facts(),
-        "verified_on": trial.pictures.facts(),
+        "verified_on": check.pictures.facts(),
         "artifacts": [report.to_json() for report in reports],
     }
-    description = f"{trial.source.name}, exported by edgefs"
-    return trial.bundle(extra, artifacts, description=description, calibration=calibration, provenance=provenance)
+    description = f"{check.source.name}, exported by edgefs"
+    return check.bundle(extra, artifacts, description=description, calibration=calibration, provenance=provenance)

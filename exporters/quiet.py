@@ -1,4 +1,4 @@
-"""Libraries that talk while they work: their progress bars and warnings would drown our one bar of stages."""
+"""Silence libraries that print while they work, so that their progress bars and warnings do not hide our own output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet(*loggers: str) -> Iterator[None]:
-    """Drop what is printed, warned or logged below ERROR by these loggers ("": the root). Errors still raise."""
+    """Drop what is printed, warned or logged below ERROR by these loggers ("": the root). Errors are still raised."""
     levels = {name: logging.getLogger(name).level for name in loggers}
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")

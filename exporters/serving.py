@@ -1,8 +1,8 @@
-"""Model repositories that servers load as they are: Triton (config.pbtxt) and OpenVINO Model Server (config.json).
+"""Write model repositories for Triton (config.pbtxt) and OpenVINO Model Server (config.json).
 
-Every artefact becomes a model of its own, NAME-TARGET-PRECISION, that takes `frames` (uint8 NHWC) and gives
-`embeddings` (float32). What is there stays: an export of the same name becomes the next version, and servers switch to
-it. The bundle's preprocessing contract lies beside each version, for clients.
+Every artifact becomes a model of its own, NAME-TARGET-PRECISION, with the input `frames` (uint8 NHWC) and the output
+`embeddings` (float32). Existing models stay: an export of the same name becomes the next version, to which servers
+switch. The bundle's preprocessing contract is stored beside each version, for clients.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pathlib import Path
 from exporters.errors import ExportError
 from runtime.bundle import Artifact, Bundle
 
-QUEUE_US = 1000  # how long a request may wait for others to make a batch of
+QUEUE_US = 1000  # how long a request may wait for others to form a batch
 LATENCY = """parameters { key: "PERFORMANCE_HINT" value { string_value: "LATENCY" } }
 parameters { key: "NUM_STREAMS" value { string_value: "1" } }
 """
-# target -> Triton's backend, the file name it looks for, and where it runs
+# target -> Triton's backend, the name of the file that it opens, and where it runs
 TRITON = {
     "onnx": ("onnxruntime", "model.onnx", "KIND_AUTO"),
     "openvino": ("openvino", "model.xml", "KIND_CPU"),
@@ -29,9 +29,18 @@ TRITON = {
 
 
 def write_triton(bundle: Bundle, repository: Path, *, max_batch: int = 8) -> list[str]:
-    """Add every artefact Triton can run; returns their model names.
+    """Add every artifact that Triton can run to a repository: `tritonserver --model-repository=REPOSITORY`.
 
-    Serve with: tritonserver --model-repository=REPOSITORY.  Raises ExportError when the place cannot be written.
+    Args:
+        bundle: The bundle.
+        repository: The folder; it is created if needed.
+        max_batch: The largest batch that Triton forms of single requests.
+
+    Returns:
+        The names of the models.
+
+    Raises:
+        ExportError: The repository cannot be written.
     """
     served = [
         artifact for artifact in bundle.artifacts if artifact.file.endswith(TRITON.get(artifact.target, ("", "?"))[1])
@@ -43,13 +52,17 @@ def write_triton(bundle: Bundle, repository: Path, *, max_batch: int = 8) -> lis
 
 
 def write_ovms(bundle: Bundle, repository: Path) -> list[str]:
-    """Add the OpenVINO artefacts and list them in REPOSITORY/config.json; returns their model names.
+    """Add the OpenVINO artifacts of a bundle to a repository: `ovms --config_path REPOSITORY/config.json`.
 
-    Serve with: ovms --config_path REPOSITORY/config.json.  Raises ExportError: no such artefact, or not writable.
+    Returns:
+        The names of the models.
+
+    Raises:
+        ExportError: The bundle has no OpenVINO artifact, or the repository cannot be written.
     """
     served = [artifact for artifact in bundle.artifacts if artifact.target == "openvino"]
     if not served:
-        raise ExportError("--ovms serves OpenVINO artefacts, but none was kept; export with --targets openvino")
+        raise ExportError("--ovms serves OpenVINO artifacts, but none was kept; export with --targets openvino")
     for artifact in served:
         _add(bundle, artifact, repository, "model.xml", {})
     _list_in_config(repository, {_model_name(bundle, artifact): artifact for artifact in served})
@@ -57,7 +70,7 @@ def write_ovms(bundle: Bundle, repository: Path) -> list[str]:
 
 
 def _triton_config(bundle: Bundle, artifact: Artifact, max_batch: int) -> str:
-    """Triton gathers single requests into batches, except for OpenVINO: its backend would demand full batches only."""
+    """Return config.pbtxt. Triton forms batches of single requests, except for OpenVINO, which takes only full ones."""
     backend, _, kind = TRITON[artifact.target]
     gathers = artifact.target != "openvino"
     any_batch = [] if gathers else [-1]
@@ -73,7 +86,7 @@ version_policy: {{ latest {{ num_versions: 1 }} }}
 
 
 def _list_in_config(repository: Path, served: Mapping[str, Artifact]) -> None:
-    """Paths are relative to config.json, so that the repository can be mounted anywhere."""
+    """List models in config.json, with relative paths, so that the repository can be mounted anywhere."""
     path = repository / "config.json"
     try:
         entries = json.loads(path.read_text())["model_config_list"] if path.is_file() else []
@@ -93,7 +106,7 @@ def _list_in_config(repository: Path, served: Mapping[str, Artifact]) -> None:
         for name in served
     ]
     text = json.dumps({"model_config_list": [*others, *ours]}, indent=1) + "\n"
-    _aside(path, lambda aside: aside.write_text(text))
+    _write_whole(path, lambda new: new.write_text(text))
 
 
 def _model_name(bundle: Bundle, artifact: Artifact) -> str:
@@ -102,7 +115,7 @@ def _model_name(bundle: Bundle, artifact: Artifact) -> str:
 
 
 def _add(bundle: Bundle, artifact: Artifact, repository: Path, file: str, beside: Mapping[str, str]) -> None:
-    """Write the next version of a model, aside first; what stands beside the versions is replaced after it."""
+    """Write the next version of a model, and then replace the files beside the versions."""
     model = repository / _model_name(bundle, artifact)
     versions = [int(path.name) for path in model.glob("*") if path.is_dir() and path.name.isdecimal()]
     files = {file: bundle.read(artifact.file)}
@@ -111,18 +124,18 @@ def _add(bundle: Bundle, artifact: Artifact, repository: Path, file: str, beside
     contract = {"preprocess": bundle.preprocess.to_json(), "metric": bundle.metric, "fingerprint": bundle.fingerprint}
     files["edgefs.json"] = json.dumps(contract, indent=1).encode()
 
-    def write(aside: Path) -> None:
-        aside.mkdir()
+    def write(new: Path) -> None:
+        new.mkdir()
         for name, data in files.items():
-            (aside / name).write_bytes(data)
+            (new / name).write_bytes(data)
 
-    _aside(model / str(max(versions, default=0) + 1), write)
+    _write_whole(model / str(max(versions, default=0) + 1), write)
     for name, text in beside.items():
-        _aside(model / name, lambda aside, text=text: aside.write_text(text))  # type: ignore[misc]
+        _write_whole(model / name, lambda new, text=text: new.write_text(text))  # type: ignore[misc]
 
 
-def _aside(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside and rename, so that a server watching the folder never sees half of it."""
+def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Write to a temporary folder and rename, so that a server that watches the repository never sees half a file."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".edgefs.", dir=path.parent) as folder:

@@ -1,4 +1,4 @@
-"""What a figure or an artefact was made with: the installed packages that it may depend on."""
+"""Versions of the installed packages that an artifact or a benchmark figure may depend on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PACKAGES = (
 
 
 def installed() -> dict[str, str]:
-    """Those of PACKAGES that are here, package -> version, from their metadata: nothing is imported."""
+    """Return the version of each of PACKAGES that is installed. The metadata is read; nothing is imported."""
     found = {}
     for package in PACKAGES:
         try:

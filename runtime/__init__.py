@@ -1,6 +1,6 @@
-"""edgefs on the device: engines, prototypes, gallery, cameras. numpy only, and the rest when it is used.
+"""The part of edgefs that runs on the device: engines, prototypes, gallery and cameras. It needs only numpy at import.
 
-Names are imported when they are first asked for, so that a command that needs none of them starts at once.
+Names are imported when they are first used, so that a command that does not need them starts quickly.
 """
 
 from __future__ import annotations

@@ -1,22 +1,22 @@
-"""Every error the device can raise, in one tree. Each message says what must hold, what was found, what to do.
+"""All errors of this package. Each message says what must hold, what was found and what to do.
 
 EdgefsError
 ├── BundleError (ValueError)          the bundle cannot be used as it is
 │   ├── BundleMissing (FileNotFoundError)
-│   ├── BundleCorrupt                 a digest, a size, a number or a golden frame does not fit
+│   ├── BundleCorrupt                 a digest, a size, a number or a golden frame is wrong
 │   └── BundleUnsupported             newer format, forbidden operator, external data
-├── EngineError (RuntimeError)        an engine refused the model or gave a wrong answer
-│   ├── PlanMismatch                  a TensorRT plan built for another machine or version: build it here
+├── EngineError (RuntimeError)        an engine refused the model or computes wrong embeddings
+│   ├── PlanMismatch                  a TensorRT plan was built for another machine or version
 │   └── EngineMissing (ImportError)   the library is not installed; the message has the install line
 ├── OpenCVMissing (ImportError)       cv2 is not installed; the message has the install line
 ├── FrameError (ValueError)           not a uint8 HWC BGR or HW grey picture
 ├── OptionError (ValueError)          a setting outside its range
 ├── GalleryError (RuntimeError)
 │   ├── GalleryMissing (FileNotFoundError)
-│   ├── UnknownLabel (LookupError)
-│   ├── InvalidLabel (ValueError)     empty, too long, control characters, or taken
+│   ├── UnknownLabel (LookupError)    no class has this label
+│   ├── InvalidLabel (ValueError)     empty, too long, reserved, taken, or with control characters
 │   ├── InvalidShot (ValueError)      not finite, wrong size, or no such id
-│   ├── GalleryMismatch (ValueError)  filled by another model: re-embed
+│   ├── GalleryMismatch (ValueError)  another model filled it; embed it again
 │   ├── GalleryCorrupt (ValueError)   not a gallery, or damaged
 │   ├── GalleryUnwritable (OSError)   read-only, full, or locked
 │   ├── NothingToUndo (LookupError)

@@ -1,4 +1,4 @@
-"""The one door to OpenCV: import it late, bound what it may decode, and say what to install when it is absent."""
+"""Loads OpenCV when it is first needed, and decodes and encodes pictures of limited size."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MAX_PIXELS = 64_000_000  # a 420 kB PNG of 12000 x 12000 would cost 825 MB; the largest phone photos have 50 M pixels
+MAX_PIXELS = (
+    64_000_000  # a 420 kB PNG of 12000 x 12000 would need 825 MB; the largest phone photographs have 50 M pixels
+)
 MAX_JPEG_SIDE = 65_500
 
 
 @cache
 def load_cv2() -> Any:
-    """Return the cv2 module. Raises OpenCVMissing with the install line for a bare server and for a desktop."""
+    """Return the cv2 module. Raises OpenCVMissing with the install lines."""
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))  # read once, when cv2 is imported
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # our errors say what happened; FFmpeg's chatter does not
+    os.environ.setdefault(
+        "OPENCV_LOG_LEVEL", "ERROR"
+    )  # FFmpeg's own messages are not printed; our errors say what happened
     try:
         import cv2
     except ImportError as error:
@@ -40,7 +44,7 @@ def decode_image(data: bytes, name: str = "picture") -> NDArray[np.uint8]:
     cv2 = load_cv2()
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    except cv2.error as error:  # raised, not returned as None, for a picture over the pixel limit
+    except cv2.error as error:  # raised for a picture over the pixel limit
         raise FrameError(
             f"{name} must be a picture of at most {MAX_PIXELS:,} pixels, but OpenCV says: {error}"
         ) from error
@@ -55,7 +59,7 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
     """Read one picture file to `uint8 [H, W, 3]` BGR. Raises CameraMissing or FrameError."""
     try:
         data = Path(path).read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+    except (OSError, ValueError) as error:  # ValueError: the path contains NUL
         why = getattr(error, "strerror", None) or error
         raise CameraMissing(f"{path} must be a readable picture, but: {why}; check the path") from error
     return decode_image(data, str(path))

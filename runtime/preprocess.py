@@ -1,8 +1,8 @@
-"""Frame in, engine input out: the one implementation that training-time evaluation, calibration and the device share.
+"""Turns frames into engine inputs. Evaluation, calibration and the device all use this implementation.
 
-Only cropping, resizing and grey conversion happen here. Colour order, scaling, mean/std and layout are part of the
-exported graph, so that no device code can get them wrong. The resampler is named because it alone can move an embedding
-further than int8 does.
+Only cropping, resizing and conversion to grey happen here. Colour order, scaling, mean/std and layout are part of the
+exported graph, so that device code cannot get them wrong. The contract names the resampler, because another resampler
+can change an embedding more than int8 quantisation does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.errors import BundleCorrupt, FrameError
+from runtime.errors import BundleCorrupt, FrameError, OptionError
 from runtime.opencv import load_cv2
 
 RESAMPLERS = ("linear", "area", "half-area-linear")
@@ -27,10 +27,16 @@ Frames = NDArray[np.uint8] | Iterable[NDArray[np.uint8]]
 class Preprocess:
     """The preprocessing contract of a bundle.
 
-    size: (height, width) of the engine's input, in pixels.  channels: 3 (BGR) or 1 (grey).
-    crop: "square" takes the largest centred square first, "stretch" takes the whole frame.
-    resampler: "linear" (cv2, 4 source pixels per target pixel: cheapest), "area" (cv2, all source pixels: slowest),
-        "half-area-linear" (area by 1/2 while the frame is more than twice too large, then linear).
+    Attributes:
+        size: (height, width) of the engine's input, in pixels.
+        channels: 3 (BGR) or 1 (grey).
+        crop: "square" uses the largest centred square of the frame, "stretch" uses the whole frame.
+        resampler: "linear" (cv2, four source pixels for each target pixel: the fastest), "area" (cv2, all source
+            pixels: the slowest), or "half-area-linear" (area by 1/2 while the frame is more than twice too large, then
+            linear).
+
+    Raises:
+        OptionError: A value is outside its range.
     """
 
     size: tuple[int, int]
@@ -41,29 +47,30 @@ class Preprocess:
     def __post_init__(self) -> None:
         sound = (
             len(self.size) == 2
-            and all(type(number) is int for number in (*self.size, self.channels))  # not True, not 3.0
+            and all(type(number) is int for number in (*self.size, self.channels))  # neither True nor 3.0
             and all(1 <= side <= 4096 for side in self.size)
             and self.channels in (1, 3)
             and self.crop in CROPS
             and self.resampler in RESAMPLERS
         )
         if not sound:
-            raise BundleCorrupt(
+            raise OptionError(
                 f"preprocess must have a size of two sides in 1..4096, 1 or 3 channels, a crop of {CROPS} and a "
-                f"resampler of {RESAMPLERS}, but is {asdict(self)}; pack the bundle again"
+                f"resampler of {RESAMPLERS}, but is {asdict(self)}"
             )
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Preprocess:
-        """Read what `to_json` wrote. Raises BundleCorrupt on unknown, missing or unsound values."""
+        """Read what `to_json` wrote. Raises BundleCorrupt for unknown, missing or invalid values."""
         try:
             return cls(**{**values, "size": tuple(values["size"])})
-        except (TypeError, KeyError) as error:
+        except (TypeError, KeyError, OptionError) as error:
             raise BundleCorrupt(
-                f"preprocess must be a table of size, channels, crop, resampler: {error}; pack it again"
+                f"preprocess must be a valid table of size, channels, crop, resampler, but: {error}; pack it again"
             ) from error
 
     def to_json(self) -> dict[str, Any]:
+        """Return the table that the manifest holds."""
         return {**asdict(self), "size": list(self.size)}
 
     @property
@@ -74,9 +81,15 @@ class Preprocess:
     def __call__(self, frame: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """Turn one camera frame into one engine input.
 
-        frame: `uint8 [H, W, 3]` BGR, or grey `[H, W]` / `[H, W, 1]`; any size from 1 x 1.
-        out: `uint8 [h, w, C]` to write into, so that a live loop allocates nothing.  Returns `uint8 [h, w, C]`.
-        Raises FrameError for anything else.
+        Args:
+            frame: `uint8 [H, W, 3]` BGR, or grey `[H, W]` or `[H, W, 1]`; any size from 1 x 1.
+            out: Array `uint8 [h, w, C]` to write into, so that a live loop allocates no memory; None makes a new one.
+
+        Returns:
+            `uint8 [h, w, C]`.
+
+        Raises:
+            FrameError: `frame` or `out` is something else.
         """
         check_frame(frame)
         if self.crop == "square":
@@ -87,7 +100,7 @@ class Preprocess:
             raise FrameError(f"out must be a writable uint8 array {self.shape}, but got {out.dtype} {out.shape}")
         channels = frame.shape[2] if frame.ndim == 3 else 1
         if channels == self.channels and out.flags.c_contiguous:
-            self._resize(frame, out.reshape(-1).reshape(out.shape))  # plain strides, also for sides of 1
+            self._resize(frame, out.reshape(-1).reshape(out.shape))  # reshaping gives plain strides even if a side is 1
         elif channels > self.channels:
             cv2 = load_cv2()
             out[..., 0] = cv2.cvtColor(self._resize(frame), cv2.COLOR_BGR2GRAY)
@@ -105,9 +118,13 @@ class Preprocess:
         return cv2.resize(frame, self.size[::-1], dst=out, interpolation=how)  # type: ignore[no-any-return]
 
     def batch(self, frames: Frames) -> NDArray[np.uint8]:
-        """Turn frames into one engine batch `uint8 [N, h, w, C]`.
+        """Turn frames into one batch of engine inputs.
 
-        frames: one frame, a `uint8 [N, H, W, C]` array, or any iterable of frames (sizes may differ).
+        Args:
+            frames: One frame, a `uint8 [N, H, W, C]` array, or any iterable of frames, whose sizes may differ.
+
+        Returns:
+            `uint8 [N, h, w, C]`.
         """
         many = list(as_frames(frames))
         out = np.empty((len(many), *self.shape), np.uint8)
@@ -117,7 +134,7 @@ class Preprocess:
 
 
 def as_frames(frames: Frames) -> Iterator[NDArray[np.uint8]]:
-    """Iterate over one frame, a 4-d array or any iterable, one by one; frames themselves are checked later."""
+    """Iterate over the frames of one frame, a 4-d array or any iterable. Raises FrameError for anything else."""
     if isinstance(frames, np.ndarray):
         return iter(frames if frames.ndim == 4 else [frames])
     if isinstance(frames, (str, bytes)) or not isinstance(frames, Iterable):
@@ -128,7 +145,7 @@ def as_frames(frames: Frames) -> Iterator[NDArray[np.uint8]]:
 
 
 def chunks(frames: Frames, size: int) -> Iterator[list[NDArray[np.uint8]]]:
-    """Yield lists of at most `size` frames, so that a long video is never in memory as a whole."""
+    """Yield lists of at most `size` frames, so that a long video need not fit into memory."""
     each = as_frames(frames)
     while some := list(islice(each, size)):
         yield some
@@ -143,7 +160,7 @@ def check_frame(frame: NDArray[np.uint8]) -> None:
         raise FrameError(f"a frame must be uint8 with values 0..255, but got {frame.dtype}; convert it first")
     if 0 in shape:
         raise FrameError(
-            f"a frame must have at least one pixel, but has shape {shape}; did the camera deliver anything?"
+            f"a frame must have at least one pixel, but has shape {shape}; check that the camera delivers a picture"
         )
     if not (frame.ndim == 2 or (frame.ndim == 3 and shape[2] in (1, 3))):
         hint = "drop the alpha channel: frame[:, :, :3]" if frame.ndim == 3 and shape[2] == 4 else "give one frame"
@@ -151,7 +168,7 @@ def check_frame(frame: NDArray[np.uint8]) -> None:
 
 
 def centre_square(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The largest centred square of a frame, as a view."""
+    """Return the largest centred square of a frame, as a view."""
     height, width = frame.shape[:2]
     side = min(height, width)
     y, x = (height - side) // 2, (width - side) // 2

@@ -1,11 +1,11 @@
-"""A new model for a gallery in use: nothing is lost, recognition goes on, and it can be taken back.
+"""Replaces the model of a gallery in use. Nothing is lost, recognition continues, and the change can be reverted.
 
-1. The new bundle is opened beside the old one, and every stored shot is embedded again from its crop, forgotten ones
-   that undo could bring back too. The old model goes on recognising; what is taught meanwhile is embedded too.
-2. The old embeddings are written aside (`<gallery>.before-<model>.npz`), so that going back needs no crops.
-3. One transaction replaces all embeddings. Killed at any moment, the gallery is wholly of one model.
+1. The new bundle is opened beside the old one, and every stored shot is embedded again from its crop, including
+   forgotten shots that undo can restore. Meanwhile the old model recognizes, and newly taught shots are embedded too.
+2. The old embeddings are saved to `<gallery>.before-<model>.npz`, so that reverting needs no crops.
+3. One transaction replaces all embeddings. If the process is killed, the gallery belongs entirely to one model.
 
-Before and after are compared on the gallery itself: every shot taken out in turn, by the class it is then given.
+Both models are compared on the gallery itself: each shot is left out in turn and classified by the others.
 """
 
 from __future__ import annotations
@@ -28,17 +28,23 @@ from runtime.matching.prototypes import Prototypes, class_mean, similarity
 from runtime.opencv import decode_image
 
 Embed = Callable[[list[NDArray[np.uint8]]], NDArray[np.float32]]
-Progress = Callable[[int, int], None]  # shots done, of how many
+Progress = Callable[[int, int], None]  # (shots done, all shots)
 CHUNK = 32  # crops decoded at a time
-ROUNDS = 20  # of catching up with what is taught meanwhile
+ROUNDS = 20  # attempts to embed what is taught meanwhile
 
 
 @dataclass(frozen=True)
 class SwapReport:
-    """What a swap did.
+    """The result of a swap.
 
-    before, after: per class, the share of its shots, 0..1, that the others name right; a class of one shot has none.
-    aside: where the old embeddings lie, for `rollback`; None for a gallery in memory.
+    Attributes:
+        bundle_before: Name of the old bundle.
+        bundle_after: Name of the new bundle.
+        shots: Number of shots.
+        classes: Number of classes.
+        before: Class -> leave-one-out accuracy of its shots, 0..1, with the old bundle. A class of one shot has none.
+        after: The same with the new bundle.
+        aside: File of the old embeddings, for `rollback`; None for a gallery in memory.
     """
 
     bundle_before: str
@@ -51,16 +57,26 @@ class SwapReport:
 
     @property
     def worse(self) -> tuple[str, ...]:
-        """Classes that the new model names less surely."""
+        """The classes whose accuracy is lower with the new model."""
         return tuple(label for label, share in self.after.items() if share < self.before.get(label, 0.0))
 
 
 def embedded(
     gallery: Gallery, embed: Embed, known: Mapping[int, NDArray[np.float32]], progress: Progress | None = None
 ) -> dict[int, NDArray[np.float32]]:
-    """Embed every stored shot from its crop, but for those `known`; until nothing new was taught meanwhile.
+    """Embed every stored shot from its crop, and repeat that for shots taught meanwhile.
 
-    Raises GalleryMismatch when a shot has no crop (privacy mode).
+    Args:
+        gallery: The gallery.
+        embed: Embeds frames: list of `uint8 [H, W, 3]` -> `float32 [N, D]`.
+        known: Embeddings that are known already, by shot id.
+        progress: Called with (shots done, all shots).
+
+    Returns:
+        The embedding `float32 [D]` of every shot, by its id.
+
+    Raises:
+        GalleryMismatch: A shot has no crop.
     """
     done = dict(known)
     for _ in range(ROUNDS):
@@ -77,12 +93,12 @@ def embedded(
 
 
 def require_crops(gallery: Gallery, ids: list[int]) -> None:
-    """Raise GalleryMismatch unless every shot can be embedded again."""
+    """Raise GalleryMismatch unless every one of these shots has a crop."""
     without = [shot_id for shot_id in ids if gallery.crop(shot_id) is None]
     if without:
         raise GalleryMismatch(
-            f"{gallery.path} can only be re-embedded from crops, but {len(without)} of its {len(ids)} shots have none "
-            f"(such as {without[:3]}); teach those classes again, or go on with the bundle that filled it"
+            f"{gallery.path} can only be embedded again from crops, but {len(without)} of {len(ids)} shots have none "
+            f"(such as {without[:3]}); teach those classes again, or use the bundle that filled the gallery"
         )
 
 
@@ -107,21 +123,21 @@ def named_right(prototypes: Prototypes) -> dict[str, float]:
 
 
 def report(was: str, now: str, before: Prototypes, after: Prototypes, aside: Path | None) -> SwapReport:
-    """Compare a gallery as two models see it. was, now: names of their bundles."""
+    """Compare two models on a gallery; `was` and `now` are the names of their bundles."""
     shots = sum(len(proto.shots.ids) for proto in after.classes)
     shares = named_right(before), named_right(after)
     return SwapReport(was, now, shots, len(after.classes), *shares, None if aside is None else str(aside))
 
 
 def aside_path(gallery: Gallery, fingerprint: str) -> Path | None:
-    """Where the embeddings of a model are written before they are replaced."""
+    """Return the file for the embeddings of a model, which is written before they are replaced."""
     return (
         None if gallery.path is None else gallery.path.with_name(f"{gallery.path.name}.before-{fingerprint[:12]}.npz")
     )
 
 
 def write_aside(gallery: Gallery) -> Path | None:
-    """Write all embeddings as they are, durably; returns where. Raises GalleryUnwritable."""
+    """Save all embeddings durably; return the file. Raises GalleryUnwritable."""
     path = aside_path(gallery, gallery.fingerprint)
     if path is None:
         return None
@@ -146,7 +162,7 @@ def write_aside(gallery: Gallery) -> Path | None:
 
 
 def read_aside(gallery: Gallery, fingerprint: str) -> dict[int, NDArray[np.float32]]:
-    """The embeddings an earlier model gave, by shot; empty if none were kept. Raises GalleryCorrupt."""
+    """Read the saved embeddings of an earlier model, by shot id; empty if there are none. Raises GalleryCorrupt."""
     path = aside_path(gallery, fingerprint)
     if path is None or not path.exists():
         return {}
@@ -157,7 +173,7 @@ def read_aside(gallery: Gallery, fingerprint: str) -> dict[int, NDArray[np.float
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise GalleryCorrupt(f"{path} must hold old embeddings, but cannot be read: {error}. Remove it.") from error
     if not sound:
-        raise GalleryCorrupt(f"{path} must be what was written, but its digest does not fit. Remove it.")
+        raise GalleryCorrupt(f"{path} must be what was written, but its digest does not match. Remove it.")
     stored = set(gallery.stored_ids())
     return {int(i): row for i, row in zip(ids, rows, strict=True) if int(i) in stored}
 
@@ -165,7 +181,7 @@ def read_aside(gallery: Gallery, fingerprint: str) -> dict[int, NDArray[np.float
 def replace_all(
     gallery: Gallery, embed: Embed, embeddings: dict[int, NDArray[np.float32]], *, fingerprint: str, dim: int
 ) -> None:
-    """Put the new embeddings in place; what was taught at the last moment is embedded and it is tried again."""
+    """Replace all embeddings. If shots were taught in the meantime, they are embedded and it is tried again."""
     for _ in range(ROUNDS):
         embeddings = embedded(gallery, embed, embeddings)
         try:
@@ -175,15 +191,27 @@ def replace_all(
                 raise
         else:
             return
-    raise GalleryUnwritable(f"{gallery.path} is taught faster than it can be embedded; stop teaching and try again")
+    raise GalleryUnwritable(
+        f"{gallery.path} must not change while it is embedded again, but shots are added; stop teaching and retry"
+    )
 
 
 def reembed_gallery(path: str | Path, bundle: Bundle, embed: Embed, progress: Progress | None = None) -> int:
-    """Re-embed the gallery at path for a bundle; returns how many shots, 0 when it fits already.
+    """Embed all shots of a gallery again for a bundle, including forgotten shots that undo can restore.
 
-    embed: frames to `float32 [N, D]`.  Forgotten shots that undo could bring back are included. The old embeddings are
-    kept aside, so that going back to the old bundle is exact.
-    Raises GalleryMismatch when a shot has no crop (privacy mode); then nothing has changed.
+    The old embeddings are saved, so that going back to the old bundle is exact.
+
+    Args:
+        path: The gallery.
+        bundle: The new bundle.
+        embed: Embeds frames with it: list of `uint8 [H, W, 3]` -> `float32 [N, D]`.
+        progress: Called with (shots done, all shots).
+
+    Returns:
+        The number of shots; 0 if the gallery belongs to the bundle already.
+
+    Raises:
+        GalleryMismatch: A shot has no crop; nothing was changed.
     """
     gallery = open_gallery(path, fingerprint=None, dim=None)
     try:
@@ -202,17 +230,20 @@ def require_model(gallery: Gallery, bundle: Bundle) -> None:
     if (gallery.fingerprint, gallery.dim) != (bundle.fingerprint, bundle.dim):
         raise GalleryMismatch(
             f"The gallery {gallery.path} must be filled by {bundle.name} ({bundle.fingerprint[:12]}), but was "
-            f"filled by another model ({gallery.fingerprint[:12]}). Open it by its path: "
-            "Recognizer(bundle, gallery=..., reembed=True)."
+            f"filled by another model ({gallery.fingerprint[:12]}). Open it by its path and embed it again: "
+            "Recognizer(bundle, gallery=PATH, reembed=True)."
         )
 
 
 def compare_models(
     path: str | Path, bundle: Bundle, embed: Embed, progress: Progress | None = None
 ) -> tuple[dict[str, float], dict[str, float]] | None:
-    """`reembed_gallery`, and per class the share of its shots that the others name right, before and after.
+    """Call `reembed_gallery`, and compare the leave-one-out accuracy of each class before and after.
 
-    None when the gallery fits already. Cosines stand for the old model's metric, which is not known here.
+    The old model is measured by cosines, because its metric is not known here.
+
+    Returns:
+        (accuracy before, accuracy after), each by class; None if the gallery belongs to the bundle already.
     """
     before = _shares_named_right(path, "cosine")
     if not reembed_gallery(path, bundle, embed, progress):

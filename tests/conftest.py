@@ -80,7 +80,7 @@ def python() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run code in a fresh interpreter with warnings as errors; `check=False` to look at a failure."""
 
     def run(
-        code: str, *arguments: object, check: bool = True, timeout_s: float = 60
+        code: str, *arguments: object, check: bool = True, timeout_s: float | None = None
     ) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-W", "error", "-c", code, *map(str, arguments)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout_s, check=False)

@@ -1,7 +1,7 @@
-"""A device that does not exist, for the page: the API's answers as data, served by intercepting the browser's requests.
+"""A fake device for the page: the responses of the API as data, served by intercepting the browser's requests.
 
-No socket, no camera, no clock of its own: a test sets `state`, puts messages on the WebSocket with `send`, and looks at
-`calls` for what the page asked. Whatever a device can get into can be shown, a full disk included.
+It has no socket, camera or clock. A test sets `state`, sends messages over the WebSocket with `send`, and finds in
+`calls` what the page requested. So every state of a device can be shown, a full disk included.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 STATIC = Path(__file__).parents[1] / "runtime" / "app" / "web" / "static"
 ORIGIN = "http://edgefs.test"
-# as strict as the server's own
+# as strict as the policy of the server
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -38,6 +38,10 @@ def taught(label: str, first_shot: int, **changes: Any) -> dict[str, Any]:
     } | changes  # fmt: skip
 
 
+def operation(id_: int, what: str) -> dict[str, Any]:
+    return {"id": id_, "time_s": 0.0, "what": what}
+
+
 def answer(label: str | None = None, **changes: Any) -> dict[str, Any]:
     return {
         "type": "answer", "camera": "0", "id": 900, "label": label, "stable": label, "candidate": "mug", "score": 0.83,
@@ -49,17 +53,22 @@ def answer(label: str | None = None, **changes: Any) -> dict[str, Any]:
 
 
 class FakeDevice:
-    """state: what `GET state` answers.  answers: (method, path) -> (status, JSON), over the built-in ones.
-    pictures: name -> JPEG; "preview" is the camera, all others fall back to "crop".
-    calls: (method, path, query, body) of everything that was asked under api/v1.
-    previews: how often the camera's picture was asked for."""
+    """The fake device.
+
+    Attributes:
+        state: The response to `GET state`.
+        answers: (method, path) -> (status, JSON) of other responses.
+        pictures: name -> JPEG; "preview" is the camera, all others fall back to "crop".
+        calls: (method, path, query, body) of every request under api/v1.
+        previews: How often the camera's picture was requested.
+    """
 
     def __init__(self, **state: Any) -> None:
         self.state: dict[str, Any] = {
             "device": "bench-3", "bundle": {"name": "default", "fingerprint": "5f2c" * 16, "engine": "onnxruntime",
                                             "metric": "cosine", "input": [128, 128, 3]},
             "gallery": {"path": "shop.db", "writable": True, "classes": 0, "mismatch": None}, "cameras": [camera()],
-            "classes": [], "inbox": [], "undo": None, "stranger_rate": 0.05, "viewers": 1,
+            "classes": [], "inbox": [], "undo": None, "redo": None, "stranger_rate": 0.05, "viewers": 1,
         } | state  # fmt: skip
         self.answers: dict[tuple[str, str], tuple[int, Any]] = {}
         self.pictures: dict[str, bytes] = {}
@@ -69,22 +78,22 @@ class FakeDevice:
         self.sockets: list[Any] = []
 
     def attach(self, page: Any) -> None:
-        """Answer a Playwright page's requests to ORIGIN, and refuse every other."""
+        """Answer a Playwright page's requests to ORIGIN, and abort all others."""
         page.route("**/*", self._serve)
         page.route_web_socket("**/api/v1/events", self._listen)
 
     def send(self, **message: Any) -> None:
-        """Put one message on every open WebSocket."""
+        """Send one message over every open WebSocket."""
         for socket in self.sockets:
             socket.send(json.dumps(message))
 
     def change(self, **state: Any) -> None:
-        """Change the state and tell the page."""
+        """Change the state and send it to the page."""
         self.state |= state
         self.send(type="state", **self.state)
 
     def drop(self) -> None:
-        """Stop answering, as when the cable is pulled."""
+        """Stop answering, as a device does whose cable was pulled."""
         self.online = False
         for socket in self.sockets:
             socket.close()
@@ -116,8 +125,8 @@ class FakeDevice:
         asked = {name: values[0] for name, values in parse_qs(query).items()}
         if path != "state":
             self.calls.append((request.method, path, asked, body))
-        status, said = self.answers.get((request.method, path), (200, self.state if path == "state" else {}))
-        route.fulfill(status=status, body=json.dumps(said), content_type="application/json")
+        status, body = self.answers.get((request.method, path), (200, self.state if path == "state" else {}))
+        route.fulfill(status=status, body=json.dumps(body), content_type="application/json")
 
     def _file(self, route: Any, path: Path) -> None:
         kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"

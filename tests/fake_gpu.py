@@ -1,6 +1,6 @@
-"""A GPU made of C and numpy: a libcudart whose device memory is the host's, and a TensorRT that runs a Python function.
+"""A simulated GPU: a libcudart in C whose device memory is host memory, and a TensorRT that calls a Python function.
 
-With them the engine's own logic runs as it would on a device, ctypes included: buffers, graphs, splitting, refusals.
+With them the engine's own code runs as on a device, including ctypes, buffers, graphs, splitting and refusals.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def compile_cudart(folder: Path) -> Path:
 
 
 class Cudart:
-    """The compiled stub, and its counters."""
+    """The compiled stub and its counters."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.library = path, ctypes.CDLL(str(path))
@@ -94,7 +94,10 @@ def tensorrt(
     dim: int,
     version: str = "10.3.0",
 ) -> Any:
-    """A module like `tensorrt`, whose engines compute `embed`. `.deserialized` counts; `.refuses` makes it refuse."""
+    """Return a module like `tensorrt`, whose engines compute `embed`.
+
+    `.deserialized` counts the deserialised plans; `.refuses = True` makes it refuse them.
+    """
     module = SimpleNamespace(__name__="tensorrt", __version__=version, deserialized=0, refuses=False)
 
     class ILogger:

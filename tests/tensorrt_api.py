@@ -1,20 +1,16 @@
 """TensorRT's real Python API without TensorRT: its own bindings on stub libraries, behind a proxy that only checks.
 
-`bindings(version)` fetches a `tensorrt_cu1x_bindings` wheel into a cache and builds three stub shared objects, so that
-the module imports: every class, enum and signature is then NVIDIA's, but nothing can be built. `Conforming(module,
-answers)` stands in for that module: each attribute must exist, each call must fit the signature in pybind's docstring,
-each argument its type; the answer comes from `answers` or follows from the return type. Nothing of it is committed.
+With the wheel `tensorrt_cu1x_bindings` and three stub libraries the module can be imported: every class, enum and
+signature is NVIDIA's, but nothing can be built. `Conforming(module,
+answers)` replaces that module: each attribute must exist, each call must fit the signature in pybind's docstring, and
+each argument its type. The result comes from `answers` or follows from the return type. Nothing of it is committed.
 """
 
 from __future__ import annotations
 
 import inspect
-import os
 import re
-import shutil
 import subprocess
-import sys
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +20,6 @@ WHEELS = {
     "10.16.1.11": "tensorrt_cu12_bindings",
     "11.4.0.106": "tensorrt_cu13_bindings",
 }
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "edgefs-tests" / "tensorrt"
 LIBRARIES = ("nvinfer", "nvinfer_plugin", "nvonnxparser")
 SYMBOLS = (
     "createInferBuilder_INTERNAL",
@@ -39,47 +34,19 @@ SYMBOLS = (
 )
 
 
-class Unavailable(Exception):
-    """The bindings cannot be had here: no network, no gcc, no wheel for this Python."""
-
-
 class ApiError(AssertionError):
     """A use of the API that this version of TensorRT does not have."""
 
 
-def bindings(version: str) -> tuple[Path, Path]:
-    """Folders of the bindings and of the stub libraries, made once. Raises Unavailable."""
-    package, stubs = CACHE / version / sys.implementation.cache_tag, CACHE / f"stubs-{version.split('.')[0]}"
-    try:
-        if not (package / "tensorrt_bindings").is_dir():
-            _fetch(version, package)
-        if not all((stubs / f"lib{name}.so.{version.split('.')[0]}").exists() for name in LIBRARIES):
-            _build_stubs(stubs, version.split(".")[0])
-    except (OSError, subprocess.SubprocessError) as error:
-        raise Unavailable(f"bindings of TensorRT {version} cannot be had here: {error}") from error
-    return package, stubs
-
-
-def _fetch(version: str, package: Path) -> None:
-    aside = package.with_name(f"{package.name}.{os.getpid()}")
-    aside.mkdir(parents=True, exist_ok=True)
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(aside)]
-    subprocess.run([*pip, f"{WHEELS[version]}=={version}"], check=True, capture_output=True, timeout=120)
-    wheel = next(aside.glob("*.whl"))
-    zipfile.ZipFile(wheel).extractall(aside)
-    wheel.unlink()
-    shutil.rmtree(package, ignore_errors=True)
-    aside.rename(package)
-
-
-def _build_stubs(folder: Path, major: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+def build_stubs(folder: Path, version: str, timeout_s: float) -> None:
+    """Compile stub libraries of a version into a folder. Raises OSError without gcc, or SubprocessError."""
+    major = version.split(".")[0]
     source = folder / "stub.c"
     source.write_text("".join(f"void *{symbol}() {{ return 0; }}\n" for symbol in SYMBOLS))
     for name in LIBRARIES:
         file = f"lib{name}.so.{major}"
         link = ["gcc", "-shared", "-fPIC", "-w", f"-Wl,-soname,{file}", "-o", str(folder / file), str(source)]
-        subprocess.run(link, check=True, capture_output=True, timeout=60)
+        subprocess.run(link, check=True, capture_output=True, timeout=timeout_s)
 
 
 class Conforming:
@@ -94,7 +61,7 @@ class Conforming:
             raise ApiError(f"TensorRT {self._module.__version__} has no {name}")
         value = getattr(self._module, name)
         self.used.add(name)
-        subclassed = name in ("ILogger", "IProgressMonitor")
+        subclassed = name == "ILogger"
         if not inspect.isclass(value) or subclassed or hasattr(value, "__members__"):
             return value
         return lambda *args, **kwargs: self.construct(value, args, kwargs)

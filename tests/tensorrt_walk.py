@@ -1,10 +1,10 @@
-"""Walk our TensorRT code through every branch, on the real API of one version that only checks (`tensorrt_api.py`).
+"""Run every branch of our TensorRT code on the real API of one version, which only checks (`tensorrt_api.py`).
 
     python tests/tensorrt_walk.py VERSION exporter|engine|flags|mistakes
 
-Started by the tests in a process of its own, because one process can load only one version. Prints what was used as
-JSON; a use that this version does not have ends it with ApiError. The last two are deliberate: "flags" asks for
-precisions by builder flags on every version, "mistakes" prints what the checker said to each wrong call.
+The tests start it in a process of its own, because one process can load only one version. It prints the used names as
+JSON, and ends with ApiError at a use that this version does not have. "flags" asks for precisions by builder flags on
+every version. "mistakes" makes wrong calls and prints what the checker says about each of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ import tiny_model
 from tensorrt_api import ApiError, Conforming, Instance, check_overrides
 
 import exporters.targets.tensorrt as exporter
-import runtime.engines.plan as engine
+import runtime.engines.nvidia.plan as engine
+from exporters.errors import ExportError
+from exporters.sources.pictures import Pictures
+from exporters.targets.request import Request, TensorRtOptions
 from exporters.targets.target import Candidate
 from runtime.bundle import Artifact, Bundle
 from runtime.errors import EngineError
@@ -32,7 +35,7 @@ FRAMES = np.random.default_rng(0).integers(0, 256, (16, *SHAPE), np.uint8)
 
 
 class HostCuda:
-    """Cuda without a GPU: device memory is made of numbers, and nothing is computed."""
+    """Replaces Cuda where there is no GPU: addresses are numbers, and nothing is computed."""
 
     stream = 7
 
@@ -68,12 +71,17 @@ def exporter_answers(trt: Any) -> dict[str, Any]:
     }
 
 
-def build(api: Conforming, precisions: tuple[str, ...] = ("fp32", "fp16", "int8"), **settings: Any) -> list[Candidate]:
+def build(api: Conforming, precisions: tuple[str, ...] = ("fp32", "fp16", "int8"), **options: Any) -> list[Candidate]:
     sys.modules["tensorrt"] = api  # type: ignore[assignment]
-    options = exporter.Options(**settings)
-    return exporter.candidates(
-        MODEL, precisions=precisions, shape=SHAPE, calibration=FRAMES, options=options, progress=lambda *_: None
-    )
+    pictures = Pictures(FRAMES, np.zeros(len(FRAMES), np.int64), ("",) * len(FRAMES), "frames")
+    request = Request(precisions=precisions, calibration=pictures, tensorrt=TensorRtOptions(**options))
+    return [exporter.build(MODEL, precision, request) for precision in precisions]
+
+
+def refusal(api: Conforming) -> str:
+    with pytest.raises(ExportError) as refused:
+        build(api, ("fp16",))
+    return str(refused.value)
 
 
 def walk_exporter(trt: Any) -> Conforming:
@@ -88,16 +96,13 @@ def walk_exporter(trt: Any) -> Conforming:
         built += build(api, ("fp16", "int8"), dla_core=1)
         if hasattr(trt.HardwareCompatibilityLevel, "SAME_COMPUTE_CAPABILITY"):
             built += build(api, ("fp16",), compatibility="same_compute_capability")
-    assert all(c.file and c.files for c in built), [c.reason for c in built]
+    assert all(candidate.file and candidate.files for candidate in built)
     errors = {"OnnxParser.num_errors": 1, "ParserError.node_name": "c1", "ParserError.node_operator": "Conv"}
-    (unread,) = build(Conforming(trt, {**answers, "OnnxParser.parse": False, **errors}, api.used), ("fp16",))
-    assert "Conv node 'c1'" in unread.reason, unread
-    (unbuilt,) = build(Conforming(trt, {**answers, "Builder.build_serialized_network": None}), ("fp16",))
-    assert "cannot build the network" in unbuilt.reason, unbuilt
-    (no_gpu,) = build(Conforming(trt, {**answers, "Builder": TypeError("nullptr")}), ("fp16",))
-    assert "needs an NVIDIA GPU" in no_gpu.reason, no_gpu
-    for base in (trt.ILogger, trt.IProgressMonitor):
-        check_overrides(base)
+    unread = Conforming(trt, {**answers, "OnnxParser.parse": False, **errors}, api.used)
+    assert "Conv node 'c1'" in refusal(unread)
+    assert "cannot build the network" in refusal(Conforming(trt, {**answers, "Builder.build_serialized_network": None}))
+    assert "needs an NVIDIA GPU" in refusal(Conforming(trt, {**answers, "Builder": TypeError("nullptr")}))
+    check_overrides(trt.ILogger)
     return api
 
 

@@ -1,6 +1,6 @@
-"""Stands in for Triton's backends `onnxruntime` and `openvino`: the file each of them would look for, the same library.
+"""Replaces Triton's backends `onnxruntime` and `openvino` by the same libraries, which open the same file.
 
-Copied by `triton_server.py` to where the server expects a backend of that name. TEST_PATH is where our libraries are.
+`triton_server.py` copies it to where the server expects a backend of that name. TEST_PATH lists our library folders.
 """
 
 import json

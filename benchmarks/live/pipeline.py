@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.live.serving import every, serving, watch
-from edgefs.demo.progress import show
 from edgefs.demo.stream import Plan, Recording, record
+from edgefs.reports.progress import show
+from runtime.app.core.camera_reader import camera_source
 from runtime.app.core.messages import Answer
-from runtime.app.core.sources import camera_source
 from runtime.camera import open_camera
 from runtime.models import default_bundle
 from runtime.recognizer import Recognizer

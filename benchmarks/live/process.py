@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
-from edgefs.demo.progress import show
 from edgefs.demo.stream import Plan, record
+from edgefs.reports.progress import show
 
 
 @contextmanager

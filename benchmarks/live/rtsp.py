@@ -12,8 +12,8 @@ import psutil
 
 from benchmarks.live.rtsp_server import BITS, RtspServer, made_ms
 from benchmarks.live.serving import serving
+from runtime.app.core.camera_reader import camera_source
 from runtime.app.core.service import Service
-from runtime.app.core.sources import camera_source
 from runtime.models import default_bundle
 from runtime.recognizer import Recognizer
 
@@ -71,7 +71,7 @@ def rtsp(args: argparse.Namespace) -> dict[str, Any]:
 
 def live_age_ms(service: Service, ages: list[float]) -> float | None:
     """How old the picture is that is shown as live, by the clock painted into it; None while none is."""
-    image = service.eyes["0"].preview.newest
+    image = service.workers["0"].preview.newest
     if image is None or service.camera("0").state != "live":
         return None
     age_ms = float((int(time.monotonic() * 1000) - made_ms(image)) % 2**BITS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,8 @@ class RtspServer:
         assert self.process.stdout is not None
         said = self.process.stdout.readline()
         if said.strip() != "ready":
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(10)  # its exit status says why
             self.kill()
             if self.process.returncode == PACKAGES_ABSENT:
                 raise RtspMissing(f"the RTSP server's packages are missing: {said.strip()} See the head of {SCRIPT}")

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from edgefs.bench.clock import Sample
-from edgefs.bench.percentiles import figures
-from runtime.app.core.camera_worker import Source
+from edgefs.bench.clock import Sample, figures
+from runtime.app.core.camera_reader import CameraSource
 from runtime.app.core.messages import Answer
 from runtime.app.core.service import Service
 from runtime.app.web.metrics import Metrics
@@ -20,12 +19,12 @@ from runtime.recognizer import Recognizer
 
 @contextmanager
 def serving(
-    recognizer: Recognizer, source: Source, on_answer: Callable[[Answer], None]
+    recognizer: Recognizer, source: CameraSource, on_answer: Callable[[Answer], None]
 ) -> Iterator[tuple[Service, str]]:
     metrics = Metrics()
 
     def answered(answer: Answer) -> None:
-        metrics.answer(answer)
+        metrics.count(answer)
         on_answer(answer)
 
     listener = listen("127.0.0.1", 0)
@@ -55,6 +54,6 @@ def watch(url: str, viewers: int) -> Callable[[], None]:
 
 
 def every(samples_ms: list[float]) -> dict[str, Any]:
-    """Percentiles of all samples; none is set aside as disturbed."""
+    """Percentiles of all samples; none is left out because it waited for a CPU."""
     points = figures([Sample(ms) for ms in samples_ms])
-    return {name: value for name, value in points.items() if "undisturbed" not in name}
+    return {name: value for name, value in points.items() if "uncontended" not in name}

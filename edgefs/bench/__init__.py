@@ -1,1 +1,1 @@
-"""How fast a bundle is on this machine, in figures that say themselves how far they can be trusted. docs/bench.md."""
+"""Benchmarks of a bundle on this machine: latency, throughput, cameras, energy (docs/bench.md)."""

@@ -1,17 +1,16 @@
-"""Tell a change of the code from the noise of the machine, between two results.
+"""Tell a change of the code from the noise of the machine, between two results of `edgefs bench`.
 
-What a machine does besides can only make a call slower. So each block of calls is represented by its fastest
-undisturbed one, and a run by the lower quartile of its blocks: what the code takes when it is left alone. The quotient
-of two runs is resampled over stretches of consecutive blocks, because a busy moment is longer than a block (circular
-block bootstrap, Politis and Romano 1992).
+Other load on a machine can only make a call slower. So each block of calls is represented by its fastest uncontended
+call, and a run by the lower quartile of its blocks (for quotients: the median). The ratio of two runs gets an interval
+by resampling stretches of consecutive blocks, because a busy moment lasts longer than a block (circular block
+bootstrap, Politis and Romano 1992).
 
-That interval knows the noise within the runs, not what differed between them: clocks, neighbours in the caches. Two
-runs of one build differ by that as well, the more the busier the machine is, so a change must exceed an allowance for
-it. Quotients within a run need the least, since both halves are from the same moments: the engine over its library
-alone (library.py), and recognize() over the engine, block by block, a run by its median block. Whatever our code costs
-shows there; the plain times are left for what the library is given to do: another model, another version. Where that
-is the same, what the library itself moved by was the machine, and is allowed for.
-benchmarks/compare.py measures how often all this is right.
+The interval does not cover what differs between two runs of the same build: clock rates, other programs in the caches.
+A change must therefore also exceed an allowance. Quotients within a run (engine over its library, recognize over
+engine) need the smallest one, since both halves are from the same moments; they show what our code costs. The plain
+times also show another model or another library version. Where model and version are the same, a change of the
+library's own time is a change of the machine and is added to the allowance of the plain times.
+benchmarks/compare.py measures how often these rules are right.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ from numpy.typing import NDArray
 
 from edgefs.errors import BenchError
 
-QUARTILE, MEDIAN = 0.25, 0.5  # of a run's blocks: times are only ever too long, quotients err both ways
-BUSY_DRIFT = 0.10  # more of it when every call is disturbed
+QUARTILE, MEDIAN = 0.25, 0.5
+BUSY_DRIFT = 0.10  # added to the allowance of plain times, times the share of contended calls
 NOTICED = 0.10  # "no change" rules out a change of this size
 MIN_BLOCKS = 10
 CONFIDENCE = 0.99
@@ -35,7 +34,7 @@ RESAMPLES = 2000
 OVER = " over "
 LIBRARY = "library"
 NOISY = "too noisy to tell"
-# by how much two runs of one build may differ: benchmarks/LOG.md, 2026-11-24
+# The largest difference between two runs of one build: benchmarks/LOG.md, 2026-11-24.
 DRIFT = {"engine": 0.05, "recognize": 0.05, "engine over library": 0.03, "recognize over engine": 0.05}
 
 
@@ -43,10 +42,11 @@ DRIFT = {"engine": 0.05, "recognize": 0.05, "engine over library": 0.03, "recogn
 class Change:
     """One metric of one engine and precision, new over old.
 
-    metric: of DRIFT; one that either result lacks is left out.
-    ratio: with its interval low..high; None where there are too few undisturbed blocks.
-    allowance: what two runs of one build may differ by, beside the interval.
-    verdict: "slower", "faster", "no change", or NOISY.
+    Attributes:
+        metric: A key of DRIFT. Metrics that one of the results lacks are left out.
+        ratio: New time over old time, with its interval low..high; None where there are too few uncontended blocks.
+        allowance: The share by which two runs of the same build may differ, in addition to the interval.
+        result: "slower", "faster", "no change", or NOISY.
     """
 
     engine: str
@@ -56,17 +56,17 @@ class Change:
     low: float | None
     high: float | None
     allowance: float
-    verdict: str
+    result: str
 
 
 def check_comparable(old: Mapping[str, Any], machine: str, threads: int | None) -> None:
-    """Raise BenchError unless a result measured here with so many threads could be compared with `old`."""
+    """Raise BenchError unless a result of this machine with so many threads can be compared with `old`."""
     try:
         there, had = old["machine"]["machine"], old["threads"]
         for row in old["results"]:
-            _disturbed(row)
+            _contended(row)
             for metric in ("engine", "recognize"):
-                _blocks(row["blocks"], metric)
+                _blocks(row, metric)
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise BenchError(
             f"--compare needs a whole result of edgefs bench --json, but {error!r}; measure again"
@@ -84,7 +84,11 @@ def check_comparable(old: Mapping[str, Any], machine: str, threads: int | None) 
 
 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
-    """Every engine and precision that both results have. Raises BenchError for results that cannot be compared."""
+    """Compare every engine and precision that both results have.
+
+    Raises:
+        BenchError: The results cannot be compared.
+    """
     check_comparable(old, new["machine"]["machine"], new["threads"])
     before = {(row["engine"], row["precision"]): row for row in old["results"]}
     pairs = [(before[key], row) for row in new["results"] if (key := (row["engine"], row["precision"])) in before]
@@ -99,12 +103,11 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
 
 
 def _library_moved(old: Mapping[str, Any], new: Mapping[str, Any]) -> float:
-    """By what share the library alone, of one version on one file, got slower or faster: that was the machine."""
-    if not (
-        _has(old, LIBRARY) and _has(new, LIBRARY) and all(old.get(k) == new.get(k) for k in ("version", "artifact"))
-    ):
+    """The share by which the library's own time changed, where version and file are the same."""
+    same = all(old.get(key) == new.get(key) for key in ("version", "artifact"))
+    if not (same and _has(old, LIBRARY) and _has(new, LIBRARY)):
         return 0.0
-    before, after = (_blocks(row["blocks"], LIBRARY) for row in (old, new))
+    before, after = _blocks(old, LIBRARY), _blocks(new, LIBRARY)
     if not (len(before) and len(after)):
         return 0.0
     return abs(float(np.quantile(after, QUARTILE) / np.quantile(before, QUARTILE)) - 1)
@@ -112,21 +115,20 @@ def _library_moved(old: Mapping[str, Any], new: Mapping[str, Any]) -> float:
 
 def _change(old: Mapping[str, Any], new: Mapping[str, Any], metric: str, library_moved: float) -> Change:
     ratio = low = high = None
-    before, after = (_blocks(row["blocks"], metric) for row in (old, new))
+    before, after = _blocks(old, metric), _blocks(new, metric)
     if min(len(before), len(after)) >= MIN_BLOCKS:
         quantile = MEDIAN if OVER in metric else QUARTILE
-        ratio = float(np.quantile(after, quantile) / np.quantile(before, quantile))
-        low, high = interval(before, after, quantile)
+        ratio = round(float(np.quantile(after, quantile) / np.quantile(before, quantile)), 4)
+        low, high = (round(limit, 4) for limit in interval(before, after, quantile))
     allowance = DRIFT[metric]
     if OVER not in metric:
-        allowance += library_moved + BUSY_DRIFT * max(_disturbed(old), _disturbed(new))
-    said = verdict(low, high, allowance)
-    numbers = (_rounded(ratio), _rounded(low), _rounded(high), round(allowance, 4))
-    return Change(new["engine"], new["precision"], metric, *numbers, said)
+        allowance += library_moved + BUSY_DRIFT * max(_contended(old), _contended(new))
+    numbers = (ratio, low, high, round(allowance, 4))
+    return Change(new["engine"], new["precision"], metric, *numbers, conclusion(low, high, allowance))
 
 
-def verdict(low: float | None, high: float | None, allowance: float) -> str:
-    """What an interval of new over old says."""
+def conclusion(low: float | None, high: float | None, allowance: float) -> str:
+    """What an interval of new over old means: "slower", "faster", "no change", or NOISY."""
     if low is None or high is None:
         return NOISY
     if low > 1 + allowance:
@@ -137,7 +139,7 @@ def verdict(low: float | None, high: float | None, allowance: float) -> str:
 
 
 def interval(before: NDArray[np.float64], after: NDArray[np.float64], quantile: float) -> tuple[float, float]:
-    """The CONFIDENCE interval of the quotient of a quantile of two runs, after / before, from their blocks in order."""
+    """The CONFIDENCE interval of the ratio after / before of one quantile of two runs, from their blocks in order."""
     rng = np.random.default_rng(0)
     ratios = _resampled(after, quantile, rng) / _resampled(before, quantile, rng)
     tail = (1 - CONFIDENCE) / 2
@@ -153,21 +155,17 @@ def _resampled(blocks: NDArray[np.float64], quantile: float, rng: np.random.Gene
     return np.asarray(np.quantile(blocks[rows.reshape(RESAMPLES, -1)[:, :n]], quantile, axis=1))
 
 
-def _blocks(blocks: Mapping[str, Sequence[float | None]], metric: str) -> NDArray[np.float64]:
-    """The blocks that have an undisturbed call, in order: `float [B]`, ms, or quotients of two kinds of call."""
-    kinds = [blocks[f"{kind}_ms"] for kind in metric.split(OVER)]
-    calm = [[ms for ms in block if ms is not None] for block in zip(*kinds, strict=True)]
-    found = [block for block in calm if len(block) == len(kinds)]
-    return np.array([block[0] / block[1] if OVER in metric else block[0] for block in found], np.float64)
+def _blocks(row: Mapping[str, Any], metric: str) -> NDArray[np.float64]:
+    """The blocks with an uncontended call, in order: `float [B]`, in ms, or quotients of two kinds of call."""
+    kinds: list[Sequence[float | None]] = [row["blocks"][f"{kind}_ms"] for kind in metric.split(OVER)]
+    found = [block for block in zip(*kinds, strict=True) if None not in block]
+    return np.array([block[0] / block[1] if OVER in metric else block[0] for block in found], np.float64)  # type: ignore[operator]
 
 
 def _has(row: Mapping[str, Any], metric: str) -> bool:
     return all(f"{kind}_ms" in row["blocks"] for kind in metric.split(OVER))
 
 
-def _disturbed(row: Mapping[str, Any]) -> float:
-    return 1 - int(row["undisturbed_samples"]) / max(1, int(row["samples"]))
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
+def _contended(row: Mapping[str, Any]) -> float:
+    """The share of calls that waited for a CPU."""
+    return 1 - int(row["uncontended_samples"]) / max(1, int(row["samples"]))

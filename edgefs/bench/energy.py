@@ -1,6 +1,6 @@
-"""Energy, where the machine has a counter: RAPL (Intel, AMD), NVML (NVIDIA GPUs of a PC), tegrastats (Jetson).
+"""Energy counters, where the machine has one: RAPL (Intel, AMD), NVML (NVIDIA GPUs of a PC), tegrastats (Jetson).
 
-Each counts everything on its rail, so what the rest of the machine uses meanwhile is in the figure too.
+Each counter covers everything on its power rail, so the rest of the machine is included.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
 
 class EnergyCounter(Protocol):
-    """name: of the rail.  joules: used since some fixed moment; only differences mean anything."""
+    """The name of a power rail, and the joules used on it since some fixed moment; only differences have a meaning."""
 
     name: str
 
@@ -28,7 +28,7 @@ class EnergyCounter(Protocol):
 
 
 class Rapl:
-    """A package of /sys/class/powercap; on most systems only root may read it."""
+    """A package of /sys/class/powercap. On most systems only root may read it."""
 
     def __init__(self, folder: Path) -> None:
         self.name = f"RAPL {(folder / 'name').read_text().strip()}"
@@ -39,19 +39,19 @@ class Rapl:
 
     def joules(self) -> float:
         now = self._read()
-        self._turns += now < self._last  # the counter starts again at its range, after minutes
+        self._turns += now < self._last  # the counter starts again at the end of its range, after minutes
         self._last = now
         return (self._turns * self._range + now) / 1e6
 
     def close(self) -> None:
-        """Nothing to free."""
+        """There is nothing to free."""
 
     def _read(self) -> int:
         return int(self._file.read_text())
 
 
 class Nvml:
-    """The total of one GPU since its driver was loaded (Volta and later). library: libnvidia-ml, opened by ctypes."""
+    """The total energy of one GPU since its driver was loaded (Volta and later), from libnvidia-ml by ctypes."""
 
     def __init__(self, library: Any, index: int = 0) -> None:
         self.name = f"NVML GPU {index}"
@@ -59,7 +59,7 @@ class Nvml:
         self._device = ctypes.c_void_p()
         self._check(library.nvmlInit_v2())
         self._check(library.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(index), ctypes.byref(self._device)))
-        self.joules()  # else it would fail in the middle of a run, on an older GPU
+        self.joules()  # an older GPU fails here and not in the middle of a run
 
     def joules(self) -> float:
         millijoules = ctypes.c_ulonglong()
@@ -76,7 +76,7 @@ class Nvml:
 
 
 class Tegrastats:
-    """A Jetson's input rail in watts, several times a second, summed up. lines: what tegrastats prints.
+    """A Jetson's input rail in watts, as tegrastats prints it several times a second, summed over time.
 
     The rail is VDD_IN on Orin and Xavier NX, POM_5V_IN on the older Nano and TX2.
     """
@@ -84,18 +84,19 @@ class Tegrastats:
     name = "tegrastats"
     RAIL = re.compile(r"\b(?:VDD_IN|POM_5V_IN) (\d+)(?:mW)?/")
 
-    def __init__(self, lines: Iterable[str], now_s: Callable[[], float] = time.monotonic) -> None:
-        self._joules, self._at = 0.0, None
-        self._now_s = now_s
-        self._lines = lines
+    def __init__(
+        self,
+        lines: Iterable[str],
+        now_s: Callable[[], float] = time.monotonic,
+        stop: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._lines, self._now_s, self.close = lines, now_s, stop
+        self._joules = 0.0
         self._thread = threading.Thread(target=self._run, name="tegrastats", daemon=True)
         self._thread.start()
 
     def joules(self) -> float:
         return self._joules
-
-    def close(self) -> None:
-        getattr(self._lines, "close", lambda: None)()
 
     def _run(self) -> None:
         before_s: float | None = None
@@ -106,30 +107,16 @@ class Tegrastats:
             before_s = now_s
 
 
-class _Process:
-    """The lines of a command, until `close`."""
-
-    def __init__(self, command: list[str]) -> None:
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._process.stdout or ())
-
-    def close(self) -> None:
-        self._process.terminate()
-        self._process.wait()
-
-
 def open_counters(powercap: Path = Path("/sys/class/powercap")) -> list[EnergyCounter]:
-    """Every counter that this machine has and lets us read."""
-    found: list[EnergyCounter] = []
-    for folder in sorted(powercap.glob("intel-rapl:[0-9]")):  # the packages; AMD's are called so too
-        try:
+    """Open every counter that this machine has and this user may read."""
+    found: list[Any] = []
+    for folder in sorted(powercap.glob("intel-rapl:[0-9]")):  # the packages; AMD's have the same name
+        with contextlib.suppress(OSError, ValueError):
             found.append(Rapl(folder))
-        except (OSError, ValueError):
-            continue
     with contextlib.suppress(OSError, AttributeError):  # no driver, or one that is too old
         found.append(Nvml(ctypes.CDLL("libnvidia-ml.so.1")))
     if command := shutil.which("tegrastats"):
-        found.append(Tegrastats(_Process([command, "--interval", "100"])))
+        quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        process = subprocess.Popen([command, "--interval", "100"], text=True, **quiet)  # type: ignore[call-overload]
+        found.append(Tegrastats(process.stdout or (), stop=lambda: (process.terminate(), process.wait())))
     return found

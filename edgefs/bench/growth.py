@@ -1,4 +1,4 @@
-"""What a growing gallery costs: `match` and storing a shot, from ten shots to a hundred thousand, in memory."""
+"""What a growing gallery costs: `match` and storing one shot, from ten to a hundred thousand shots, in memory."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from edgefs.bench.clock import Clock, Sample
-from edgefs.bench.percentiles import figures
-from edgefs.bench.subjects import teach
+from edgefs.bench.clock import Clock, figures, typical
+from edgefs.bench.subjects import random_shots, teach
 from runtime.bundle import Bundle
 from runtime.engines.fake import FakeEngine
 from runtime.gallery import NewShot
@@ -23,9 +22,9 @@ SAMPLES, ADDED = 200, 40
 
 
 def growth(bundle: Bundle, sizes: Sequence[int] = SHOTS) -> Iterator[dict[str, Any]]:
-    """For each number of shots: matching an embedding, adding one shot, memory; undisturbed where there is enough.
+    """Yield for each number of shots: time to match an embedding, time to add one shot, memory.
 
-    The engine is a double that costs the same at every size, so that only the gallery is measured.
+    A test engine that costs the same at every size is used, so that only the gallery is measured.
     """
     clock = Clock()
     for n_shots in sizes:
@@ -34,33 +33,21 @@ def growth(bundle: Bundle, sizes: Sequence[int] = SHOTS) -> Iterator[dict[str, A
             start = time.perf_counter()
             teach(recognizer, n_classes, min(n_shots, SHOTS_PER_CLASS))
             filled_s = time.perf_counter() - start
-            matches = [_match(clock, recognizer, _shot(bundle.dim, seed)) for seed in range(SAMPLES)]
-            added = [_add(clock, recognizer, _shot(bundle.dim, seed)) for seed in range(ADDED)]
-        match, enroll = figures(matches), figures(added)
+
+            def store(shot: NewShot, recognizer: Recognizer = recognizer) -> None:
+                recognizer.gallery.add("class 0", [shot])
+                recognizer.refresh()
+
+            queries = random_shots(bundle.dim, SAMPLES, np.random.default_rng(1_000))
+            match = figures([clock(lambda q=q: recognizer.match(q.embedding)) for q in queries])  # type: ignore[misc]
+            added = figures([clock(lambda q=q: store(q)) for q in queries[:ADDED]])  # type: ignore[misc]
         yield {
             "shots": n_shots,
             "classes": n_classes,
-            "match_p50_ms": match["undisturbed_p50_ms"] or match["p50_ms"],
-            "match_p90_ms": match["undisturbed_p90_ms"] or match["p90_ms"],
-            "enroll_shot_p50_ms": enroll["undisturbed_p50_ms"] or enroll["p50_ms"],
+            "match_p50_ms": typical(match),
+            "match_p90_ms": typical(match, "p90_ms"),
+            "enroll_shot_p50_ms": typical(added),
             "fill_s": round(filled_s, 3),
             "embeddings_mb": round(n_shots * bundle.dim * 4 / 1e6, 3),
         }
     clock.close()
-
-
-def _match(clock: Clock, recognizer: Recognizer, shot: NewShot) -> Sample:
-    return clock(lambda: recognizer.match(shot.embedding))
-
-
-def _add(clock: Clock, recognizer: Recognizer, shot: NewShot) -> Sample:
-    def store() -> None:
-        recognizer.gallery.add("class 0 0", [shot])
-        recognizer.refresh()
-
-    return clock(store)
-
-
-def _shot(dim: int, seed: int) -> NewShot:
-    shot = np.random.default_rng(1_000 + seed).standard_normal(dim).astype(np.float32)
-    return NewShot(shot / np.linalg.norm(shot), None, "bench", 1.0, "bench", time.time())

@@ -1,7 +1,7 @@
-"""An engine's library alone: the same file, threads and arithmetic, a prepared input bound once, and nothing else.
+"""The library of an engine without our code: the same file, threads and arithmetic, with inputs bound beforehand.
 
-As onnxruntime_perf_test and benchmark_app do it. What an engine takes beyond this is ours; what both take is not. It is
-opened here from scratch, so that a mistake in an engine cannot be in both.
+onnxruntime_perf_test and benchmark_app measure in the same way. The time that our engine takes beyond this is the cost
+of our code. The library is opened here from scratch, so that a mistake in an engine is not repeated.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from runtime.bundle import Bundle
 from runtime.engines.base import EngineInfo
 from runtime.engines.openvino import core
 
-Call = Callable[[int], Any]  # takes the number of the call, to choose the input; gives what the library answers
+Call = Callable[[int], Any]  # takes the number of the call, which selects the input; returns the library's output
 
 
 def library_call(bundle: Bundle, info: EngineInfo, inputs: NDArray[np.uint8]) -> Call | None:
-    """Run inputs `uint8 [F, 1, H, W, C]` as this engine does, without it; None where its library is not known here."""
+    """Return a function that runs inputs `uint8 [F, 1, H, W, C]` as this engine does; None for an unknown library."""
     opener = {"onnxruntime": _onnxruntime, "openvino": _openvino}.get(info.name)
     return opener and opener(bundle, info, inputs)
 
@@ -72,7 +72,7 @@ def _openvino(bundle: Bundle, info: EngineInfo, inputs: NDArray[np.uint8]) -> Ca
 
 
 def openvino_files(bundle: Bundle, artifact: str) -> tuple[Any, ...]:
-    """What `Core.read_model` takes: an IR and its weights, or an ONNX file, which it takes as a stream only."""
+    """The arguments of `Core.read_model`: an IR and its weights, or an ONNX file as a stream."""
     if artifact.endswith(".xml"):
         return bundle.read(artifact), bundle.read(artifact.removesuffix(".xml") + ".bin")
     return (io.BytesIO(bundle.read(artifact)),)

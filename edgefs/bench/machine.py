@@ -1,4 +1,4 @@
-"""What a figure depends on besides the code: the machine, its state before and after, and whether it was busy."""
+"""The machine that figures depend on: its versions, its state before and after a run, and reasons to doubt figures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from exporters.versions import installed
 
-BUSY = 0.1  # of a CPU, taken by others: below it nothing is noticed at the median
+BUSY = 0.1  # CPUs used by other processes; below it the median does not change
 HOT_C = 85.0
 
 
@@ -19,7 +19,7 @@ def facts() -> dict[str, Any]:
     """Machine, versions and date: what stays the same during a run."""
     return {
         "machine": f"{cpu_model()}, {os.cpu_count()} CPUs, {platform.system()} {platform.machine()}",
-        "board": _text(Path("/proc/device-tree/model")),  # a Jetson or a Raspberry Pi says its name here
+        "board": _text(Path("/proc/device-tree/model")),  # the model of a Jetson or a Raspberry Pi
         "python": platform.python_version(),
         "versions": installed(),
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -33,42 +33,48 @@ def cpu_model() -> str:
 
 
 def condition(root: Path = Path("/"), seconds: float = 0.5) -> dict[str, Any]:
-    """The state of the machine just now; None for what it does not tell.
+    """The current state of the machine; None for what it does not report.
 
-    others_cpus: CPUs busy with other processes over `seconds`, in which this one sleeps.  stolen_cpus: taken by a
-    hypervisor.  clocks_mhz, temperatures_c: per CPU and per thermal zone.  power_mode: of a Jetson (nvpmodel).
+    The keys are: others_cpus, the CPUs busy with other processes while this one sleeps for `seconds`; stolen_cpus, the
+    CPUs taken by a hypervisor; load_average; governor; clocks_mhz of each CPU; temperatures_c of each thermal zone; and
+    power_mode of a Jetson (nvpmodel).
     """
     busy, stolen = _cpu_seconds(root)
     time.sleep(seconds)
     busy_after, stolen_after = _cpu_seconds(root)
     cpus = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq"))
-    zones = sorted((root / "sys/class/thermal").glob("thermal_zone*"))
+    temperatures = {
+        _text(zone / "type") or zone.name: milli / 1e3
+        for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*"))
+        if (milli := _number(zone / "temp")) is not None
+    }
     return {
-        "others_cpus": round(max(0.0, busy_after - busy) / seconds, 2) if seconds else None,
-        "stolen_cpus": round(max(0.0, stolen_after - stolen) / seconds, 3) if seconds else None,
+        "others_cpus": round(max(0.0, busy_after - busy) / seconds, 2),
+        "stolen_cpus": round(max(0.0, stolen_after - stolen) / seconds, 3),
         "load_average": round(os.getloadavg()[0], 2),
         "governor": sorted({text for cpu in cpus if (text := _text(cpu / "scaling_governor"))}) or None,
         "clocks_mhz": [round(khz / 1e3) for cpu in cpus if (khz := _number(cpu / "scaling_cur_freq"))] or None,
-        "temperatures_c": {
-            _text(zone / "type") or zone.name: milli / 1e3
-            for zone in zones
-            if (milli := _number(zone / "temp")) is not None
-        }
-        or None,
+        "temperatures_c": temperatures or None,
         "power_mode": _power_mode(root),
     }
 
 
-def warnings(before: dict[str, Any], after: dict[str, Any], disturbed: float) -> list[str]:
-    """Reasons to doubt the figures. disturbed: the share of samples that waited for a CPU."""
+def warnings(before: dict[str, Any], after: dict[str, Any], contended: float) -> list[str]:
+    """Reasons to doubt the figures, as sentences without a full stop.
+
+    Args:
+        before: `condition` before the run.
+        after: `condition` after the run.
+        contended: The share of samples that waited for a CPU.
+    """
     found = []
-    others = max(before["others_cpus"] or 0, after["others_cpus"] or 0)
+    others = max(before["others_cpus"], after["others_cpus"])
     if others > BUSY:
-        found.append(f"the machine was busy: other processes used {others:.1f} CPUs; quote the undisturbed figures")
-    if disturbed > 0.5:
-        found.append(f"{100 * disturbed:.0f} % of the samples waited for a CPU; quote the undisturbed figures")
-    if max(before["stolen_cpus"] or 0, after["stolen_cpus"] or 0) > BUSY / 2:
-        found.append("the hypervisor gave CPU time to others; no sample can be called undisturbed for certain")
+        found.append(f"the machine was busy: other processes used {others:.1f} CPUs; quote the uncontended figures")
+    if contended > 0.5:
+        found.append(f"{100 * contended:.0f} % of the samples waited for a CPU; quote the uncontended figures")
+    if max(before["stolen_cpus"], after["stolen_cpus"]) > BUSY / 2:
+        found.append("the hypervisor gave CPU time to others; no sample is certain to be uncontended")
     if before["governor"] and before["governor"] != ["performance"]:
         found.append(f"the CPU governor is {', '.join(before['governor'])}, so clocks follow the load; set performance")
     if before["power_mode"] != after["power_mode"]:
@@ -80,7 +86,7 @@ def warnings(before: dict[str, Any], after: dict[str, Any], disturbed: float) ->
 
 
 def _cpu_seconds(root: Path) -> tuple[float, float]:
-    """CPU seconds that all processes used since boot, and those a hypervisor took."""
+    """CPU seconds that all processes used since boot, and those that a hypervisor took."""
     fields = (_text(root / "proc/stat") or "").split("\n", 1)[0].split()[1:]
     if len(fields) < 8:
         return 0.0, 0.0
@@ -90,7 +96,7 @@ def _cpu_seconds(root: Path) -> tuple[float, float]:
 
 
 def _power_mode(root: Path) -> str | None:
-    """`nvpmodel` keeps "pmode:0002 fmode:fanNull" where everyone may read it."""
+    """`nvpmodel` keeps "pmode:0002 fmode:fanNull" in a file that everyone may read."""
     text = _text(root / "var/lib/nvpmodel/status")
     return text.split()[0].removeprefix("pmode:").lstrip("0") or "0" if text else None
 

@@ -1,6 +1,6 @@
-"""What it takes until the first answer, each time in a process of its own: nothing is warm that a user's would not be.
+"""Time from a fresh process to the first answer: nothing is warm that would not be warm for a user.
 
-python -m edgefs.bench.opening ENGINE PRECISION THREADS [BUNDLE]     # one opening, as one line of JSON
+`python -m edgefs.bench.opening ENGINE PRECISION THREADS BUNDLE` prints the figures of one start as one line of JSON.
 """
 
 from __future__ import annotations
@@ -16,34 +16,37 @@ from typing import TYPE_CHECKING, Any
 
 from edgefs.errors import BenchError
 
-if TYPE_CHECKING:  # what is imported here would be missing from `import_ms`
+if TYPE_CHECKING:  # what this module imports at once would be missing from `import_ms`
     from runtime.bundle import Bundle
-
-CACHE = "EDGEFS_MODEL_CACHE"
 
 
 def openings(bundle: Bundle, engine: str, precision: str, threads: int) -> dict[str, Any]:
-    """Open twice, with an empty and with a filled model cache. Raises BenchError when the process fails."""
+    """Open a bundle in two new processes: "cold" has an empty model cache, "cached" the one that "cold" has filled.
+
+    Raises:
+        BenchError: The process failed.
+    """
     with tempfile.TemporaryDirectory(prefix="edgefs-bench-") as folder:
-        path = bundle.path
-        if path is None:
-            path = bundle.save(Path(folder) / "bundle.edgefs").path
-        arguments = [engine, precision, str(threads), str(path)]
-        cold, cached = (_open_in_process(arguments, Path(folder) / "cache") for _ in range(2))
-    return {"cold": cold, "cached": cached}
+        path = bundle.path or bundle.save(Path(folder) / "bundle.edgefs").path
+        command = [sys.executable, "-m", "edgefs.bench.opening", engine, precision, str(threads), str(path)]
+        cache = Path(folder) / "cache"
+        cache.mkdir()
+        return {when: _run(command, cache) for when in ("cold", "cached")}
 
 
-def _open_in_process(arguments: list[str], cache: Path) -> dict[str, Any]:
-    cache.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "edgefs.bench.opening", *arguments]
-    done = subprocess.run(command, env={**os.environ, CACHE: str(cache)}, capture_output=True, text=True, check=False)
+def _run(command: list[str], cache: Path) -> dict[str, Any]:
+    env = {**os.environ, "EDGEFS_MODEL_CACHE": str(cache)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise BenchError(f"opening {' '.join(arguments[:2])} must answer, but ended with: {done.stderr.strip()[-400:]}")
+        raise BenchError(
+            f"opening {command[3]} {command[4]} in a new process must succeed, but it failed: "
+            f"{done.stderr.strip()[-400:]}; run: edgefs doctor"
+        )
     return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
 
 
 def open_once(engine: str, precision: str, threads: int, path: str) -> dict[str, Any]:
-    """Import, load, open, recognise, in this process; ms without the interpreter's own start, and memory in MB."""
+    """Import, load, open and recognise in this process: milliseconds without the interpreter's start, and memory."""
     stamps = [time.perf_counter()]
 
     def lap() -> float:
@@ -70,7 +73,7 @@ def open_once(engine: str, precision: str, threads: int, path: str) -> dict[str,
 
 
 def _memory_mb(field: str) -> float | None:
-    """Of this process, from /proc: ru_maxrss would also count the process that started this one."""
+    """Memory of this process from /proc; ru_maxrss would include the process that started it."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:

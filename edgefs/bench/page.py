@@ -1,4 +1,4 @@
-"""The page of a benchmark: the figure people ask for first, then what it is made of, then how far to trust it."""
+"""The page of a benchmark: the most important figure first, then its parts, then how reliable it is."""
 
 from __future__ import annotations
 
@@ -6,21 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from edgefs.bench.plots import Points, distributions, lines
-from edgefs.bench.words import (
-    CALM,
-    LATENCY,
-    OPENING,
-    RAW,
-    camera_rows,
-    cells,
-    name_of,
-    offline_rows,
-    opened,
-)
-from edgefs.reports.html import document, facts, section, table
-
-Report = Mapping[str, Any]
+from edgefs.bench.tables import Report, Table, growing, name_of, tables
+from edgefs.reports.html import document, facts, headline, section, table
+from edgefs.reports.plots import Points, distributions, lines
 
 
 def render(report: Report) -> str:
@@ -29,85 +17,62 @@ def render(report: Report) -> str:
 
 
 def _sections(report: Report) -> Iterator[str]:
-    results = report["results"]
     yield _head(report)
     if report["warnings"]:
-        yield section(
-            "How far to trust this",
-            *(f"<p>{escape(warning[:1].upper() + warning[1:])}.</p>" for warning in report["warnings"]),
+        sentences = (f"<p>{escape(warning[:1].upper() + warning[1:])}.</p>" for warning in report["warnings"])
+        yield section("Reasons to doubt these figures", *sentences)
+    results = report["results"]
+    plots = {"One frame after the other": _distribution(results), "Offline: threads and batch": _offline(results)}
+    for each in tables(report):
+        yield (
+            growth_section(each.rows and report["growth"])
+            if each.title == "A growing gallery"
+            else _table(each, plots.get(each.title, ""))
         )
-    yield _changes(report.get("changes", ()))
-    yield section("One frame after the other", _latency(results), _LEGEND)
-    yield section("Where the time goes", _stages(results))
-    yield _distribution(results)
     yield _accuracy(report)
-    yield _offline(results)
-    yield _cameras(results)
-    yield _opening(results)
-    yield growth_section(report.get("growth", ()))
     yield section("The machine", facts(_machine(report)))
 
 
-_LEGEND = (
-    '<p class="soft">Milliseconds. Undisturbed: no thread of ours waited for a CPU meanwhile. A dash: the sample is too'
-    " small for that percentile (99 % confidence needs 64, 130, 662 samples for p90, p95, p99). Nothing is clipped.</p>"
-)
+def _table(found: Table, plot: str = "") -> str:
+    note = f'<p class="soft">{escape(found.note)}</p>' if found.note else ""
+    return section(found.title, plot, table(found.header, found.rows), note) if found.rows else ""
 
 
 def _head(report: Report) -> str:
-    best = min(report["results"], key=lambda row: row["undisturbed_p50_ms"] or row["recognize_p50_ms"] or float("inf"))
-    p50 = best["undisturbed_p50_ms"] or best["recognize_p50_ms"]
-    title = f"{p50:.2f} ms a frame" if p50 else "too few samples"
+    best = min(report["results"], key=lambda row: _p50(row) or float("inf"))
+    title = f"{p50:.2f} ms a frame" if (p50 := _p50(best)) else "too few samples"
     threads = f"{best['threads']} CPU thread{'s' if best['threads'] > 1 else ''}"
-    ran = f"{name_of(best)}, {threads}, {report['frame']} frames"
-    lead = f"{escape(report['bundle']['name'])}, {escape(ran)}<br>{escape(report['machine']['machine'])}"
-    brand = '<span class="brand">edgefs bench</span>'
-    return f'<header>{brand}<h1>{title}</h1><p class="lead soft">{lead}</p></header>'
+    lead = f"{report['bundle']['name']}, {name_of(best)}, {threads}, {report['frame']} frames, "
+    return headline("edgefs bench", title, lead + report["machine"]["machine"])
 
 
-def _latency(results: Sequence[Report]) -> str:
-    rows = [
-        (label, *cells(row, names)) for row in results for label, names in ((name_of(row), RAW), ("undisturbed", CALM))
-    ]
-    return table(("", *LATENCY), rows)
-
-
-def _stages(results: Sequence[Report]) -> str:
-    stages = list(results[0]["stages_ms"])
-    rows = [(name_of(row), *cells(row["stages_ms"], stages), row["cpu_ms_per_frame"]) for row in results]
-    words = "<p>Medians. Decoding a JPEG is the camera's share; the copy into the engine is part of infer.</p>"
-    return words + table(("ms", *stages, "CPU ms a frame"), rows)
+def _p50(row: Report) -> float | None:
+    return row["uncontended_p50_ms"] or row["recognize_p50_ms"]  # type: ignore[no-any-return]
 
 
 def _distribution(results: Sequence[Report]) -> str:
     rows = {
         name_of(row): {"recognize()": row["samples_ms"]["recognize"], "engine": row["samples_ms"]["engine"]}
         for row in results
+        if all(row["samples_ms"].values())
     }
-    rows = {name: samples for name, samples in rows.items() if all(len(sample) for sample in samples.values())}
-    if not rows:
-        return ""
-    words = '<p class="soft">Filled: recognize(). Line: the bare engine. Undisturbed calls.</p>'
-    return section("Distribution", distributions(rows, "ms"), words)
+    words = '<p class="soft">Filled: recognize(). Line: the bare engine. Uncontended calls only.</p>'
+    return distributions(rows, "ms") + words if rows else ""
 
 
 def _accuracy(report: Report) -> str:
     series: dict[str, Points] = {}
     for measured in report["accuracy"]:
+        engine = measured["target"].replace("onnx", "onnxruntime")
         for row in report["results"]:
-            fits = measured["precision"] == row["precision"] and measured["n_shot"] == 1
-            if (
-                fits
-                and row["undisturbed_p50_ms"]
-                and row["engine"].startswith(measured["target"].replace("onnx", "onnxruntime"))
-            ):
-                series[name_of(row)] = [(row["undisturbed_p50_ms"], measured["accuracy"])]
+            fits = measured["precision"] == row["precision"] and row["engine"].startswith(engine)
+            if fits and measured["n_shot"] == 1 and row["uncontended_p50_ms"]:
+                series[name_of(row)] = [(row["uncontended_p50_ms"], measured["accuracy"])]
     if not series:
         return ""
     words = '<p class="soft">1-shot accuracy as measured when the bundle was exported.</p>'
-    return section(
-        "Accuracy against latency", lines(series, "recognize(), undisturbed p50, ms", "accuracy, %", dots=True), words
-    )
+    plot = lines(series, "recognize(), uncontended p50, ms", "accuracy, %", dots=True)
+    return section("Accuracy against latency", plot, words)
 
 
 def _offline(results: Sequence[Report]) -> str:
@@ -116,40 +81,16 @@ def _offline(results: Sequence[Report]) -> str:
         for rate in row.get("offline", ()):
             name = f"{name_of(row)}, batch {rate['batch']}"
             series.setdefault(name, []).append((rate["threads"], rate["frames_per_s"]))
-    if not series:
-        return ""
-    header = ("", "threads", "batch", "frames/s", "CPU ms a frame")
-    plot = lines(series, "CPU threads", "frames a second")
-    return section("Offline: threads and batch", plot, table(header, offline_rows(results)))
-
-
-def _cameras(results: Sequence[Report]) -> str:
-    header = (
-        "",
-        "cameras",
-        "fps each",
-        "recognised",
-        "dropped",
-        "frames/s",
-        "CPUs used",
-        "to answer p50",
-        "p90",
-        "p99",
-    )
-    rows = camera_rows(results)
-    return section("Several cameras", table(header, rows)) if rows else ""
-
-
-def _opening(results: Sequence[Report]) -> str:
-    rows = opened(results)
-    if not rows:
-        return ""
-    words = "<p>Each in a process of its own; cached: with the model compiled before, where the engine keeps it.</p>"
-    return section("Until the first answer", words, table(("", *(name.replace("_", " ") for name in OPENING)), rows))
+    return lines(series, "CPU threads", "frames a second") if series else ""
 
 
 def growth_section(rows: Sequence[Report], more: Mapping[str, Points] | None = None) -> str:
-    """What a growing gallery costs.  rows: of `growth`.  more: other curves, (shots, ms), to draw beside them."""
+    """What a growing gallery costs.
+
+    Args:
+        rows: The rows of `growth`.
+        more: Other curves, (shots, ms), to draw in the same plot.
+    """
     if not rows:
         return ""
     series = {
@@ -157,39 +98,20 @@ def growth_section(rows: Sequence[Report], more: Mapping[str, Points] | None = N
         "store a shot": [(row["shots"], row["enroll_shot_p50_ms"]) for row in rows if row["enroll_shot_p50_ms"]],
         **(more or {}),
     }
-    names = tuple(rows[0])
-    header = [name.replace("_", " ") for name in names]
-    plot = lines(series, "shots", "ms, median", log=True)
-    return section("A growing gallery", plot, table(header, [cells(row, names) for row in rows]))
-
-
-def _changes(changes: Sequence[Report]) -> str:
-    if not changes:
-        return ""
-    rows = [
-        (
-            f"{c['engine']} {c['precision']} {c['metric']}",
-            c["verdict"],
-            *cells(c, ("ratio", "low", "high", "allowance")),
-        )
-        for c in changes
-    ]
-    return section(
-        "Compared with the older result", table(("", "verdict", "new / old", "99 % from", "to", "allowance"), rows)
-    )
+    return _table(growing(rows), lines(series, "shots", "ms, median", log=True))
 
 
 def _machine(report: Report) -> dict[str, str]:
-    facts_, before, after = report["machine"], report["before"], report["after"]
+    about, before, after = report["machine"], report["before"], report["after"]
     return {
-        "board": facts_["board"] or "-",
-        "date": facts_["date"],
-        "versions": ", ".join(f"{name} {version}" for name, version in facts_["versions"].items()),
-        **{name.replace("_", " "): f"{_said(before[name])} before, {_said(after[name])} after" for name in before},
+        "board": about["board"] or "-",
+        "date": about["date"],
+        "versions": ", ".join(f"{name} {version}" for name, version in about["versions"].items()),
+        **{name.replace("_", " "): f"{_plain(before[name])} before, {_plain(after[name])} after" for name in before},
     }
 
 
-def _said(value: object) -> str:
+def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {each}" for name, each in value.items())
     if isinstance(value, list):

@@ -1,38 +1,41 @@
-"""One benchmark run: everything that was asked for, measured in one process, as one report (schema.json).
-
-The parts that need the machine for themselves come one after the other; what is compared is interleaved within them.
-"""
+"""One benchmark run: every requested part, measured in one process, as one report (schema.json)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any
 
 from edgefs.bench import machine
 from edgefs.bench.cameras import camera_scenario
 from edgefs.bench.clock import Clock
 from edgefs.bench.compare import NOISY, OVER, check_comparable, compare
-from edgefs.bench.energy import EnergyCounter, open_counters
 from edgefs.bench.growth import growth
 from edgefs.bench.opening import openings
 from edgefs.bench.single_stream import Run, cpu_ms_per_frame, other_stages, single_stream
 from edgefs.bench.subjects import Subject, open_subjects
 from edgefs.bench.throughput import multi_stream, offline
-from edgefs.demo.progress import Progress, show
+from edgefs.reports.progress import Progress, show
 from runtime.bundle import Bundle
 
-SCHEMA = "edgefs-bench-1"
-SCENARIOS = ("single-stream", "multi-stream", "offline", "camera")
+SCHEMA = "edgefs-bench-2"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure.  seconds: of each part, for each engine and precision.  threads: of one call; None: the default.
+    """What to measure.
 
-    batches: of offline.  cameras, fps: of the camera scenario.  with_growth: also what a growing gallery costs.
-    with_opening: also how long it takes to open, in processes of their own.
+    Attributes:
+        engines: Names, or "all" that are installed.
+        precisions: Names, or "all" of the bundle.
+        scenarios: Of "single-stream", which is always measured, "multi-stream", "offline" and "camera".
+        batches: Batch sizes of the offline scenario.
+        threads: CPU threads of one call; None: the default of `Recognizer`.
+        seconds: Duration of each part, for each engine and precision.
+        cameras: Number of cameras of the camera scenario.
+        fps: Frames a second of each camera.
+        with_opening: Also measure how long opening takes, in new processes.
+        with_growth: Also measure what a growing gallery costs.
     """
 
     engines: Sequence[str] = ("all",)
@@ -50,28 +53,51 @@ class Plan:
 def bench(
     bundle: Bundle, plan: Plan, progress: Progress = show, old: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Measure a bundle on this machine. Raises BenchError, BundleError or OptionError.
+    """Measure a bundle on this machine.
 
-    old: an earlier report, to say what changed; single-stream then goes on until that can be told, within its patience.
+    Args:
+        bundle: The bundle to measure.
+        plan: What to measure.
+        progress: Shows progress.
+        old: An earlier report to compare with. Single-stream then continues until the comparison is conclusive, for at
+            most four times `plan.seconds`.
+
+    Raises:
+        BenchError: Nothing can be measured, or `old` cannot be compared.
     """
     here: dict[str, Any] = {"machine": machine.facts(), "threads": plan.threads}
     if old is not None:
-        check_comparable(old, here["machine"]["machine"], plan.threads)  # now, not after minutes
+        check_comparable(old, here["machine"]["machine"], plan.threads)  # before anything is measured
+    measures: dict[str, Callable[[Subject], Any]] = {
+        "multi-stream": lambda subject: multi_stream(subject, plan.seconds),
+        "offline": lambda subject: offline(bundle, subject, plan.batches, max(0.5, plan.seconds / 5)),
+        "camera": lambda subject: camera_scenario(subject, plan.cameras, plan.fps, plan.seconds),
+    }
+
+    def conclusive(runs: Sequence[Run]) -> bool:  # more samples help the quotients more than the plain times
+        if old is None:
+            return True
+        results = [{**_description(run.subject), **run.report()} for run in runs]
+        changes = compare(old, {**here, "results": results})
+        return not any(OVER in change.metric and change.result == NOISY for change in changes)
+
     before = machine.condition()
     with open_subjects(bundle, plan.engines, plan.precisions, plan.threads) as (subjects, skipped):
-        results = [_introduce(subject) for subject in subjects]
-        told = partial(_told, old, here) if old is not None else bool
-        for row, found in zip(results, _single_stream(subjects, plan.seconds, progress, told), strict=True):
-            row.update(found)
-        for scenario, measure in _scenarios(bundle, plan):
-            if scenario in plan.scenarios:
-                rows = list(zip(results, subjects, strict=True))
-                for row, subject in progress(rows, scenario, len(rows)):
-                    row[scenario.replace("-", "_")] = measure(subject)
+        clock = Clock()
+        runs: list[Run] = []
+        for runs in progress(single_stream(subjects, plan.seconds, clock, conclusive), "single-stream", None):  # noqa: B007
+            pass  # the last one counts
+        clock.close()
+        results = [_result(run) for run in runs]
+        for scenario in (name for name in measures if name in plan.scenarios):
+            rows = list(zip(results, subjects, strict=True))
+            for row, subject in progress(rows, scenario, len(rows)):
+                row[scenario.replace("-", "_")] = measures[scenario](subject)
         after = machine.condition()
     if plan.with_opening:
         for row in progress(results, "opening in new processes", len(results)):
             row["opening"] = openings(bundle, row["engine"], row["precision"], row["threads"])
+    uncontended, samples = (sum(row[name] for row in results) for name in ("uncontended_samples", "samples"))
     report: dict[str, Any] = {
         "schema": SCHEMA,
         "bundle": {"name": bundle.name, "fingerprint": bundle.fingerprint, "input": list(bundle.preprocess.shape)},
@@ -80,7 +106,7 @@ def bench(
         **here,
         "before": before,
         "after": after,
-        "warnings": machine.warnings(before, after, _disturbed(results)),
+        "warnings": machine.warnings(before, after, 1 - uncontended / max(1, samples)),
         "results": results,
         "skipped": [asdict(each) for each in skipped],
         "accuracy": _accuracy(bundle),
@@ -92,14 +118,7 @@ def bench(
     return report
 
 
-def _told(old: Mapping[str, Any], here: Mapping[str, Any], runs: Sequence[Run]) -> bool:
-    """Whether the quotients within the runs say what changed. (More samples do not help the plain times so much.)"""
-    results = [{**_introduce(run.subject), **run.report()} for run in runs]
-    changes = compare(old, {**here, "results": results})
-    return not any(OVER in change.metric and change.verdict == NOISY for change in changes)
-
-
-def _introduce(subject: Subject) -> dict[str, Any]:
+def _description(subject: Subject) -> dict[str, Any]:
     info = subject.info
     return {
         "engine": subject.engine,
@@ -112,49 +131,18 @@ def _introduce(subject: Subject) -> dict[str, Any]:
     }
 
 
-def _single_stream(
-    subjects: Sequence[Subject], seconds: float, progress: Progress, told: Callable[[Sequence[Run]], bool]
-) -> Iterator[dict[str, Any]]:
-    clock = Clock()
-    runs: list[Run] = []
-    for runs in progress(single_stream(subjects, seconds, clock, told), "single-stream", None):  # noqa: B007 - the last counts
-        pass
-    clock.close()
-    for run in runs:
-        found = run.report()
-        found["stages_ms"] = {**other_stages(run.subject), **found["stages_ms"]}
-        yield {**found, "cpu_ms_per_frame": cpu_ms_per_frame(run.subject)}
-
-
-def _scenarios(bundle: Bundle, plan: Plan) -> Iterator[tuple[str, Any]]:
-    def many(subject: Subject) -> dict[str, Any]:
-        clock = Clock()
-        found = multi_stream(subject, plan.seconds, clock)
-        clock.close()
-        return found
-
-    def throughput(subject: Subject) -> list[dict[str, Any]]:
-        counters: list[EnergyCounter] = open_counters()
-        rows = offline(bundle, subject, plan.batches, max(0.5, plan.seconds / 5), counters)
-        for counter in counters:
-            counter.close()
-        return rows
-
-    yield "multi-stream", many
-    yield "offline", throughput
-    yield "camera", lambda subject: camera_scenario(subject, plan.cameras, plan.fps, plan.seconds)
-
-
-def _disturbed(results: Sequence[dict[str, Any]]) -> float:
-    calm, every = (sum(row[name] for row in results) for name in ("undisturbed_samples", "samples"))
-    return 1 - calm / every if every else 0.0
+def _result(run: Run) -> dict[str, Any]:
+    found = run.report()
+    stages = {**other_stages(run.subject), **found["stages_ms"]}
+    cpu_ms = cpu_ms_per_frame(run.subject)
+    return {**_description(run.subject), **found, "stages_ms": stages, "cpu_ms_per_frame": cpu_ms}
 
 
 def _accuracy(bundle: Bundle) -> list[dict[str, Any]]:
-    """Few-shot accuracy of each artefact, as measured when the bundle was exported; empty where it was not."""
-    rows = []
-    for artifact in bundle.manifest["provenance"].get("artifacts", []):
-        for pair in artifact.get("accuracy") or []:
-            found = {name: pair.get(name) for name in ("n_way", "n_shot", "accuracy", "interval")}
-            rows.append({"target": artifact["target"], "precision": artifact["precision"], **found})
-    return rows
+    """Few-shot accuracy of each artifact, as measured at export; empty where it was not measured."""
+    return [
+        {"target": artifact["target"], "precision": artifact["precision"]}
+        | {name: pair.get(name) for name in ("n_way", "n_shot", "accuracy", "interval")}
+        for artifact in bundle.manifest["provenance"].get("artifacts", [])
+        for pair in artifact.get("accuracy") or []
+    ]

@@ -1,8 +1,7 @@
-"""What is measured: one recogniser for each engine and precision, all open at once, on the same frames and classes."""
+"""What is measured: one recognizer for each engine and precision, all open at once, with the same frames."""
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,22 +13,25 @@ from numpy.typing import NDArray
 from edgefs.bench.library import Call, library_call
 from edgefs.errors import BenchError
 from runtime.bundle import Bundle
-from runtime.engines import ENGINES, open_engine
+from runtime.engines import ENGINES, engine_spec, open_engine
 from runtime.engines.base import Engine, EngineInfo
-from runtime.errors import EngineError, EngineMissing
+from runtime.errors import EngineError
 from runtime.gallery import NewShot
 from runtime.recognizer import Recognizer
 
 FRAME = (720, 1280, 3)
-N_FRAMES = 4  # as many as a camera driver has buffers: a frame is never in the caches that the last one left warm
+N_FRAMES = 4  # as many as a camera driver has buffers, so that no frame is in the caches from the previous call
 N_CLASSES, N_SHOTS = 10, 5
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One engine at one precision.  inputs: `uint8 [N_FRAMES, 1, h, w, C]`, the frames prepared for the bare engine.
+    """One engine at one precision.
 
-    library: the engine's library without us, see library.py; None where it is not known.
+    Attributes:
+        frames: `uint8 [720, 1280, 3]` each, for `recognize`.
+        inputs: The same frames prepared for the bare engine, `uint8 [N_FRAMES, 1, h, w, C]`.
+        library: The same inference by the engine's library without our code (library.py); None where unknown.
     """
 
     engine: str
@@ -43,16 +45,22 @@ class Subject:
     def info(self) -> EngineInfo:
         return self.recognizer.engine.info
 
+    def batch(self, n: int) -> list[NDArray[np.uint8]]:
+        """The frames, repeated until there are n."""
+        return [self.frames[i % len(self.frames)] for i in range(n)]
+
 
 @dataclass(frozen=True)
 class Skipped:
+    """An engine and precision that could not be opened, and the reason."""
+
     engine: str
     precision: str
     why: str
 
 
 def make_frames(seed: int = 0) -> list[NDArray[np.uint8]]:
-    """Random 720p frames: no step of `recognize` takes a time that depends on what is in the picture."""
+    """Random 720p frames. The time of every step of `recognize` is independent of the picture's content."""
     rng = np.random.default_rng(seed)
     return [rng.integers(0, 256, FRAME, np.uint8) for _ in range(N_FRAMES)]
 
@@ -68,9 +76,10 @@ def make_picture() -> NDArray[np.uint8]:
 def open_subjects(
     bundle: Bundle, engines: Sequence[str], precisions: Sequence[str], threads: int | None
 ) -> Iterator[tuple[list[Subject], list[Skipped]]]:
-    """Open every engine asked for at every precision asked for; "all" is whatever there is.
+    """Open every requested engine at every requested precision; "all" stands for everything that is available.
 
-    Raises BenchError when nothing can be opened.
+    Raises:
+        BenchError: No engine can be opened.
     """
     frames = make_frames()
     inputs = np.stack([bundle.preprocess.batch([frame]) for frame in frames])
@@ -80,7 +89,7 @@ def open_subjects(
         for name, precision in _pairs(bundle, engines, precisions):
             try:
                 engine = open_engine(bundle, name, precision=precision, threads=threads)
-            except EngineError as error:  # not installed, no plan for this machine, refused
+            except EngineError as error:  # not installed, or no plan for this machine
                 skipped.append(Skipped(name, precision, str(error)))
                 continue
             library = library_call(bundle, engine.info, inputs)
@@ -101,35 +110,31 @@ def _pairs(bundle: Bundle, engines: Sequence[str], precisions: Sequence[str]) ->
     for name in ENGINES if "all" in engines else engines:
         if name not in ENGINES:
             raise BenchError(f"--engines must be all or some of {', '.join(ENGINES)}, but got {name!r}")
-        module = importlib.import_module(ENGINES[name][0])
-        if "all" in engines and not _installed(module):
+        spec = engine_spec(name)
+        if "all" in engines and not spec.installed():
             continue
-        have = dict.fromkeys(artifact.precision for artifact in bundle.artifacts if artifact.target in module.TARGETS)
+        have = dict.fromkeys(artifact.precision for artifact in bundle.artifacts if artifact.target in spec.targets)
         for precision in have if "all" in precisions else precisions:
             yield name, precision
 
 
-def _installed(module: object) -> bool:
-    try:
-        module.version()  # type: ignore[attr-defined]
-    except EngineMissing:
-        return False
-    return True
-
-
-def taught(bundle: Bundle, engine: Engine, n_classes: int = N_CLASSES, n_shots: int = N_SHOTS) -> Recognizer:
-    """A recogniser on this engine that was taught classes of random unit vectors; closing it leaves the engine open."""
+def taught(bundle: Bundle, engine: Engine) -> Recognizer:
+    """A recognizer with N_CLASSES random classes on an opened engine; closing it leaves the engine open."""
     recognizer = Recognizer(bundle, engine=engine)
-    teach(recognizer, n_classes, n_shots)
+    teach(recognizer, N_CLASSES, N_SHOTS)
     return recognizer
 
 
-def teach(recognizer: Recognizer, n_classes: int, n_shots: int, seed: int = 0) -> None:
+def teach(recognizer: Recognizer, n_classes: int, n_shots: int) -> None:
     """Add classes of random unit vectors."""
-    rng, dim = np.random.default_rng(seed), recognizer.bundle.dim
+    rng = np.random.default_rng(0)
     for c in range(n_classes):
-        shots = rng.standard_normal((n_shots, dim)).astype(np.float32)
-        shots /= np.linalg.norm(shots, axis=1, keepdims=True)
-        new = [NewShot(shot, None, "bench", 1.0, "bench", time.time()) for shot in shots]
-        recognizer.gallery.add(f"class {seed} {c}", new)
+        recognizer.gallery.add(f"class {c}", random_shots(recognizer.bundle.dim, n_shots, rng))
     recognizer.refresh()
+
+
+def random_shots(dim: int, n: int, rng: np.random.Generator) -> list[NewShot]:
+    """n shots whose embeddings are random unit vectors."""
+    shots = rng.standard_normal((n, dim)).astype(np.float32)
+    shots /= np.linalg.norm(shots, axis=1, keepdims=True)
+    return [NewShot(shot, None, "bench", 1.0, "bench", time.time()) for shot in shots]

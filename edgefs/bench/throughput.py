@@ -1,4 +1,4 @@
-"""MLPerf's multi-stream and offline: many frames at once, as a shelf of cameras or a recorded shift gives them."""
+"""MLPerf's scenarios multi-stream and offline: many frames in one call, from many cameras or from a recording."""
 
 from __future__ import annotations
 
@@ -6,52 +6,54 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from edgefs.bench.clock import Clock, Sample
-from edgefs.bench.energy import EnergyCounter
-from edgefs.bench.percentiles import figures
+from edgefs.bench.clock import Clock, Sample, figures
+from edgefs.bench.energy import EnergyCounter, open_counters
 from edgefs.bench.subjects import Subject, taught
 from runtime.bundle import Bundle
 from runtime.engines import open_engine
 from runtime.engines.base import cpus
+from runtime.recognizer import Recognizer
 
 STREAMS = 8  # frames of one multi-stream query, as in MLPerf
 
 
-def multi_stream(subject: Subject, seconds: float, clock: Clock) -> dict[str, Any]:
+def multi_stream(subject: Subject, seconds: float) -> dict[str, Any]:
     """Latency of one query of STREAMS frames through `recognize_many`."""
-    frames = [subject.frames[i % len(subject.frames)] for i in range(STREAMS)]
+    frames = subject.batch(STREAMS)
     subject.recognizer.recognize_many(frames)
-    clock.refresh()
+    clock = Clock()
     samples: list[Sample] = []
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or not samples:
         samples.append(clock(lambda: subject.recognizer.recognize_many(frames)))
+    clock.close()
     return {"streams": STREAMS, **figures(samples)}
 
 
-def offline(
-    bundle: Bundle, subject: Subject, batches: Sequence[int], seconds: float, counters: Sequence[EnergyCounter]
-) -> list[dict[str, Any]]:
-    """Frames a second through `recognize_many`, for every batch and for 1, 2, 4 … threads up to the CPUs."""
-    rows = []
+def offline(bundle: Bundle, subject: Subject, batches: Sequence[int], seconds: float) -> list[dict[str, Any]]:
+    """Frames a second through `recognize_many`, for every batch size and for 1, 2, 4 … threads up to the CPUs."""
+    rows, counters = [], open_counters()
     for threads in thread_counts():
         engine = open_engine(bundle, subject.engine, precision=subject.precision, threads=threads)
         with taught(bundle, engine) as recognizer:
             for batch in batches:
-                frames = [subject.frames[i % len(subject.frames)] for i in range(batch)]
+                frames = subject.batch(batch)
                 recognizer.recognize_many(frames)
                 rows.append({"threads": threads, "batch": batch, **_rate(recognizer, frames, seconds, counters)})
         engine.close()
+    for counter in counters:
+        counter.close()
     return rows
 
 
 def thread_counts() -> list[int]:
-    """1, 2, 4 … and the number of CPUs this process may use."""
-    powers = [2**i for i in range(cpus().bit_length()) if 2**i < cpus()]
-    return [*powers, cpus()]
+    """1, 2, 4 … and the number of CPUs that this process may use."""
+    return [*(2**i for i in range(cpus().bit_length()) if 2**i < cpus()), cpus()]
 
 
-def _rate(recognizer: Any, frames: list[Any], seconds: float, counters: Sequence[EnergyCounter]) -> dict[str, Any]:
+def _rate(
+    recognizer: Recognizer, frames: list[Any], seconds: float, counters: Sequence[EnergyCounter]
+) -> dict[str, Any]:
     used = {counter.name: counter.joules() for counter in counters}
     start, cpu_start, n = time.perf_counter(), time.process_time(), 0
     while (elapsed := time.perf_counter() - start) < seconds:

@@ -1,7 +1,7 @@
-"""Which engine, and how many threads, are fastest for one live frame here: measured, and kept for `engine="auto"`.
+"""Measure which engine and how many threads are fastest for one live frame, and store it for `engine="auto"`.
 
-Every setting is called in turn, so that a busy moment hits all alike. More threads must pay: what they save has to be
-worth the cores they take from the camera.
+All settings are called in turn, so that a busy moment affects them alike. More threads must be clearly faster, because
+they take CPU time from the camera.
 """
 
 from __future__ import annotations
@@ -11,24 +11,23 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from edgefs.bench.clock import Clock, Sample
-from edgefs.bench.percentiles import figures
+from edgefs.bench.clock import Clock, Sample, figures, typical
 from edgefs.bench.throughput import thread_counts
 from edgefs.errors import BenchError
 from runtime.bundle import Bundle
-from runtime.engines import AUTO, open_engine
+from runtime.engines import auto_engines, open_engine
 from runtime.engines.base import Engine
 from runtime.engines.choices import Choice, remember
 from runtime.errors import EngineError
 
-MUST_PAY = 0.9  # of the time with fewer threads
-PRECISION = "fp32"  # what "auto" takes unless told otherwise
+MUST_PAY = 0.9  # more threads must take at most this share of the time with fewer threads
+PRECISION = "fp32"  # the default precision of "auto"
 SECONDS = 2.0  # for each setting
 
 
 @dataclass(frozen=True)
 class Setting:
-    """p50_ms: of one frame; of the undisturbed calls where there are enough of them."""
+    """An engine with a number of threads, and the median time of one frame (uncontended calls where enough)."""
 
     engine: str
     version: str
@@ -38,16 +37,20 @@ class Setting:
 
 @dataclass(frozen=True)
 class Tuned:
-    """kept: whether it could be written down."""
+    """All settings, the best of them, and whether it could be stored."""
 
     settings: tuple[Setting, ...]
     best: Setting
     kept: bool
 
 
-def tune(bundle: Bundle, seconds: float | None = None) -> Tuned:
-    """Measure every engine and thread count, keep the best. Raises BenchError when no engine opens."""
-    settings = list(measure(bundle, SECONDS if seconds is None else seconds))
+def tune(bundle: Bundle) -> Tuned:
+    """Measure every engine and thread count, and store the best.
+
+    Raises:
+        BenchError: No engine opens the bundle.
+    """
+    settings = list(measure(bundle, SECONDS))
     if not settings:
         raise BenchError(f"tuning needs an engine that opens {bundle.name}, but none does; see what doctor lists")
     best = choose(settings)
@@ -57,7 +60,7 @@ def tune(bundle: Bundle, seconds: float | None = None) -> Tuned:
 
 
 def choose(settings: list[Setting]) -> Setting:
-    """The fastest, but with more threads only where they pay."""
+    """The fastest setting; one with more threads only where it is faster by MUST_PAY."""
     best = min(settings, key=lambda setting: (setting.threads, setting.p50_ms))
     for setting in sorted(settings, key=lambda setting: setting.threads):
         limit = MUST_PAY if setting.threads > best.threads else 1.0
@@ -67,13 +70,13 @@ def choose(settings: list[Setting]) -> Setting:
 
 
 def measure(bundle: Bundle, seconds: float) -> Iterator[Setting]:
-    """The figures of every setting that opens."""
+    """Yield the figures of every setting that opens, measured for so many seconds each."""
     inputs = bundle.golden()[0][:1]
     clock = Clock()
     with ExitStack() as opened:
         opened.callback(clock.close)
         samples: list[tuple[Engine, list[Sample]]] = []
-        for name in AUTO:
+        for name in auto_engines():
             for threads in thread_counts():
                 try:
                     engine = open_engine(bundle, name, precision=PRECISION, threads=threads)
@@ -88,6 +91,5 @@ def measure(bundle: Bundle, seconds: float) -> Iterator[Setting]:
                 clock.refresh()
                 found += [clock(lambda: engine.embed(inputs)) for _ in range(8)]  # noqa: B023 - called at once
         for engine, found in samples:
-            points = figures(found)
-            p50_ms = points["undisturbed_p50_ms"] or points["p50_ms"] or found[0].ms
+            p50_ms = typical(figures(found)) or found[0].ms
             yield Setting(engine.info.name, engine.info.version, engine.info.threads, p50_ms)

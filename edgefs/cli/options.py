@@ -1,4 +1,4 @@
-"""Options that several commands share, and the words they print them with."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -6,33 +6,66 @@ import argparse
 import math
 from pathlib import Path
 
+from edgefs.models.ladder import NAMES
+from edgefs.models.store import open_model
 from runtime.bundle import Bundle
+from runtime.engines import ENGINES
+from runtime.errors import GalleryMissing
 from runtime.matching.heads import HEADS
 from runtime.models import default_bundle
 from runtime.recognizer import Recognizer
 
+MODEL = "model:"  # the beginning of a bundle's path that names a model of the ladder instead
 
-def add_recognizer_options(parser: argparse.ArgumentParser) -> None:
-    """--bundle, --gallery, --engine, --threads, --head, --reembed."""
-    parser.add_argument("--bundle", metavar="PATH", help="bundle directory or .zip (default: the embedded one)")
+
+def add_bundle_option(parser: argparse.ArgumentParser) -> None:
+    """Add --bundle and --model."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--bundle", metavar="PATH", help="bundle directory or .zip (default: the embedded one)")
+    group.add_argument(
+        "--model",
+        dest="bundle",
+        type=model,
+        metavar="NAME",
+        help=f"a model of the ladder: one of {', '.join(NAMES)} (see: edgefs models ls)",
+    )
+
+
+def add_gallery_option(parser: argparse.ArgumentParser) -> None:
+    """Add --gallery."""
     parser.add_argument(
         "--gallery", metavar="FILE", default="gallery.db", help="where the classes are kept (default: gallery.db)"
     )
+
+
+def add_engine_option(parser: argparse.ArgumentParser) -> None:
+    """Add --engine."""
     parser.add_argument(
-        "--engine", default="auto", help="auto, onnxruntime or openvino (default: auto, the fastest here)"
+        "--engine", default="auto", help=f"one of auto, {', '.join(ENGINES)} (default: auto, the fastest here)"
     )
+
+
+def add_recognizer_options(parser: argparse.ArgumentParser) -> None:
+    """Add --bundle, --gallery, --engine, --threads and --reembed."""
+    add_bundle_option(parser)
+    add_gallery_option(parser)
+    add_engine_option(parser)
     parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads of the engine (default: at most 2)")
+    parser.add_argument("--reembed", action="store_true", help="re-embed a gallery that another bundle filled")
+
+
+def add_head_option(parser: argparse.ArgumentParser) -> None:
+    """Add --head."""
     parser.add_argument(
         "--head",
         default="auto",
         choices=("auto", *HEADS),
         help="how a class is scored (default: auto, see docs/trust.md)",
     )
-    parser.add_argument("--reembed", action="store_true", help="re-embed a gallery that another bundle filled")
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
-    """--region, --start, --seconds, --every."""
+    """Add --region, --start, --seconds and --every."""
     parser.add_argument(
         "--region", type=region, metavar="X,Y,W,H", help="look only at this part of the frame, in pixels"
     )
@@ -41,6 +74,13 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
         "--seconds", type=seconds, metavar="S", help="stop after S seconds (a camera needs it or Ctrl-C)"
     )
     parser.add_argument("--every", type=positive, default=1, metavar="N", help="use every N-th frame (default: 1)")
+
+
+def model(name: str) -> str:
+    """Parse the name of a model of the ladder; what `load_bundle` takes in place of a path."""
+    if name not in NAMES:
+        raise argparse.ArgumentTypeError(f"must be one of {', '.join(NAMES)}, but got {name!r}")
+    return MODEL + name
 
 
 def positive(text: str) -> int:
@@ -82,19 +122,31 @@ def region(text: str) -> tuple[int, int, int, int]:
 
 
 def load_bundle(path: str | None) -> Bundle:
-    """The bundle at a path, or the embedded default."""
-    return default_bundle() if path is None else Bundle.load(path)
+    """The bundle at a path, the model NAME for "model:NAME", or the embedded default."""
+    if path is None:
+        return default_bundle()
+    return open_model(path.removeprefix(MODEL)) if path.startswith(MODEL) else Bundle.load(path)
+
+
+def existing_gallery(path: str) -> str:
+    """Return the path of a gallery that must exist already; opening would create it. Raises GalleryMissing."""
+    if not Path(path).exists():
+        raise GalleryMissing(
+            f"{path} must be a gallery, but there is no such file; check --gallery, or teach a first class: "
+            f"edgefs enroll NAME SOURCE --gallery {path}"
+        )
+    return path
 
 
 def open_recognizer(args: argparse.Namespace, *, stranger_rate: float | None = 0.05) -> Recognizer:
-    """Open what `add_recognizer_options` described."""
+    """Open what `add_recognizer_options` and `add_head_option` described."""
     return Recognizer(
         load_bundle(args.bundle),
         gallery=Path(args.gallery),
         engine=args.engine,
         threads=args.threads,
         stranger_rate=stranger_rate,
-        head=getattr(args, "head", "auto"),
+        head=args.head,
         keep_crops=False if getattr(args, "no_crops", False) else None,
         reembed=args.reembed,
     )

@@ -23,9 +23,11 @@ __all__ = ["DATA", "DataSpec", "Duplicates", "ImageSet", "find_duplicates", "loa
 class DataSpec:
     """How a set is found, prepared and normalised.
 
-    find(root, split, download=…) -> class name -> files.  mean, std: of pixels in 0..1, RGB order.
-    rotations: quarter turns that make classes of their own (4 for characters, 1 for photos).
-    fill: grey value 0..255 that a shifted image is padded with.
+    Attributes:
+        find: `find(root, split, download=…)` returns the files of each class by its name.
+        mean: Of pixels in 0..1, RGB order.
+        std: Standard deviation likewise.
+        rotations: Quarter turns that count as classes (4 for characters, 1 for photos).
     """
 
     find: Callable[..., dict[str, list[Path]]]
@@ -33,13 +35,12 @@ class DataSpec:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     rotations: int = 1
-    fill: int = 0
 
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 DATA = {
     # mean 1 and std -1 turn black ink on white paper into 1 on 0, so zero padding is blank paper
-    "omniglot": DataSpec(omniglot, Preprocess((28, 28), 1, resampler="area"), (1.0,), (-1.0,), rotations=4, fill=255),
+    "omniglot": DataSpec(omniglot, Preprocess((28, 28), 1, resampler="area"), (1.0,), (-1.0,), rotations=4),
     "cifar_fs": DataSpec(
         cifar_fs, Preprocess((32, 32), resampler="area"), (0.507, 0.487, 0.441), (0.267, 0.256, 0.276)
     ),
@@ -77,9 +78,15 @@ def load(
 ) -> ImageSet:
     """Find, decode and cache one split of a named set.
 
-    preprocess: another size or channel count than the set's own.  policy: "fail" or "skip" unreadable files.
-    options: of the set itself, as `variant="vinyals"` for Omniglot.
-    Raises DataMissing (with the expected layout), DataCorrupt (naming every bad file) or ConfigError.
+    Args:
+        preprocess: How images are prepared, if not as the set's own spec says.
+        policy: "fail" or "skip" unreadable files.
+        cache: Whether to keep the decoded pixels below `root`.
+        options: Of the set itself, as `variant="vinyals"` for Omniglot.
+
+    Raises:
+        DataMissing: Showing the layout that is expected; DataCorrupt: naming every unreadable file.
+        ConfigError: There is no set of that name.
     """
     spec, root = spec_of(name), Path(root)
     classes = spec.find(root, split, download=download, **options)

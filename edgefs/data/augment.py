@@ -1,29 +1,33 @@
-"""Augmentation of a batch of episodes, vectorised: each function changes all images at once.
+"""Augmentation of a batch of episodes. Each function changes all images at once.
 
-Image level: `shift`, `warp`, `flip`, `colour` draw for every image. Episode level: `mirror` draws once per episode, so
-a mirrored character is a new class rather than another view of the same. Class level is the sampler's `rotations`.
+`shift`, `warp`, `flip` and `colour` draw random numbers for every image. `mirror` draws one for each episode, so that a
+mirrored character is a new class and not another view of the same. The sampler's `rotations` act on whole classes.
 
-Every function takes images `float32 [B, C, H, W]` (normalised: 0 is blank paper, or the mean colour), the episodes'
-shape (T, W, K) with B = T·W·K, and a numpy generator.
+Every function takes images `float32 [B, C, H, W]` (normalised: 0 is blank paper, or the mean colour), the shape of the
+episodes (T, W, K) with B = T·W·K, and a numpy generator.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from edgefs.errors import ConfigError
+
 Shape = tuple[int, ...]
 
 
 def mirror(images: Tensor, shape: Shape, rng: np.random.Generator) -> Tensor:
-    """Mirror whole episodes, one in two."""
+    """Mirror each episode with a probability of one half."""
     return _mirrored(images, np.repeat(rng.random(shape[0]) < 0.5, shape[1] * shape[2]))
 
 
 def flip(images: Tensor, _shape: Shape, rng: np.random.Generator) -> Tensor:
-    """Mirror one image in two: for photos, whose mirror image is the same thing."""
+    """Mirror each image with a probability of one half: for photos, whose mirror image shows the same class."""
     return _mirrored(images, rng.random(len(images)) < 0.5)
 
 
@@ -40,7 +44,7 @@ def shift(images: Tensor, _shape: Shape, rng: np.random.Generator) -> Tensor:
 
 
 def warp(images: Tensor, _shape: Shape, rng: np.random.Generator) -> Tensor:
-    """Turn by about 5°, scale and shear by about 7 %, move by up to 7 %: what another hand does to a character."""
+    """Turn by about 5°, scale and shear by about 7 %, move by up to 7 %, as handwriting varies."""
     n = len(images)
     angle = rng.normal(0, 0.09, n)
     scale = np.exp(rng.normal(0, 0.07, (n, 2)))
@@ -70,3 +74,11 @@ def _mirrored(images: Tensor, which: np.ndarray) -> Tensor:
 
 
 AUGMENTS = {"mirror": mirror, "flip": flip, "shift": shift, "warp": warp, "colour": colour}
+
+
+def augments_of(names: Sequence[str]) -> list[Callable[[Tensor, Shape, np.random.Generator], Tensor]]:
+    """The named augmentations in the order of AUGMENTS. Raises ConfigError."""
+    unknown = [name for name in names if name not in AUGMENTS]
+    if unknown:
+        raise ConfigError(f"augment must be among {', '.join(AUGMENTS)}, but has {unknown}")
+    return [change for name, change in AUGMENTS.items() if name in names]

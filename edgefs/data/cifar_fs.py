@@ -12,49 +12,17 @@ from edgefs.data.images import pictures_below
 from edgefs.errors import DataMissing, PackageMissing
 
 VAL = [
-    "beaver",
-    "beetle",
-    "butterfly",
-    "camel",
-    "cattle",
-    "crab",
-    "crocodile",
-    "flatfish",
-    "lamp",
-    "maple_tree",
-    "motorcycle",
-    "otter",
-    "sea",
-    "shark",
-    "television",
-    "tractor",
-]
+    "beaver", "beetle", "butterfly", "camel", "cattle", "crab", "crocodile", "flatfish", "lamp", "maple_tree",
+    "motorcycle", "otter", "sea", "shark", "television", "tractor",
+]  # fmt: skip
 TEST = [
-    "baby",
-    "bed",
-    "bicycle",
-    "chimpanzee",
-    "fox",
-    "leopard",
-    "man",
-    "pickup_truck",
-    "plain",
-    "poppy",
-    "rocket",
-    "rose",
-    "snail",
-    "sweet_pepper",
-    "table",
-    "telephone",
-    "wardrobe",
-    "whale",
-    "woman",
-    "worm",
-]
+    "baby", "bed", "bicycle", "chimpanzee", "fox", "leopard", "man", "pickup_truck", "plain", "poppy", "rocket", "rose",
+    "snail", "sweet_pepper", "table", "telephone", "wardrobe", "whale", "woman", "worm",
+]  # fmt: skip
 
 
 def cifar_fs(root: Path, split: str, *, download: bool = False) -> dict[str, list[Path]]:
-    """Class name -> its pictures (600 each).  split: "train", "val" or "test"."""
+    """The pictures of each class (600) of a split, "train", "val" or "test". Raises DataMissing."""
     for folder in (root / split, root / "cifar_fs" / split):
         if folder.is_dir():
             return pictures_below(folder)

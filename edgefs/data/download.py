@@ -1,4 +1,4 @@
-"""Fetch what its authors host, checked against a digest; offline, say which folder must hold what."""
+"""Downloads of archives that the authors of a data set host, checked against a digest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Archive:
-    """A file its authors host.  md5: as they publish it."""
+    """A file that its authors host, with the md5 that they publish."""
 
     url: str
     md5: str
@@ -29,9 +29,14 @@ class Archive:
 
 
 def fetch(archive: Archive, root: Path, *, expected: str) -> None:
-    """Download an archive into root and unpack it there.  expected: the layout, for the message when that fails.
+    """Download an archive into root and unpack it there.
 
-    Raises DataMissing (no network) or DataCorrupt (another digest: nothing is unpacked).
+    Args:
+        expected: The layout of the images, for the message when the download fails.
+
+    Raises:
+        DataMissing: There is no network.
+        DataCorrupt: The file has another digest; nothing is unpacked.
     """
     root.mkdir(parents=True, exist_ok=True)
     target, aside = root / archive.name, root / f"{archive.name}.part"
@@ -52,7 +57,7 @@ def fetch(archive: Archive, root: Path, *, expected: str) -> None:
 
 
 def download_file(url: str, target: Path) -> None:
-    """Write what a URL answers to a file. Raises OSError."""
+    """Download a URL into a file. Raises OSError."""
     with urllib.request.urlopen(url, timeout=TIMEOUT_S) as reply, target.open("wb") as file:
         while block := reply.read(BLOCK):
             file.write(block)
@@ -61,7 +66,7 @@ def download_file(url: str, target: Path) -> None:
 def _unpack(path: Path, root: Path) -> None:
     if path.suffix == ".zip":
         with zipfile.ZipFile(path) as archive:
-            archive.extractall(root)  # zipfile drops absolute and parent paths itself
+            archive.extractall(root)  # zipfile removes absolute and parent paths itself
     else:
         with tarfile.open(path) as tar:
             tar.extractall(root, filter="data")

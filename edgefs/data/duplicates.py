@@ -1,4 +1,4 @@
-"""Duplicates and leakage: the same pixels twice, found by content hash, within one split or across two."""
+"""Images with the same pixels within one split or in two splits, found by their hashes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from edgefs.data.images import ImageSet
 
 @dataclass(frozen=True)
 class Duplicates:
-    """within: images of a split that repeat an earlier one of it.  across: images of the second split in the first.
+    """Numbers of repeated images.
 
-    conflicts: within-split repeats that carry another class's label.
+    Attributes:
+        within: Images of a split that repeat an earlier image of it.
+        conflicts: Those of them that have the label of another class.
+        across: Images of the second split that are also in the first.
     """
 
     within: dict[str, int]
@@ -29,7 +32,7 @@ class Duplicates:
 
 
 def find_duplicates(splits: Mapping[str, ImageSet]) -> Duplicates:
-    """Compare every image with every other by its pixels' hash. Only exact repeats after preprocessing count."""
+    """Find repeated images by the hash of their pixels. Only exact repeats after preprocessing count."""
     keys = {name: part.hashes.copy().view("V16").ravel() for name, part in splits.items()}
     within, conflicts, across = {}, {}, {}
     for name, own in keys.items():

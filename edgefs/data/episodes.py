@@ -1,9 +1,9 @@
-"""N-way K-shot episodes, drawn as row numbers: usable with any labelled data set, on its own.
+"""N-way K-shot episodes, drawn as row numbers of any labelled data set.
 
 T: tasks in a batch.  W: n_way.  S: n_shot.  Q: n_query.
 
-Episode i is a pure function of (seed, i): a counter-based generator is keyed with both. So a run resumes by remembering
-one number, processes share the work by taking every r-th episode, and the episodes are the same however many they are.
+Episode i is a function of (seed, i) alone: a counter-based generator is keyed with both. So a run resumes by
+remembering one number, and processes share the work by taking every r-th episode.
 
     sampler = EpisodeSampler(labels, EpisodeShape(n_way=5, n_shot=1, n_query=15), seed=0)
     episode = sampler.batch(first=0, n_tasks=4)  # .support int64 [4, 5, 1], .query int64 [4, 5, 15]
@@ -26,7 +26,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class EpisodeShape:
-    """The shape of an episode; training and evaluation usually differ."""
+    """The shape of an episode. It usually differs between training and evaluation."""
 
     n_way: int
     n_shot: int
@@ -42,11 +42,16 @@ class EpisodeShape:
 
 @dataclass(frozen=True)
 class EpisodeBatch:
-    """support: `int64 [T, W, S]` and query `[T, W, Q]`, row numbers of the data set, class w of task t in row [t, w].
+    """Several episodes as row numbers of the data set; class w of task t is in row [t, w].
 
-    classes: `int64 [T, W]`, the data set's labels.  turns: `int64 [T, W]`, quarter turns of the class (0 if none).
-    first: number of the first episode.  step: distance to the next (the number of processes).
-    rotations: turns of a class that are classes of their own.
+    Attributes:
+        support: `int64 [T, W, S]`.
+        query: `int64 [T, W, Q]`.
+        classes: `int64 [T, W]`, labels of the data set.
+        turns: `int64 [T, W]`, quarter turns of each class, 0 if none.
+        first: Number of the first episode.
+        step: From one episode's number to the next (the number of processes).
+        rotations: How many quarter turns of a class count as classes of their own.
     """
 
     support: Rows
@@ -59,20 +64,25 @@ class EpisodeBatch:
 
     @property
     def kinds(self) -> Rows:
-        """`int64 [T, W]`: what is a class of its own, counting turns: rotations · class + turn."""
+        """`int64 [T, W]`, the classes with each quarter turn counted: rotations · class + turn."""
         return self.classes * self.rotations + self.turns
 
     @property
     def rows(self) -> Rows:
-        """`int64 [T, W, S + Q]`"""
+        """Support and query, `int64 [T, W, S + Q]`."""
         return np.concatenate([self.support, self.query], axis=2)
 
 
 class EpisodeSampler:
-    """Draw episodes without replacement from labels `int [N]`.
+    """Draw episodes without replacement.
 
-    rotations: 4 makes every class four, one per quarter turn (class-level augmentation); 1 does not.
-    Raises DataError when there are fewer classes than ways, or fewer images in a class than shots + queries.
+    Args:
+        labels: `int [N]`.
+        seed: Of `draw` and `batch`.
+        rotations: 4 makes four classes of every class, one for each quarter turn; 1 does not.
+
+    Raises:
+        DataError: There are fewer classes than ways, or fewer images in a class than shots and queries.
     """
 
     def __init__(self, labels: Sequence[int] | Rows, shape: EpisodeShape, *, seed: int = 0, rotations: int = 1) -> None:
@@ -98,8 +108,8 @@ class EpisodeSampler:
         if fewest < needed:
             worst = int(self.labels[self.counts.argmin()])
             raise DataError(
-                f"{shape} needs {needed} images in every class, but class {worst} has {fewest}; "
-                "lower n_shot or n_query, or leave the class out"
+                f"{shape} needs {needed} images in every class, but class {worst} has {fewest}; lower the shots or the "
+                "queries (--n-query; for validation while training --val-query), or leave the class out"
             )
 
     def draw(self, index: int) -> tuple[Rows, Rows, Rows]:
@@ -129,17 +139,32 @@ class EpisodeSampler:
             every[..., :s], every[..., s:], np.stack(classes), np.stack(turns), first, step, self.rotations
         )
 
+    def sample(self, n_episodes: int, rng: np.random.Generator) -> tuple[Rows, Rows]:
+        """Draw many episodes at once from a generator: support `[E, W, S]` and query `[E, W, Q]`, rows of the data set.
+
+        It is faster than `batch`, but an episode then depends on those before it; classes are never turned.
+        """
+        shape = self.shape
+        chosen = np.argsort(rng.random((n_episodes, len(self.labels)), np.float32), axis=1)[:, : shape.n_way]
+        keys = rng.random((n_episodes, shape.n_way, self._table.shape[1]), np.float32)
+        keys[self._padded[chosen]] = 2.0  # never drawn
+        picks = np.argsort(keys, axis=2)[..., : shape.n_shot + shape.n_query]
+        rows = np.take_along_axis(self._table[chosen], picks, axis=2)
+        return rows[..., : shape.n_shot], rows[..., shape.n_shot :]
+
     def batches(self, n_tasks: int, *, start: int = 0, rank: int = 0, world: int = 1) -> Iterator[EpisodeBatch]:
-        """Endless batches from episode `start` on; of `world` processes, this one (`rank`) takes its share of each."""
+        """Endless batches from episode `start` on. Of `world` processes, process `rank` takes its share of each."""
         while True:
             yield self.batch(start + rank, n_tasks // world, step=world)
             start += n_tasks
 
 
 class EpisodeDataset:
-    """Any map-style data set as a map-style set of episodes, for a DataLoader or a loop of one's own.
+    """Any map-style data set as a map-style data set of episodes, for a DataLoader.
 
-    length: how many episodes an epoch has.  Labels for the sampler come from `labels_of(dataset)`.
+    Args:
+        sampler: Made with `labels_of(dataset)`.
+        length: Episodes of an epoch.
     """
 
     def __init__(self, dataset: Any, sampler: EpisodeSampler, *, length: int = 1000) -> None:
@@ -149,7 +174,7 @@ class EpisodeDataset:
         return self.length
 
     def __getitem__(self, index: int) -> tuple[Any, Any, Any, Any]:
-        """support `[W * S, …]`, support labels `int64 [W * S]` in 0..W - 1, query `[W * Q, …]`, query labels."""
+        """Support `[W · S, …]`, its labels `int64 [W · S]` in 0..W - 1, query `[W · Q, …]` and its labels."""
         import torch
 
         rows, _, turns = self.sampler.draw(index)
@@ -169,7 +194,7 @@ class EpisodeDataset:
 
 
 def labels_of(dataset: Any) -> Rows:
-    """The labels of any data set: its `labels` or `targets`, else every item is read once."""
+    """The labels of any data set: its `labels` or `targets`; without those every item is read once."""
     for name in ("labels", "targets"):
         if hasattr(dataset, name):
             return np.asarray(getattr(dataset, name), np.int64)

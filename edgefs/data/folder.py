@@ -1,7 +1,7 @@
 """Any folder of class folders: ROOT/<class>/*.png, or ROOT/{train,val,test}/<class>/*.png.
 
-Class folders may be nested to any depth; the class is then named by its path. Without a val folder, every fifth class
-validates.
+Class folders may be nested to any depth; the name of a class is then its path. Without a val folder, every fifth class
+is used for validation.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from edgefs.errors import DataError, DataMissing
 from runtime.opencv import load_cv2
 
 VAL_EVERY = 5
-SAMPLED = 200  # files looked at to tell grey from colour
+SAMPLED = 200  # files that are read to tell grey from colour
 
 
 def folder(root: Path, split: str, *, download: bool = False) -> dict[str, list[Path]]:
-    """Class name -> its pictures.  split: "train", "val", "test", or "all"."""
+    """The pictures of each class of a split, "train", "val", "test" or "all". Raises DataMissing."""
     del download  # nothing to fetch
     if split != "all" and (root / split).is_dir():
         return pictures_below(root / split)
@@ -42,9 +42,9 @@ def _every_fifth(classes: dict[str, list[Path]], split: str) -> dict[str, list[P
 
 
 def channels_of(classes: dict[str, list[Path]]) -> int:
-    """1 when every picture looked at is stored grey, 3 when every one is in colour.
+    """The channels of a sample of the pictures: 1 when all are grey, 3 when all are in colour.
 
-    Raises DataError when both kinds occur: the user says which with --channels.
+    Raises DataError when both kinds occur.
     """
     cv2 = load_cv2()
     files = [path for paths in classes.values() for path in paths]

@@ -1,7 +1,7 @@
-"""A labelled set of small images, decoded once: `uint8 [N, H, W, C]`, kept in a cache and mapped when large.
+"""A labelled set of small images, decoded once into `uint8 [N, H, W, C]` and kept in a cache; large ones are mapped.
 
-Pixels go through `runtime.preprocess.Preprocess`, the very code a device runs, so a trained network never meets a
-resampler it does not know. Colour stays BGR, as cameras give it; the network's wrapper turns it.
+Images are prepared by `runtime.preprocess.Preprocess`, the code that a device runs, because a network that was trained
+with another resampler is less accurate. Colour stays BGR, as cameras give it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,13 @@ SHOWN = 10  # bad files named in a message; all of them are in the error's `file
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """images: `uint8 [N, H, W, C]` (BGR or grey).  labels: `int64 [N]`, 0..len(classes) - 1.  classes: their names.
+    """Decoded images with their labels.
 
-    hashes: `uint8 [N, 16]`, BLAKE2 of each image's pixels.  skipped: files left out under the policy "skip".
+    Attributes:
+        images: `uint8 [N, H, W, C]`, BGR or grey.
+        labels: `int64 [N]`, 0..len(classes) - 1.
+        hashes: `uint8 [N, 16]`, BLAKE2 of the pixels of each image.
+        skipped: Unreadable files that were left out.
     """
 
     images: NDArray[np.uint8]
@@ -49,38 +53,40 @@ class ImageSet:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], int]:
-        """One image `uint8 [H, W, C]` and its label: enough to be a torch map-style Dataset."""
+        """One image `uint8 [H, W, C]` and its label, as a map-style data set of torch."""
         return self.images[index], int(self.labels[index])
 
-    def of_classes(self, names: Sequence[str]) -> ImageSet:
-        """The part of the set whose classes are named, relabelled 0..len(names) - 1 in that order."""
-        position = {name: i for i, name in enumerate(self.classes)}
-        unknown = [name for name in names if name not in position]
-        if unknown:
-            raise DataError(
-                f"classes must be among the {len(self.classes)} of the set, but {unknown[:5]} are not; check the split"
-            )
-        new = np.full(len(self.classes), -1, np.int64)
-        new[[position[name] for name in names]] = np.arange(len(names))
-        labels = new[self.labels]
-        rows = np.flatnonzero(labels >= 0)
-        whole = len(rows) == len(self)
-        return replace(
-            self,
-            images=self.images if whole else self.images[rows],
-            labels=labels[rows],
-            classes=tuple(names),
-            hashes=self.hashes[rows],
-        )
+    def embedded(
+        self, embed: Callable[[NDArray[np.uint8]], NDArray[np.float32]], *, at_once: int, rotations: int = 1
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Embed every image once per quarter turn.
+
+        Args:
+            embed: From images `uint8 [B, H, W, C]` to embeddings `float32 [B, D]`.
+            at_once: Images handed to `embed` at once.
+            rotations: How many quarter turns count as classes of their own.
+
+        Returns:
+            Embeddings `float32 [N·R, D]` and labels `int64 [N·R]` (R · class + turn), R being `rotations`.
+        """
+        found, labels = [], []
+        for turn in range(rotations):
+            for start in range(0, len(self), at_once):
+                pixels = np.rot90(self.images[start : start + at_once], turn, axes=(1, 2))
+                found.append(embed(np.ascontiguousarray(pixels)))
+            labels.append(self.labels * rotations + turn)
+        return np.concatenate(found), np.concatenate(labels)
 
 
 def open_images(
     folders: Mapping[str, Sequence[Path]], preprocess: Preprocess, *, cache: Path | None, policy: str = "fail"
 ) -> ImageSet:
-    """Decode the pictures of each class, or read the cache of an earlier call over the same files.
+    """Decode the pictures of each class, or read the cache of an earlier call with the same files.
 
-    folders: class name -> picture files.  cache: folder for the decoded pixels; None keeps them in memory only.
-    policy: "fail" raises DataCorrupt naming every bad file; "skip" leaves them out and lists them in `skipped`.
+    Args:
+        folders: Picture files of each class.
+        cache: Folder for the decoded pixels; None keeps them in memory only.
+        policy: "fail" raises DataCorrupt naming every unreadable file; "skip" leaves them out.
     """
     if policy not in POLICIES:
         raise DataError(f"policy for bad files must be one of {POLICIES}, but is {policy!r}")
@@ -108,7 +114,7 @@ def open_images(
 
 
 def pictures_below(folder: Path) -> dict[str, list[Path]]:
-    """Every folder below that holds pictures, as class name -> sorted files; an empty leaf is an empty class."""
+    """The sorted files of each folder below that holds pictures; a folder with nothing in it is an empty class."""
     if not folder.is_dir():
         raise DataMissing(
             f"{folder} must be a folder of class folders, but is not there; expected {folder}/<class>/*.png"
@@ -139,23 +145,38 @@ def _bad_files_message(bad: dict[str, str], total: int) -> str:
 def _cached(
     files: list[Path], preprocess: Preprocess, cache: Path | None
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], dict[str, str]]:
-    key = _key(files, preprocess)
-    stem = cache / key if cache else None
-    if stem and stem.with_suffix(".json").is_file():
-        index = json.loads(stem.with_suffix(".json").read_text())
-        images = _load(stem.with_suffix(".npy"), (len(files), *preprocess.shape))
-        hashes = _load(stem.with_suffix(".hash.npy"), (len(files), 16))
-        if images is not None and hashes is not None:
-            return images, hashes, index["bad"]
-    images, bad = _decode(files, preprocess, stem)
+    """The pixels, their hashes and the problems of unreadable files: from the cache, or decoded and then kept there.
+
+    The index is written last, so an interrupted write is never taken for a cache. A read-only folder is no error.
+    """
+    if cache is None:
+        images, bad = _decode(files, preprocess, None)
+        return images, _hashes(images), bad
+    stem = cache / _key(files, preprocess)
+    pixels, digests, index = (stem.with_suffix(suffix) for suffix in (".npy", ".hash.npy", ".json"))
+    if index.is_file():
+        stored, hashes = _load(pixels, (len(files), *preprocess.shape)), _load(digests, (len(files), 16))
+        if stored is not None and hashes is not None:
+            return stored, hashes, json.loads(index.read_text())["bad"]
+    images, bad = _decode(files, preprocess, pixels)
     hashes = _hashes(images)
-    if stem:
-        _write(stem, images, hashes, {"version": CACHE_VERSION, "preprocess": preprocess.to_json(), "bad": bad})
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        if isinstance(images, np.memmap):
+            images.flush()
+            _aside(pixels).replace(pixels)
+        else:
+            _save(pixels, lambda file: np.save(file, images))
+        _save(digests, lambda file: np.save(file, hashes))
+        facts = {"version": CACHE_VERSION, "preprocess": preprocess.to_json(), "bad": bad}
+        _save(index, lambda file: file.write(json.dumps(facts).encode()))
+    except OSError:
+        pass
     return images, hashes, bad
 
 
 def _key(files: list[Path], preprocess: Preprocess) -> str:
-    """Changes when a file is added, removed, resized or touched, or when pixels would be prepared otherwise."""
+    """The name of a cache: it depends on the files, their sizes and dates, and on how pixels are prepared."""
     digest = hashlib.blake2b(json.dumps([CACHE_VERSION, asdict(preprocess)]).encode(), digest_size=12)
     for path in files:
         try:
@@ -166,12 +187,12 @@ def _key(files: list[Path], preprocess: Preprocess) -> str:
     return digest.hexdigest()
 
 
-def _decode(files: list[Path], preprocess: Preprocess, stem: Path | None) -> tuple[NDArray[np.uint8], dict[str, str]]:
+def _decode(files: list[Path], preprocess: Preprocess, place: Path | None) -> tuple[NDArray[np.uint8], dict[str, str]]:
     shape = (len(files), *preprocess.shape)
     images: Any = np.zeros(shape, np.uint8)
-    if stem and images.nbytes > MAPPED_BYTES:
-        stem.parent.mkdir(parents=True, exist_ok=True)
-        images = np.lib.format.open_memmap(_aside(stem.with_suffix(".npy")), "w+", np.uint8, shape)
+    if place and images.nbytes > MAPPED_BYTES:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        images = np.lib.format.open_memmap(_aside(place), "w+", np.uint8, shape)
     load_cv2()  # once, before the threads
 
     def one(index: int) -> str | None:
@@ -192,7 +213,7 @@ def _hashes(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _load(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
-    """A cached array, or None when it is absent, cut short or of another shape: it is then made again."""
+    """A cached array; None when it is absent, cut short or of another shape."""
     try:
         array = np.load(path, mmap_mode="r" if path.stat().st_size > MAPPED_BYTES else None, allow_pickle=False)
     except (OSError, ValueError):
@@ -200,29 +221,10 @@ def _load(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
     return array if array.shape == shape and array.dtype == np.uint8 else None
 
 
-def _write(stem: Path, images: Any, hashes: NDArray[np.uint8], index: dict[str, Any]) -> None:
-    """The index comes last, so an interrupted write is never taken for a cache. A read-only place is no error."""
-    try:
-        stem.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(images, np.memmap):
-            images.flush()
-        else:
-            _save(stem.with_suffix(".npy"), images)
-        if isinstance(images, np.memmap):
-            _aside(stem.with_suffix(".npy")).replace(stem.with_suffix(".npy"))
-        _save(stem.with_suffix(".hash.npy"), hashes)
-        aside = _aside(stem.with_suffix(".json"))
-        aside.write_text(json.dumps(index))
-        aside.replace(stem.with_suffix(".json"))
-    except OSError:
-        return
-
-
-def _save(path: Path, array: NDArray[Any]) -> None:
-    aside = _aside(path)
-    with aside.open("wb") as file:
-        np.save(file, array)
-    aside.replace(path)
+def _save(path: Path, write: Callable[[Any], object]) -> None:
+    with _aside(path).open("wb") as file:
+        write(file)
+    _aside(path).replace(path)
 
 
 def _aside(path: Path) -> Path:

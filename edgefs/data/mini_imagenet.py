@@ -16,7 +16,7 @@ URL = "https://raw.githubusercontent.com/twitter-research/meta-learning-lstm/mas
 
 
 def mini_imagenet(root: Path, split: str, *, download: bool = False) -> dict[str, list[Path]]:
-    """Class name (ImageNet's "n01532829") -> its pictures.  split: "train", "val" or "test"."""
+    """The pictures of each class (ImageNet's "n01532829") of a split, "train", "val" or "test". Raises DataMissing."""
     here = root if (root / "images").is_dir() else root / "mini_imagenet"
     if not (here / "images").is_dir():
         raise DataMissing(
@@ -39,7 +39,7 @@ def mini_imagenet(root: Path, split: str, *, download: bool = False) -> dict[str
 
 
 def read_split(table: Path, images: Path) -> dict[str, list[Path]]:
-    """Read a CSV of `filename,label`. Missing files are reported when images are decoded."""
+    """The pictures of each class in a CSV of `filename,label`. Missing files are reported when they are decoded."""
     classes: dict[str, list[Path]] = {}
     with table.open(newline="") as file:
         rows = csv.DictReader(file)

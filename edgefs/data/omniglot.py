@@ -6,8 +6,8 @@ lake     train and val from the 30 background alphabets (25 + 5), test: the 20 e
 vinyals  train 1028, val 172, test 423 characters (Vinyals et al. 2016, arXiv:1606.04080, as Snell et al. published it):
          all characters in order, the first 1200 to train and validate, the last 423 to test
 
-Both validate on the same five alphabets, the published ones. Each character is used in 4 rotations as 4 classes: the
-episode sampler does that (`rotations=4`), so nothing is stored four times.
+Both validate on the same five alphabets, the published ones. Each character counts as 4 classes, one for each quarter
+turn; the episode sampler turns the images (`rotations=4`).
 """
 
 from __future__ import annotations
@@ -24,17 +24,11 @@ VINYALS_TEST = 423  # characters
 HALVES = ("images_background", "images_evaluation")
 CHARACTERS = {"images_background": 964, "images_evaluation": 659}
 URL = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python/{}.zip"
-MD5 = {
-    "images_background": "68d2efa1b9178cc56df9314c21c6e718",
-    "images_evaluation": "6b91aef0f799c5bb55b94e3f2daec811",
-}
+MD5 = {"images_background": "68d2efa1b9178cc56df9314c21c6e718", "images_evaluation": "6b91aef0f799c5bb55b94e3f2daec811"}
 
 
 def omniglot(root: Path, split: str, *, variant: str = "lake", download: bool = False) -> dict[str, list[Path]]:
-    """Class name ("alphabet/character") -> its pictures.
-
-    split: "train", "val" or "test".  variant: "lake" or "vinyals".
-    """
+    """The pictures of each class ("alphabet/character") of a split, "train", "val" or "test". Raises DataMissing."""
     if variant not in SPLITS:
         raise ConfigError(f"the Omniglot split must be one of {SPLITS}, but is {variant!r}")
     if variant == "lake":

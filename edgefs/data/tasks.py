@@ -1,8 +1,8 @@
-"""Row numbers -> what a network trains on: one gather of bytes, quarter turns, augmentation, normalisation.
+"""From the row numbers of episodes to the images that a network trains on.
 
 T: tasks.  W: n_way.  K: n_shot + n_query.
 
-All images of all tasks are one tensor, channels_last in memory because the bytes already lie that way.
+All images of all tasks are one tensor, channels_last in memory as the stored bytes are.
 """
 
 from __future__ import annotations
@@ -15,19 +15,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgefs.data import DataSpec, ImageSet
-from edgefs.data.augment import AUGMENTS
+from edgefs.data.augment import augments_of
 from edgefs.data.episodes import EpisodeBatch
-from edgefs.errors import ConfigError
 
 AUGMENT_STREAM = 1 << 40  # keeps augmentation's random numbers apart from the sampler's
 
 
 @dataclass(frozen=True)
 class Tasks:
-    """images: `float32 [T, W, K, C, H, W']`, normalised.  The first n_shot of K are the support.
+    """The images of several episodes.
 
-    first, step: number of the first episode, and from one to the next.
-    kinds: `int64 [T, W]`, which of all classes of the set (turns counted) each class of a task is.
+    Attributes:
+        images: `float32 [T, W, K, C, H, W']`, normalised; the first n_shot of K are the support.
+        first: Number of the first episode.
+        step: From one episode's number to the next.
+        kinds: `int64 [T, W]`, the class of the whole set (turns counted) that each class of a task is.
     """
 
     images: Tensor
@@ -53,21 +55,25 @@ class Tasks:
 class TaskLoader:
     """Turn episodes of one image set into tensors.
 
-    augment: names of AUGMENTS, applied in the order of that table.  seed: with the episode's number, of what they do.
+    Args:
+        augment: Names of `edgefs.data.augment.AUGMENTS`, applied in the order of that table.
+        seed: Of the augmentation, together with the episode's number.
     """
 
     def __init__(
         self, images: ImageSet, spec: DataSpec, *, augment: tuple[str, ...] = (), seed: int = 0, device: str = "cpu"
     ) -> None:
-        unknown = [name for name in augment if name not in AUGMENTS]
-        if unknown:
-            raise ConfigError(f"augment must be among {', '.join(AUGMENTS)}, but has {unknown}")
         self.images, self.spec, self.seed, self.device = images, spec, seed, device
-        self.augment = [change for name, change in AUGMENTS.items() if name in augment]
+        self.augment = augments_of(augment)
 
     def __call__(self, episodes: EpisodeBatch) -> Tasks:
         rows, shape = episodes.rows, episodes.rows.shape
-        pixels = turned(np.take(self.images.images, rows.ravel(), axis=0), np.repeat(episodes.turns.ravel(), shape[2]))
+        pixels = np.take(self.images.images, rows.ravel(), axis=0)
+        turns = np.repeat(episodes.turns.ravel(), shape[2])
+        for turn in (1, 2, 3):
+            which = turns == turn
+            if which.any():
+                pixels[which] = np.rot90(pixels[which], turn, axes=(1, 2))
         images = normalised(pixels, self.spec, self.device)
         if self.augment:
             rng = np.random.Generator(np.random.Philox(key=(self.seed + AUGMENT_STREAM, episodes.first)))
@@ -82,17 +88,8 @@ class TaskLoader:
         )
 
 
-def turned(pixels: NDArray[np.uint8], turns: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Turn images `uint8 [B, H, W, C]` by quarter turns `int [B]`, in place."""
-    for turn in (1, 2, 3):
-        which = turns == turn
-        if which.any():
-            pixels[which] = np.rot90(pixels[which], turn, axes=(1, 2))
-    return pixels
-
-
 def normalised(pixels: NDArray[np.uint8], spec: DataSpec, device: str = "cpu") -> Tensor:
-    """`uint8 [B, H, W, C]` BGR or grey -> `float32 [B, C, H, W]` RGB or grey; the arithmetic of the exported graph."""
+    """From `uint8 [B, H, W, C]` BGR or grey to `float32 [B, C, H, W]` RGB or grey, as in the exported graph."""
     images = torch.from_numpy(np.ascontiguousarray(pixels)).to(device).permute(0, 3, 1, 2)
     if images.shape[1] == 3:
         images = images.flip(1)

@@ -1,6 +1,7 @@
-"""The main job from start to end, with neither camera, network nor data: `edgefs demo`.
+"""The main job from start to end, without camera, network or data: `edgefs demo`.
 
-`run_demo()` films and recognises photographs; `run_demo(source="clip.mp4", teach=[Span(0, 1, "mug", "mug")])` a clip.
+`run_demo()` uses photographs filmed by a virtual camera. With a video file of yours:
+`run_demo(source="clip.mp4", teach=[Span(0, 1, "mug", "mug")])`.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgefs.demo import page, report
-from edgefs.demo.progress import Progress, show
+from edgefs.demo.playback import play
 from edgefs.demo.spans import Span, in_order
-from edgefs.demo.story import play
 from edgefs.demo.stream import Plan, Recording, record
+from edgefs.reports.progress import Progress, show
 from runtime.bundle import Bundle
 from runtime.errors import CameraMissing, EdgefsError
 from runtime.models import default_bundle
@@ -40,28 +41,40 @@ def run_demo(
     plan: Plan | None = None,
     progress: Progress = show,
 ) -> dict[str, Any]:
-    """Enrol, recognise, count; write out/index.html; return the figures as a JSON-able dict.
+    """Enrol, recognise, count, and write out/index.html.
 
-    source: a video of yours instead of the virtual camera.  teach: what its spans show; default "object", its first
-        second.  region: (x, y, width, height) in pixels, the only part of it that is looked at.
-    seed, plan: of the virtual camera.
-    "passed" in the result: REQUIRED in report.py reached; for `source`, every span kept at least one frame.
-    Raises EdgefsError: no engine, no photographs, no such video, an unsound span or region, a folder that cannot be
-        written.
+    Args:
+        out: Folder for the page and the video.
+        bundle: Default: the embedded one.
+        engine: A name of `runtime.engines.ENGINES`, "auto", or an opened engine.
+        source: A video file to use instead of the virtual camera.
+        teach: What spans of `source` show; default: "object" in its first second.
+        region: (x, y, width, height) in pixels: the only part of `source` that is looked at.
+        seed: Random seed of the virtual camera.
+        plan: Durations of the clips of the virtual camera.
+        progress: Shows progress.
+
+    Returns:
+        The figures as a dict that JSON can hold. "passed" says whether REQUIRED in report.py is reached; for `source`,
+        whether every span has at least one accepted frame.
+
+    Raises:
+        EdgefsError: There is no engine, no photographs or no such video, a span or the region lies outside the video,
+            or the folder cannot be written.
     """
     start = time.perf_counter()
     out = Path(out)
     with _writing(out):
         out.mkdir(parents=True, exist_ok=True)
-        (out / "index.html").unlink(missing_ok=True)  # an old page must not pass for the result of a run that failed
+        (out / "index.html").unlink(missing_ok=True)  # a run that fails must not leave an old page
     with Recognizer(bundle or default_bundle(), engine=engine) as recognizer:
         recording = record(out, seed=seed, plan=plan, progress=progress) if source is None else _own(source, teach)
-        story = play(recognizer, recording, region=region if source is not None else None, progress=progress)
-        figures = report.build(story, recognizer)
+        playback = play(recognizer, recording, region=region if source is not None else None, progress=progress)
+        figures = report.build(playback, recognizer)
     figures |= {"seed": seed if source is None else None, "page": str(out / "index.html")}
     figures["seconds"] = round(time.perf_counter() - start, 1)
     with _writing(out):
-        (out / "index.html").write_text(page.render(story, figures, recognizer.bundle.metric), encoding="utf-8")
+        (out / "index.html").write_text(page.render(playback, figures, recognizer.bundle.metric), encoding="utf-8")
     return figures
 
 
@@ -77,6 +90,6 @@ def _writing(out: Path) -> Iterator[None]:
 
 def _own(source: str | Path, teach: Iterable[Span]) -> Recording:
     path = Path(source)
-    if not path.is_file():  # it is read twice, so a camera will not do
+    if not path.is_file():  # it is read twice, which a camera cannot be
         raise CameraMissing(f"source must be a video file, but {path} is none; for a camera use `edgefs live`")
     return Recording(path, in_order(teach) or [Span(0.0, 1.0, "object", "object")], None)

@@ -1,4 +1,4 @@
-"""The page of the demo: the result first, then the contact sheet that shows it, then how fast and by what."""
+"""The page of the demo: the result, the pictures behind it, the speed, and what ran."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from edgefs.demo.parts import answer, picture
-from edgefs.demo.story import UNKNOWN, Lesson, Picture, Story
+from edgefs.demo.pictures import answer, picture
+from edgefs.demo.playback import UNKNOWN, Picture, Playback, TaughtSpan
 from edgefs.demo.timeline import timeline
 from edgefs.reports.html import card, document, facts, figures, headline, section, table
 
@@ -17,23 +17,23 @@ OWN_CLIP = """edgefs demo --source clip.mp4
 edgefs demo --source clip.mp4 --teach mug=0-1.5 --teach cap=4-5 --region 320,60,600,600"""
 MADE = """<p>Photographs from scikit-image, as prints on a desk, filmed by a virtual camera (seed {seed}): a hand that
 moves, turns, tilts and zooms, changing light, motion blur, sensor noise. The film is encoded to a file and read back
-like any other. Every clip has its own desk, light and movement.</p>
+like any other video. Every clip has its own desk, light and movement.</p>
 <p>The strangers are {strangers}. They, and the ranges of the camera, were fixed before any result was seen. The
 interval counts frames as independent; frames of one clip are not, so the true uncertainty is larger.</p>"""
 
 
-def render(story: Story, report: dict[str, Any], metric: str) -> str:
+def render(playback: Playback, report: dict[str, Any], metric: str) -> str:
     """The whole page as one HTML text. metric: of the bundle; only a cosine has a scale to draw."""
-    return document("edgefs demo", _sections(story, report, metric))
+    return document("edgefs demo", _sections(playback, report, metric))
 
 
-def _sections(story: Story, report: dict[str, Any], metric: str) -> Iterator[str]:
+def _sections(playback: Playback, report: dict[str, Any], metric: str) -> Iterator[str]:
     yield _head(report)
     yield _figures(report)
-    yield _timeline(story, report)
-    yield section("Taught and recognised", *(_subject(story, report, row, metric) for row in _rows(report)))
-    yield _mistakes(story, metric)
-    yield _refused(story.lessons)
+    yield _timeline(playback, report)
+    yield section("Taught and recognised", *(_subject(playback, report, row, metric) for row in _rows(report)))
+    yield _mistakes(playback, metric)
+    yield _refused(playback.taught)
     yield f'<div class="two">{_latency(report)}{_ran(report)}</div>'
     yield _made(report) if "known" in report else ""
     yield section(
@@ -43,8 +43,8 @@ def _sections(story: Story, report: dict[str, Any], metric: str) -> Iterator[str
 
 
 def _head(report: dict[str, Any]) -> str:
-    n = len({lesson["label"] for lesson in report["taught"]})
-    seconds = sum(lesson["end_s"] - lesson["start_s"] for lesson in report["taught"])
+    n = len({each["label"] for each in report["taught"]})
+    seconds = sum(each["end_s"] - each["start_s"] for each in report["taught"])
     things = f"{n} thing{'s' if n > 1 else ''} taught in {seconds:.0f}\N{NO-BREAK SPACE}s"
     missed = "known" in report and not report["passed"]
     result = ", recognised less well than required" if missed else ", then recognised"
@@ -74,37 +74,37 @@ def _figures(report: dict[str, Any]) -> str:
 def _share(share: dict[str, Any], words: str) -> str:
     interval = f"95 % interval {100 * share['low']:.1f} to {100 * share['high']:.1f} %"
     needs = f"{share['right']:,} of {share['frames']:,}; {interval}; required {100 * share['required']:.0f} %"
-    verdict = "" if share["passed"] else "Missed. "
-    return card(f"{100 * share['share']:.1f} %", words, verdict + needs, missed=not share["passed"])
+    result = "" if share["passed"] else "Missed. "
+    return card(f"{100 * share['share']:.1f} %", words, result + needs, missed=not share["passed"])
 
 
-def _timeline(story: Story, report: dict[str, Any]) -> str:
-    if not story.answers:
+def _timeline(playback: Playback, report: dict[str, Any]) -> str:
+    if not playback.answers:
         return ""
-    keys = [("taught", "taught"), ("said", "answered so")]
+    keys = [("taught", "taught"), ("answered", "answered so")]
     if "known" in report:
         keys += [("wrong", "answered so, wrongly"), ("truth", "would have been right")]
     legend = "".join(f'<span><i class="key {kind}"></i> {meaning}</span>' for kind, meaning in keys)
-    return section("Every answer", timeline(story), f'<p class="legend soft">{legend}</p>')
+    return section("Every answer", timeline(playback), f'<p class="legend soft">{legend}</p>')
 
 
 def _rows(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the contact sheet is ordered by: subjects where the truth is known, else answers."""
+    """What the pictures are grouped by: subjects where the truth is known, else answers."""
     if "subjects" in report:
         return list(report["subjects"])
-    names = dict.fromkeys(lesson["label"] for lesson in report["taught"])
+    names = dict.fromkeys(each["label"] for each in report["taught"])
     names |= dict.fromkeys(report["answers"])  # "unknown" only if anything was
     return [{"subject": name, "known": name != UNKNOWN, "frames": report["answers"].get(name, 0)} for name in names]
 
 
-def _subject(story: Story, report: dict[str, Any], row: dict[str, Any], metric: str) -> str:
+def _subject(playback: Playback, report: dict[str, Any], row: dict[str, Any], metric: str) -> str:
     name = row["subject"]
-    shots = [shown for lesson in story.lessons if lesson.enrollment.label == name for shown in lesson.shots]
-    samples = story.samples[name].in_order() if name in story.samples else []
+    shots = [shown for each in playback.taught if each.enrollment.label == name for shown in each.shots]
+    samples = playback.samples[name].in_order() if name in playback.samples else []
     stranger = "subjects" in report and not row["known"]
     title = escape(name) + (' <span class="soft">a stranger, never taught</span>' if stranger else "")
     count = f"{row['right']:,} of {row['frames']:,} frames right" if "right" in row else f"{row['frames']:,} frames"
-    kept = sum(lesson["kept"] for lesson in report["taught"] if lesson["label"] == name)
+    kept = sum(each["kept"] for each in report["taught"] if each["label"] == name)
     taught = [picture(shown, f"{shown.time_s:.1f} s", f"{name}, taught") for shown in shots]
     seen = [answer(shown, metric) for shown in samples]
     return (
@@ -119,10 +119,10 @@ def _strip(kind: str, title: str, figures: list[str]) -> str:
     return f'<p class="strip-name">{escape(title)}</p><div class="{kind}">{"".join(figures)}</div>' if figures else ""
 
 
-def _mistakes(story: Story, metric: str) -> str:
-    if story.recording.truth is None:
+def _mistakes(playback: Playback, metric: str) -> str:
+    if playback.recording.truth is None:
         return ""
-    shown, total = story.mistakes.in_order(), story.mistakes.seen
+    shown, total = playback.mistakes.in_order(), playback.mistakes.seen
     if not shown:
         return section("Mistakes", "<p>None.</p>")
     words = f"All {total}." if total == len(shown) else f"{len(shown)} of {total:,}, drawn at random."
@@ -135,11 +135,11 @@ def _called(shown: Picture) -> str:
     return f"{shown.subject}, called {label or UNKNOWN}"
 
 
-def _refused(lessons: list[Lesson]) -> str:
-    reasons = Counter(frame.reason for lesson in lessons for frame in lesson.enrollment.rejected)
+def _refused(taught: list[TaughtSpan]) -> str:
+    reasons = Counter(frame.reason for each in taught for frame in each.enrollment.rejected)
     counts = ", ".join(f"{n:,} × {reason}" for reason, n in reasons.most_common()) or "none, every one added something"
-    figures = [_refusal(shown) for lesson in lessons for shown in lesson.refused]
-    words = f"Of {sum(lesson.n_frames for lesson in lessons):,} frames: {counts}."
+    figures = [_refusal(shown) for each in taught for shown in each.refused]
+    words = f"Of {sum(each.n_frames for each in taught):,} frames: {counts}."
     return section(
         "Refused while teaching",
         f"<p>{escape(words)}</p>",

@@ -1,4 +1,4 @@
-"""From what happened to figures: one JSON-able object, which the table and the page both show."""
+"""The figures of a demo run as one object that JSON can hold; the terminal and the page show it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from edgefs.demo.story import STAGES, UNKNOWN, Answer, Lesson, Story
+from edgefs.demo.playback import STAGES, UNKNOWN, Answer, Playback, TaughtSpan
 from edgefs.evaluation.metrics import wilson
 from runtime.recognizer import Recognizer
 
-REQUIRED = {"known": 0.95, "strangers": 0.90}  # share of frames answered right; what the embedded bundle must reach
+REQUIRED = {"known": 0.95, "strangers": 0.90}  # share of frames that the embedded bundle must answer right
 MAX_BINS, MIN_BIN_S = 600, 1.0  # of the timeline
 
 
-def build(story: Story, recognizer: Recognizer) -> dict[str, Any]:
-    """The report. "passed": with truth, whether REQUIRED is reached; without, whether every lesson kept a frame."""
+def build(playback: Playback, recognizer: Recognizer) -> dict[str, Any]:
+    """Build the report. "passed": REQUIRED is reached; without a known truth, every span has an accepted frame."""
     report: dict[str, Any] = {
         "bundle": {
             "name": recognizer.bundle.name,
@@ -26,18 +26,18 @@ def build(story: Story, recognizer: Recognizer) -> dict[str, Any]:
             "fingerprint": recognizer.bundle.fingerprint,
         },
         "engine": asdict(recognizer.engine.info),
-        "video": str(story.recording.path),
-        "taught": [_taught(lesson) for lesson in story.lessons],
-        "frames": len(story.answers),
-        "answers": dict(Counter(answer.label or UNKNOWN for answer in story.answers).most_common()),
-        "latency_ms": {stage: _percentiles(story.latencies_ms[stage]) for stage in STAGES},
-        "timeline": _timeline(story.answers),
+        "video": str(playback.recording.path),
+        "taught": [_taught(each) for each in playback.taught],
+        "frames": len(playback.answers),
+        "answers": dict(Counter(answer.label or UNKNOWN for answer in playback.answers).most_common()),
+        "latency_ms": {stage: _percentiles(playback.latencies_ms[stage]) for stage in STAGES},
+        "timeline": _timeline(playback.answers),
     }
-    if story.recording.truth is None:
-        return {**report, "passed": all(lesson["kept"] for lesson in report["taught"])}
-    subjects = {span.subject: span.label for span in story.recording.truth}
+    if playback.recording.truth is None:
+        return {**report, "passed": all(each["kept"] for each in report["taught"])}
+    subjects = {span.subject: span.label for span in playback.recording.truth}
     in_order = sorted(subjects.items(), key=lambda item: (item[1] is None, item[0]))  # strangers last
-    report["subjects"] = [_subject(name, label, story.answers) for name, label in in_order]
+    report["subjects"] = [_subject(name, label, playback.answers) for name, label in in_order]
     known = [row for row in report["subjects"] if row["known"]]
     strangers = [row for row in report["subjects"] if not row["known"]]
     report["known"] = _share(known, REQUIRED["known"])
@@ -45,22 +45,22 @@ def build(story: Story, recognizer: Recognizer) -> dict[str, Any]:
     return {**report, "passed": report["known"]["passed"] and report["strangers"]["passed"]}
 
 
-def _taught(lesson: Lesson) -> dict[str, Any]:
+def _taught(each: TaughtSpan) -> dict[str, Any]:
     return {
-        "label": lesson.enrollment.label,
-        "start_s": round(lesson.span.start_s, 3),
-        "end_s": round(lesson.span.end_s, 3),
-        "frames": lesson.n_frames,
-        "kept": len(lesson.enrollment.accepted),
-        "refused": dict(Counter(frame.reason for frame in lesson.enrollment.rejected).most_common()),
-        "advice": list(lesson.enrollment.advice),
+        "label": each.enrollment.label,
+        "start_s": round(each.span.start_s, 3),
+        "end_s": round(each.span.end_s, 3),
+        "frames": each.n_frames,
+        "kept": len(each.enrollment.accepted),
+        "refused": dict(Counter(frame.reason for frame in each.enrollment.rejected).most_common()),
+        "advice": list(each.enrollment.advice),
     }
 
 
 def _subject(name: str, label: str | None, answers: Sequence[Answer]) -> dict[str, Any]:
-    verdicts = Counter(answer.verdict for answer in answers if answer.subject == name)
-    counts = {verdict: verdicts[verdict] for verdict in ("right", "wrong", "unknown")}
-    return {"subject": name, "known": label is not None, "frames": verdicts.total(), **counts}
+    results = Counter(answer.result for answer in answers if answer.subject == name)
+    counts = {result: results[result] for result in ("right", "wrong", "unknown")}
+    return {"subject": name, "known": label is not None, "frames": results.total(), **counts}
 
 
 def _share(rows: Sequence[dict[str, Any]], required: float) -> dict[str, Any]:

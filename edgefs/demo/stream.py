@@ -1,7 +1,7 @@
 """The demo's video: real photographs, filmed by the virtual camera, encoded to a real file, with its ground truth.
 
-The photographs lie inside the scikit-image package, so nothing is downloaded. What is taught and what stays a stranger
-was chosen before any result was seen.
+The photographs are part of the scikit-image package, so nothing is downloaded. The taught things and the strangers were
+chosen before any result was seen.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefs.demo.progress import Progress
 from edgefs.demo.spans import Span
 from edgefs.demo.virtual_camera import FPS, HEIGHT, WIDTH, film
+from edgefs.reports.progress import Progress
 from runtime.errors import CameraError, CameraMissing
 from runtime.opencv import load_cv2, read_image
 
@@ -27,7 +27,7 @@ TAUGHT = {
     "motorcycle": "motorcycle_left.png",
     "rocket": "rocket.jpg",
 }
-# One grey and one in the reds of the coffee's saucer: not the two easiest.
+# One grey picture and one in the colours of the coffee's saucer, which are not the two easiest.
 STRANGERS = {"coins": "coins.png", "retina": "retina.jpg"}
 
 # MPEG-4 comes with the FFmpeg of PyPI's wheels; Motion JPEG, three times as large, is in OpenCV itself.
@@ -36,7 +36,13 @@ CODECS = (("mp4v", ".mp4"), ("MJPG", ".avi"))
 
 @dataclass(frozen=True)
 class Plan:
-    """teach_s: seconds of video to teach each subject.  test_s, tests: seconds and number of later clips of each."""
+    """Durations of the demo.
+
+    Attributes:
+        teach_s: Seconds of video that teach each subject.
+        test_s: Seconds of each later clip.
+        tests: Number of later clips of each subject.
+    """
 
     teach_s: float = 1.0
     test_s: float = 1.6
@@ -45,7 +51,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Recording:
-    """A video file.  taught: spans to enrol.  truth: spans to recognise, None when nobody knows what is in view."""
+    """A video file with its spans to enrol, and its spans to recognise; None if it is not known what is in view."""
 
     path: Path
     taught: list[Span]
@@ -55,7 +61,9 @@ class Recording:
 def record(folder: Path, *, seed: int = 0, plan: Plan | None = None, progress: Progress) -> Recording:
     """Film the demo into folder/stream.mp4 (.avi where OpenCV cannot write MPEG-4): all teaching first, then the tests.
 
-    Raises CameraMissing without scikit-image, CameraError when no video can be written.
+    Raises:
+        CameraMissing: scikit-image is not installed.
+        CameraError: OpenCV can write no video here.
     """
     plan = plan or Plan()
     prints = photos()

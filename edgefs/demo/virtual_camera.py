@@ -1,9 +1,9 @@
-"""A camera that does not exist, held by hand over a photographic print on a desk: no two of its frames are alike.
+"""A simulated camera, held by hand over a photographic print on a desk. No two of its frames are equal.
 
     print on a desk -> pose of a pinhole camera -> motion blur -> uneven light -> exposure, colour cast -> noise
 
-The ranges below are what a hand and a cheap webcam do indoors. They were set before the first recognition figure was
-seen, and enrolment draws from the same ranges as recognition: nothing here is tuned to pass.
+The ranges below are typical of a hand and a cheap webcam indoors. They were set before the first recognition result was
+seen and were never tuned. Enrolment and recognition draw from the same ranges.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from runtime.opencv import load_cv2
 WIDTH, HEIGHT, FPS = 1280, 720, 30
 FOCAL = 1100.0  # pixels: about 60 degrees across, a common webcam
 SHUTTER = 0.5  # of the time between two frames
-MAX_BLUR = 11  # pixels: cv2.filter2D turns to a transform beyond, thirty times as slow
+MAX_BLUR = 11  # pixels; beyond it cv2.filter2D uses a Fourier transform, which is thirty times as slow
 
 DESK = (1600, 2400)  # pixels of the scene, height and width
 PRINT = 600  # pixels of the scene, the shorter side of the print
@@ -52,7 +52,7 @@ def film(photo: NDArray[np.uint8], n_frames: int, rng: np.random.Generator) -> I
 
 
 def _scene(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The photo as a print with a white edge and a soft shadow, on a desk of random colour and grain."""
+    """The photograph as a print with a white edge and a soft shadow, on a desk of random colour and grain."""
     cv2 = load_cv2()
     scale = PRINT / min(photo.shape[:2])
     print_ = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
@@ -81,14 +81,14 @@ def _desk(print_: tuple[int, int, int, int], rng: np.random.Generator) -> NDArra
 def _walk(
     n: int, rng: np.random.Generator, low: float, high: float, hz: tuple[float, float] = (0.2, 0.9)
 ) -> NDArray[np.float64]:
-    """A smooth random way between two limits, `float64 [n]` at FPS: two sines of random speed and phase."""
+    """A smooth random path between two limits, `float64 [n]` at FPS: two sines of random frequency and phase."""
     time_s = np.arange(n) / FPS
     waves = np.sin(2 * np.pi * (rng.uniform(*hz, 2) * time_s[:, None] + rng.uniform(0, 1, 2)))
     return np.asarray((low + high) / 2 + (high - low) / 2 * (waves @ (0.65, 0.35)), np.float64)
 
 
 def _poses(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Homographies from scene to frame, `float64 [n, 3, 3]`, of a camera that a hand moves."""
+    """Homographies from scene to frame, `float64 [n, 3, 3]`, of a camera moved by hand."""
     cv2 = load_cv2()
     scales = _walk(n, rng, *ZOOM) * HEIGHT / PRINT
     pitch, yaw, roll = _walk(n, rng, -TILT, TILT), _walk(n, rng, -TILT, TILT), _walk(n, rng, -ROLL, ROLL)
@@ -107,7 +107,7 @@ def _poses(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _smear(frame: NDArray[np.uint8], pose: NDArray[np.float64], following: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Blur along the way the centre of the print goes while the shutter is open."""
+    """Blur along the path of the centre of the print while the shutter is open."""
     cv2 = load_cv2()
     centre = np.array([[[DESK[1] / 2, DESK[0] / 2]]])
     way = (cv2.perspectiveTransform(centre, following) - cv2.perspectiveTransform(centre, pose))[0, 0] * SHUTTER
@@ -124,7 +124,7 @@ def _smear(frame: NDArray[np.uint8], pose: NDArray[np.float64], following: NDArr
 
 
 def _shade(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Light from one side and dark corners, `uint8 [720, 1280, 3]`, 255 where nothing is lost."""
+    """Light from one side and dark corners, `uint8 [720, 1280, 3]`; 255 is full brightness."""
     y, x = np.meshgrid(np.linspace(-1, 1, HEIGHT), np.linspace(-1, 1, WIDTH), indexing="ij")
     angle = rng.uniform(0, 2 * np.pi)
     side = (x * np.cos(angle) + y * np.sin(angle)) / np.sqrt(2) / 2 + 0.5
@@ -133,13 +133,13 @@ def _shade(rng: np.random.Generator) -> NDArray[np.uint8]:
 
 
 def _tone_tables(n: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Per frame and colour, what each grey level becomes: `uint8 [n, 256, 1, 3]`. In a clip only the gain changes."""
+    """Tone curves for each frame and colour, `uint8 [n, 256, 1, 3]`. Within a clip only the gain changes."""
     gains = _walk(n, rng, *GAIN)[:, None] * rng.uniform(*CAST, 3)
     curve = np.linspace(0, 1, 256) ** rng.uniform(*GAMMA)
     return np.clip(255 * gains[:, None, None, :] * curve[:, None, None], 0, 255).astype(np.uint8)
 
 
 def _noise(rng: np.random.Generator) -> NDArray[Any]:
-    """A tile of sensor noise, `int16`, larger than a frame: each frame cuts its own part out of it."""
+    """A tile of sensor noise, `int16`, larger than a frame; each frame takes a random part of it."""
     tile = rng.standard_normal((HEIGHT + 64, WIDTH + 64, 3), np.float32)
     return (tile * rng.uniform(*NOISE)).astype(np.int16)

@@ -1,4 +1,4 @@
-"""The demo's virtual camera as an endless live source: one photograph after the other, a few seconds each."""
+"""The virtual camera of the demo as a live source: one photograph after the other, a few seconds each."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from runtime.camera import Frame, FrameSource, LiveSource, realtime
 from runtime.camera.base import State
 
 SCENE_S = 6.0
-SCENES = 4096  # then it ends, and whoever wants more opens another
+SCENES = 4096  # then the source ends and must be opened again
 
 
 class VirtualCamera(FrameSource):
-    """Films the photographs of scikit-image in turn. Raises CameraMissing without it."""
+    """Films the photographs of scikit-image in turn. Raises CameraMissing if scikit-image is not installed."""
 
     name = "virtual camera"
     live = False
@@ -31,7 +31,7 @@ class VirtualCamera(FrameSource):
     def state(self) -> State:
         return "ended" if self._frames is None else "live"
 
-    def read(self, timeout_s: float | None = None) -> Frame | None:  # noqa: ARG002 - it never makes anyone wait
+    def read(self, timeout_s: float | None = None) -> Frame | None:  # noqa: ARG002 - a frame is always ready
         frames = self._frames
         return None if frames is None else next(frames, None)
 
@@ -49,6 +49,6 @@ class VirtualCamera(FrameSource):
 
 
 def virtual_camera() -> LiveSource:
-    """The virtual camera at its own speed, as if it were there."""
-    photos()  # says at once what is missing
+    """The virtual camera in real time."""
+    photos()  # raises an error now if scikit-image is missing
     return realtime(VirtualCamera())

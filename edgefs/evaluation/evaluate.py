@@ -1,11 +1,9 @@
-"""N-way K-shot accuracy with a 95 % interval, from embeddings computed once.
+"""Few-shot accuracy of a checkpoint or of a bundle on a named image set.
 
-E: episodes.  W: n_way.  S: n_shot.  Q: n_query.  D: embedding size.
-
-Every image is embedded once, not once per episode; all episodes are then drawn and scored in a few array operations.
+Every image is embedded once, not once per episode.
 
 Heads (Wang et al. 2019, "SimpleShot", arXiv:1911.04623), all nearest class mean: UN on the features as they are, L2N on
-unit features, CL2N on features centred by the base classes' mean and then made unit.
+unit features, CL2N on features minus the mean of the base classes, then made unit.
 """
 
 from __future__ import annotations
@@ -22,17 +20,22 @@ from edgefs.evaluation.metrics import Accuracy, few_shot_accuracy, head_features
 
 if TYPE_CHECKING:
     from edgefs.data import ImageSet
-    from edgefs.training.checkpoint import Checkpoint
     from runtime.engines import EngineInfo
 
 EMBED_AT_ONCE = 64  # images handed to an engine
+Embedded = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` measured.  accuracies: (head, Accuracy) pairs; head "trained": the method's own.
+    """What `evaluate` measured.
 
-    engine: what embedded the images, None for a checkpoint (torch).  images, classes: of the split, turns included.
+    Attributes:
+        accuracies: Pairs of a head and its accuracy; the head "trained" is the method's own.
+        images: How many images were embedded, quarter turns included.
+        classes: How many classes there were, quarter turns included.
+        engine: What embedded the images; None for a checkpoint, which torch embeds.
+        skipped: Unreadable files that were left out.
     """
 
     accuracies: tuple[tuple[str, Accuracy], ...]
@@ -60,114 +63,101 @@ def evaluate(
     bad_files: str = "fail",
     download: bool = False,
 ) -> Evaluation:
-    """Few-shot accuracy of a checkpoint (.safetensors), or of a bundle through any engine, on a named image set.
+    """Few-shot accuracy with its 95 % interval, by the trained head and by SimpleShot's.
 
-    Every image is embedded once. Heads: the trained one, UN, L2N, and CL2N where a base mean is known.
-    rotations: quarter turns as classes of their own; default the set's own habit (4 for Omniglot).
+    Args:
+        source: Checkpoint (.safetensors), bundle directory or bundle .zip.
+        data: Name of an image set, see `edgefs.data.DATA`.
+        root: Folder the data lies in.
+        split: "train", "val", "test", or "all" for a folder.
+        ways: Numbers of classes in an episode.
+        shots: Numbers of support images of each class.
+        n_query: Query images of each class.
+        n_episodes: Episodes that the mean is taken over.
+        rotations: Quarter turns that count as classes; None: the set's own (4 for Omniglot).
+        engine: Engine of a bundle.
+        threads: CPU threads of the engine.
+        variant: Split of Omniglot.
+        bad_files: "fail" or "skip" unreadable pictures.
+        download: Fetch the data if its authors host it.
+
+    Raises:
+        DataError: The data is missing, or has too few classes or images for the episodes.
+        CheckpointError: The checkpoint cannot be read; BundleError: the bundle cannot.
     """
     from edgefs.data import load, spec_of
 
     rotations = rotations or spec_of(data).rotations
     options: dict[str, Any] = {"variant": variant} if data == "omniglot" else {}
-    known: Any = _open_checkpoint(source) if str(source).endswith(".safetensors") else _Engine(source, engine, threads)
+    known: Any = _Network(source) if str(source).endswith(".safetensors") else _Bundle(source, engine, threads)
     images = load(data, root, split, preprocess=known.preprocess, policy=bad_files, download=download, **options)
-    features, labels, base_mean = known.embed(images, rotations)
-    episodes: dict[str, Any] = {"n_query": n_query, "n_episodes": n_episodes, "seed": seed}
+    features, labels = known.embed(images, rotations)
     found = []
     for n_way in ways:
         for n_shot in shots:
-            shape = {"n_way": n_way, "n_shot": n_shot, **episodes}
-            trained = known.trained(images, features, labels, rotations, shape)
-            found += [("trained", trained)] if trained else []
-            for head, values in head_features(features, base_mean).items():
+            shape = {"n_way": n_way, "n_shot": n_shot, "n_query": n_query, "n_episodes": n_episodes, "seed": seed}
+            if known.metric is not None:
+                found.append(("trained", few_shot_accuracy(features, labels, metric=known.metric, **shape)))
+            elif known.adapts_to(n_way):
+                found.append(("trained", known.adapted(images, rotations, **shape)))
+            for head, values in head_features(features, known.base_mean).items():
                 found.append((head, few_shot_accuracy(values, labels, metric="euclidean", **shape)))
     return Evaluation(tuple(found), len(labels), len(images.classes) * rotations, known.engine, images.skipped)
 
 
 class _Network:
-    """A checkpoint, embedding with torch."""
+    """A checkpoint, which torch embeds with."""
 
     engine = None
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        self.checkpoint = checkpoint
-        self.preprocess = checkpoint.spec.preprocess
+    def __init__(self, source: str | Path) -> None:
+        from edgefs.checkpoint import load_checkpoint
+        from edgefs.networks.allocator import keep_pages
+        from runtime.engines.base import cpus
 
-    def embed(
-        self, images: ImageSet, rotations: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32] | None]:
+        keep_pages()
+        checkpoint = load_checkpoint(source, workers=cpus())
+        self.method, self.config, self.spec = checkpoint.method, checkpoint.config, checkpoint.spec
+        self.metric, self.preprocess = checkpoint.method.metric, checkpoint.spec.preprocess
+        self.base_mean = None if checkpoint.base_mean is None else checkpoint.base_mean.numpy()
+
+    def embed(self, images: ImageSet, rotations: int) -> Embedded:
         from edgefs.networks.embedder import embed_images
 
-        checkpoint = self.checkpoint
-        features, labels = embed_images(checkpoint.method.backbone, images, checkpoint.spec, rotations=rotations)
-        return features, labels, None if checkpoint.base_mean is None else checkpoint.base_mean.numpy()
+        return embed_images(self.method.backbone, images, self.spec, rotations=rotations)  # type: ignore[no-any-return]
 
-    def trained(
-        self,
-        images: ImageSet,
-        features: NDArray[np.float32],
-        labels: NDArray[np.int64],
-        rotations: int,
-        shape: dict[str, Any],
-    ) -> Accuracy | None:
-        """The method's own head: for one that adapts, only in the number of ways it was trained for."""
+    def adapts_to(self, n_way: int) -> bool:
+        """Whether the method adapts to episodes of so many classes; a fine-tuned classifier adapts to none."""
+        return not getattr(self.config, "fixed_way", True) or n_way == getattr(self.config, "n_way", None)
+
+    def adapted(
+        self, images: ImageSet, rotations: int, *, n_way: int, n_shot: int, n_query: int, n_episodes: int, seed: int
+    ) -> Accuracy:
         from edgefs.data.episodes import EpisodeSampler, EpisodeShape
         from edgefs.data.tasks import TaskLoader
         from edgefs.evaluation.validation import adapted_accuracy
 
-        method, config, spec = self.checkpoint.method, self.checkpoint.config, self.checkpoint.spec
-        if method.metric is not None:
-            return few_shot_accuracy(features, labels, metric=method.metric, **shape)
-        if getattr(config, "fixed_way", True) and shape["n_way"] != getattr(config, "n_way", None):
-            return None  # nor has a fine-tuned classifier episodes
-        sampler = EpisodeSampler(
-            images.labels,
-            EpisodeShape(shape["n_way"], shape["n_shot"], shape["n_query"]),
-            seed=shape["seed"],
-            rotations=rotations,
-        )
-        return adapted_accuracy(method, sampler, TaskLoader(images, spec), shape["n_episodes"])
+        shape = EpisodeShape(n_way, n_shot, n_query)
+        sampler = EpisodeSampler(images.labels, shape, seed=seed, rotations=rotations)
+        return adapted_accuracy(self.method, sampler, TaskLoader(images, self.spec), n_episodes)
 
 
-class _Engine:
-    """A bundle, embedding with one of the device's engines. Its base mean, if any, is inside the graph."""
+class _Bundle:
+    """A bundle, which one of the device's engines embeds with. Its base mean, if any, is inside the graph."""
+
+    base_mean = None
 
     def __init__(self, source: str | Path, engine: str, threads: int | None) -> None:
         from runtime.bundle import Bundle
         from runtime.engines import open_engine
 
-        self.bundle = Bundle.load(source)
-        self.preprocess = self.bundle.preprocess
-        self._engine = open_engine(self.bundle, engine, threads=threads)
+        bundle = Bundle.load(source)
+        self.preprocess, self.metric = bundle.preprocess, bundle.metric
+        self._engine = open_engine(bundle, engine, threads=threads)
         self.engine = self._engine.info
 
-    def embed(self, images: ImageSet, rotations: int) -> tuple[NDArray[np.float32], NDArray[np.int64], None]:
-        batches, labels = [], []
-        for turn in range(rotations):
-            for start in range(0, len(images), EMBED_AT_ONCE):
-                pixels = np.rot90(images.images[start : start + EMBED_AT_ONCE], turn, axes=(1, 2))
-                batches.append(self._engine.embed(np.ascontiguousarray(pixels)))
-            labels.append(images.labels * rotations + turn)
-        self._engine.close()
-        return np.concatenate(batches), np.concatenate(labels), None
-
-    def trained(
-        self,
-        images: ImageSet,
-        features: NDArray[np.float32],
-        labels: NDArray[np.int64],
-        rotations: int,
-        shape: dict[str, Any],
-    ) -> Accuracy:
-        del images, rotations  # for networks that adapt
-        return few_shot_accuracy(features, labels, metric=self.bundle.metric, **shape)
-
-
-def _open_checkpoint(source: str | Path) -> _Network:
-    import os
-
-    from edgefs.training.allocator import keep_pages
-    from edgefs.training.checkpoint import load_checkpoint
-
-    keep_pages()
-    return _Network(load_checkpoint(source, workers=len(os.sched_getaffinity(0))))
+    def embed(self, images: ImageSet, rotations: int) -> Embedded:
+        try:
+            return images.embedded(self._engine.embed, at_once=EMBED_AT_ONCE, rotations=rotations)
+        finally:
+            self._engine.close()

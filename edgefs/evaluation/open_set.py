@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefs.errors import DataError
-from edgefs.evaluation.metrics import mean_and_interval
+from edgefs.evaluation.metrics import auroc, mean_and_interval
 from runtime.bundle import Bundle
 from runtime.engines import open_engine
 from runtime.gallery import ClassShots
@@ -172,15 +172,6 @@ def evaluate_open_set(
             seed=seed,
         )
     ]
-
-
-def auroc(known: NDArray[np.float64], strange: NDArray[np.float64]) -> float:
-    """The chance that a known frame ranks above a strange one, ties counting half (Mann and Whitney 1947), percent."""
-    values, inverse, counts = np.unique(np.concatenate([known, strange]), return_inverse=True, return_counts=True)
-    del values
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    wins = ranks[: len(known)].sum() - len(known) * (len(known) + 1) / 2
-    return float(100 * wins / (len(known) * len(strange)))
 
 
 def _measure(matcher: Matcher, draw: Draw) -> list[float]:

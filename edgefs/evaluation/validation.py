@@ -1,4 +1,4 @@
-"""How good a method is on episodes of other classes: by its embedding, computed once, or by adapting to each."""
+"""Accuracy of a meta-learning method on episodes of validation classes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 from edgefs.data.episodes import EpisodeSampler
 from edgefs.data.tasks import TaskLoader
 from edgefs.evaluation.metrics import Accuracy, few_shot_accuracy, mean_and_interval
+from edgefs.methods import TrainConfig
 from edgefs.networks.embedder import embed_images
-from edgefs.training.config import TrainConfig
 
-VAL_SEED = 1  # validation episodes are others than training's, and the same every time
+VAL_SEED = 1  # other episodes than those of training, and the same every time
 VAL_TASKS = 8  # validated at once, by methods that adapt
 
 

@@ -1,10 +1,10 @@
 """Classifier-Baseline, the first stage of Meta-Baseline (Chen, Liu, Xu, Darrell, Wang 2021, arXiv:2003.04390).
 
-Before there are episodes, the backbone learns to tell all training classes apart, by the scaled cosine to one learned
-weight a class (Gidaris and Komodakis 2018, arXiv:1804.09458). The weights are then left behind: an embedding is judged
-by nearest class means. The second stage is any other method with `init_from`.
+The backbone learns to tell all training classes apart, by the scaled cosine to one learned weight for each class
+(Gidaris and Komodakis 2018, arXiv:1804.09458). The weights are then dropped: the embedding is validated and used with
+nearest class means. The second stage is any other method with `init_from`.
 
-A batch is one episode without a support: n_way classes, n_shot + n_query images of each.
+A batch is one episode without a support set: n_way classes with n_shot + n_query images each.
 """
 
 from __future__ import annotations
@@ -20,7 +20,12 @@ from edgefs.meta.protonet import FIRST_SCALE
 
 
 class Classifier(nn.Module):  # type: ignore[misc]  # torch is untyped here
-    """n_classes: of the training set, turns counted.  bf16: run the backbone in bfloat16."""
+    """A backbone and one weight for each training class.
+
+    Args:
+        n_classes: Classes of the training set, each quarter turn counted.
+        bf16: Run the backbone in bfloat16.
+    """
 
     def __init__(self, backbone: nn.Module, n_classes: int, *, bf16: bool = False) -> None:
         super().__init__()

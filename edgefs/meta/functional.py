@@ -1,10 +1,10 @@
-"""A network whose weights are an argument, and a few threads that each own one.
+"""A network whose weights are an argument, and worker threads that each own a copy of it.
 
-`torch.func.functional_call` does the first, but swaps tensors on the shared module, so two threads cannot use it at
-once, and it costs more than a layer of a small network. Here each thread has its own copy, whose slots are simply set.
+`torch.func.functional_call` replaces tensors on the shared module, so two threads cannot use it at once, and it costs
+more than a layer of a small network. Here each thread has its own copy and sets the weights of that.
 
-Two tasks at a time on two single-threaded threads beat one task on two threads: the layers of a 5-image task are too
-small to split.
+The layers of a 5-image task are too small to be split over threads, so two tasks on two single-threaded workers are
+faster than one task on two threads.
 """
 
 from __future__ import annotations
@@ -18,28 +18,29 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from edgefs.meta.second_order import cheapen
+from edgefs.meta.second_order import use_fast_derivatives
 
 Result = TypeVar("Result")
 
 
 class Functional:
-    """network(x) with given weights.
+    """A copy of a network that is called with its weights.
 
-    running: normalisation uses the network's running statistics, as they are; else the batch it sees.
-    twice: it will be differentiated twice (`edgefs/meta/second_order.py`).
+    Args:
+        running: Normalise by the running statistics of the network, and share them, instead of by each batch.
+        twice: The result will be differentiated twice (`edgefs/meta/second_order.py`).
     """
 
     def __init__(self, network: nn.Module, *, running: bool = False, twice: bool = False) -> None:
         self.network = copy.deepcopy(network).train(not running)
         for module, original in zip(self.network.modules(), network.modules(), strict=True):
             if running:
-                module._buffers = original._buffers  # what is loaded later counts too
+                module._buffers = original._buffers  # shared, so that statistics loaded later are used too
             elif isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.running_mean = module.running_var = module.num_batches_tracked = None
                 module.track_running_stats = False
         if twice:
-            cheapen(self.network)
+            use_fast_derivatives(self.network)
         self._slots: list[tuple[dict[str, Any], str]] = [
             (module._parameters, name)
             for module in self.network.modules()
@@ -48,11 +49,11 @@ class Functional:
         ]
 
     def __call__(self, weights: Sequence[Tensor], x: Tensor) -> Tensor:
-        """weights: in the order of `network.parameters()`."""
+        """The output for x; the weights are in the order of `network.parameters()`."""
         return self._with(weights)(x)  # type: ignore[no-any-return]
 
     def features(self, weights: Sequence[Tensor], x: Tensor) -> Tensor:
-        """What the network's head sees."""
+        """The input of the network's head."""
         return self._with(weights).features(x)  # type: ignore[no-any-return]
 
     def _with(self, weights: Sequence[Tensor]) -> Any:
@@ -61,8 +62,8 @@ class Functional:
         return self.network
 
 
-class Crew:
-    """Run a function over tasks, each on a network of its own; results in the tasks' order."""
+class WorkerThreads:
+    """Threads that run a function over tasks, each on its own copy of a network."""
 
     def __init__(self, network: nn.Module, workers: int, *, running: bool = False, twice: bool = False) -> None:
         self._networks: queue.SimpleQueue[Functional] = queue.SimpleQueue()
@@ -73,6 +74,8 @@ class Crew:
         )
 
     def map(self, work: Callable[[Functional, int], Result], n_tasks: int) -> list[Result]:
+        """Call `work(network, index)` for every task; results in the order of the tasks."""
+
         def one(index: int) -> Result:
             network = self._networks.get()
             try:

@@ -22,9 +22,12 @@ FIRST_SCALE = 10.0
 
 
 class ProtoNet(nn.Module):  # type: ignore[misc]  # torch is untyped here
-    """temperature: divides squared distances: with many features they start so far apart that the softmax saturates.
+    """A backbone whose embeddings are compared with the mean of each class.
 
-    bf16: run the backbone in bfloat16 (its weights stay float32); distances and loss are always float32.
+    Args:
+        distance: "euclidean" or "cosine".
+        temperature: Divisor of squared distances. With many features they start so large that the softmax saturates.
+        bf16: Run the backbone in bfloat16. Weights, distances and loss are always float32.
     """
 
     def __init__(
@@ -37,13 +40,17 @@ class ProtoNet(nn.Module):  # type: ignore[misc]  # torch is untyped here
         self.scale = nn.Parameter(torch.tensor(FIRST_SCALE)) if distance == "cosine" else None
 
     def logits(self, tasks: Tasks) -> Tensor:
-        """`float32 [T, W·Q, W]`: every query of every task against its task's prototypes, from one forward pass."""
+        """Scores `float32 [T, W·Q, W]` of every query for the classes of its task, from one forward pass."""
         images = tasks.images
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bf16):
             features = self.backbone(images.flatten(0, 2))
         z = features.float().unflatten(0, images.shape[:3])
         prototypes = z[:, :, : tasks.n_shot].mean(dim=2)
         queries = z[:, :, tasks.n_shot :].flatten(1, 2)
+        return self.scores(queries, prototypes)
+
+    def scores(self, queries: Tensor, prototypes: Tensor) -> Tensor:
+        """`float32 [T, M, D]` and `[T, W, D]` to `[T, M, W]`; the highest score wins."""
         if self.scale is not None:
             return self.scale * F.normalize(queries, dim=-1) @ F.normalize(prototypes, dim=-1).transpose(1, 2)
         return -squared_distances(queries, prototypes) / self.temperature

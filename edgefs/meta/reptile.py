@@ -1,10 +1,9 @@
 """Reptile (Nichol, Achiam, Schulman 2018, "On First-Order Meta-Learning Algorithms", arXiv:1803.02999).
 
-Train on a task for a few minibatches, then move the weights towards where that led: θ ← θ + ε · mean(φ - θ). The
-"gradient" left for the optimiser is θ - mean(φ), so plain SGD with rate ε is the definition, and ε is scheduled like
-any learning rate.
+Each task trains a copy φ of the weights θ on a few minibatches; then θ ← θ + ε · mean(φ - θ). The "gradient" given to
+the optimiser is θ - mean(φ), so plain SGD with learning rate ε is this update, and ε follows the usual schedules.
 
-The inner optimiser is the authors' Adam without momentum (β₁ = 0); its second moments carry over from task to task and
+The inner optimiser is the authors' Adam without momentum (β₁ = 0). Its second moments are kept from task to task and
 are part of the state. Training tasks have more shots than the evaluation (10 for 1-shot), as in the paper's appendix.
 """
 
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgefs.data.tasks import Tasks
-from edgefs.meta.functional import Crew, Functional
+from edgefs.meta.functional import Functional, WorkerThreads
 from edgefs.meta.maml import batch_of, labels_of
 from edgefs.networks.learner import Learner
 
@@ -27,9 +26,19 @@ MINIBATCH_STREAM = 1 << 41  # keeps minibatch draws apart from the sampler's ran
 
 
 class Reptile(nn.Module):  # type: ignore[misc]  # torch is untyped here
-    """inner_lr, inner_steps, inner_batch: of Adam on one task in training; val_steps, val_batch: afterwards.
+    """A learner whose weights move towards those that training on single tasks leads to.
 
-    head, statistics: as for MAML; a head that starts at prototypes is not meta-learned.
+    Args:
+        n_way: Classes of an episode.
+        head: Where the head starts in every task, see Learner. A head that starts at prototypes is not meta-learned.
+        statistics: Normalise by each "batch", or by the "running" statistics of the network it starts from.
+        inner_lr: Learning rate of Adam on one task.
+        inner_steps: Steps on one task in training.
+        inner_batch: Images of a minibatch in training.
+        val_steps: Steps on one task after training.
+        val_batch: Images of a minibatch after training.
+        workers: Tasks that are worked on at the same time.
+        seed: Seed of the minibatches.
     """
 
     def __init__(
@@ -54,8 +63,8 @@ class Reptile(nn.Module):  # type: ignore[misc]  # torch is untyped here
         self.moments = nn.Module()
         for i, weight in enumerate(self.learner.parameters()):
             self.moments.register_buffer(str(i), torch.zeros_like(weight))
-        self.register_buffer("inner_count", torch.zeros((), dtype=torch.float64))  # Adam steps the moments have seen
-        self._crew = Crew(self.learner, workers, running=statistics == "running")
+        self.register_buffer("inner_count", torch.zeros((), dtype=torch.float64))  # Adam steps so far
+        self._workers = WorkerThreads(self.learner, workers, running=statistics == "running")
 
     @property
     def backbone(self) -> nn.Module:
@@ -93,7 +102,7 @@ class Reptile(nn.Module):  # type: ignore[misc]  # torch is untyped here
             episode = tasks.first + i * tasks.step
             return self.adapted(network, tasks.images[i], episode, steps=self.inner_steps, batch=self.inner_batch)
 
-        results = self._crew.map(work, len(tasks))
+        results = self._workers.map(work, len(tasks))
         with torch.no_grad():
             for position, parameter in enumerate(self.learner.parameters()):
                 parameter.grad = parameter - torch.stack([result[0][position] for result in results]).mean(dim=0)
@@ -115,7 +124,7 @@ class Reptile(nn.Module):  # type: ignore[misc]  # torch is untyped here
                 logits = network(weights, batch_of(query))
             return float((logits.argmax(dim=1) == labels_of(query)).double().mean())
 
-        return np.array(self._crew.map(work, len(tasks)))
+        return np.array(self._workers.map(work, len(tasks)))
 
 
 def minibatches(n: int, batch: int, steps: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:

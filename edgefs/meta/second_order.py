@@ -1,13 +1,13 @@
 """Convolution and batch normalisation whose second derivative costs about as much as the first.
 
-torch's own second derivative of a convolution makes the gradient of the weights by a convolution with kernels as large
-as the picture, and that of batch normalisation is put together from some thirty passes over memory. Here:
+torch computes the second derivative of a convolution by a convolution with kernels as large as the image, and that of
+batch normalisation in about thirty passes over memory. Here:
 
-convolution     it, the gradient of its input and that of its weights are three bilinear maps, and the derivatives of
-                each are the other two: so every derivative is one of the three kernels a framework has anyway
-normalisation   the closed form, on top of the fused first derivative, which also yields the sums that it needs
+convolution    the convolution, the gradient of its input and that of its weights are three bilinear maps, and the
+               derivatives of each are the other two; so every derivative is one of the three kernels of the framework
+normalisation  the closed form, which needs the sums that the fused first derivative returns
 
-Same values as torch's to rounding; tests hold both against it and against finite differences.
+The values equal torch's to rounding; tests compare them with torch's and with finite differences.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _gradient(g: Tensor, x: Tensor, w: Tensor, geometry: Geometry, which: tuple[
 
 
 class _Convolution(Function):  # type: ignore[misc]  # torch is untyped here
-    """x * w"""
+    """The convolution x * w."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, w: Tensor, geometry: Geometry) -> Tensor:
@@ -50,7 +50,7 @@ class _Convolution(Function):  # type: ignore[misc]  # torch is untyped here
 
 
 class _OfInput(Function):  # type: ignore[misc]  # torch is untyped here
-    """The gradient of the input, bilinear in g and w.  like: a tensor of the input's shape, otherwise unused."""
+    """The gradient of the input, bilinear in g and w; `like` is any tensor of the input's shape."""
 
     @staticmethod
     def forward(ctx: Any, g: Tensor, w: Tensor, like: Tensor, geometry: Geometry) -> Tensor:
@@ -70,7 +70,7 @@ class _OfInput(Function):  # type: ignore[misc]  # torch is untyped here
 
 
 class _OfWeight(Function):  # type: ignore[misc]  # torch is untyped here
-    """The gradient of the weights, bilinear in g and x.  like: a tensor of the weights' shape, otherwise unused."""
+    """The gradient of the weights, bilinear in g and x; `like` is any tensor of the weights' shape."""
 
     @staticmethod
     def forward(ctx: Any, g: Tensor, x: Tensor, like: Tensor, geometry: Geometry) -> Tensor:
@@ -105,7 +105,7 @@ class _Normalise(Function):  # type: ignore[misc]  # torch is untyped here
 
 
 class _NormaliseGradient(Function):  # type: ignore[misc]  # torch is untyped here
-    """g to the gradients of x, γ and β; x̂ = (x - mean) · inverse.
+    """From g to the gradients of x, γ and β; x̂ = (x - mean) · inverse.
 
     dx = γ · inverse · (g - E[g] - x̂ · E[g x̂]),  dγ = Σ g x̂,  dβ = Σ g.
     """
@@ -120,7 +120,7 @@ class _NormaliseGradient(Function):  # type: ignore[misc]  # torch is untyped he
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, v: Tensor, of_gamma: Tensor, of_beta: Tensor) -> Any:
-        """v, of_gamma, of_beta: what the loss makes of dx, dγ, dβ."""
+        """v, of_gamma, of_beta: the gradients of the loss by dx, dγ, dβ."""
         g, x, gamma, mean, inverse, g_x = ctx.saved_tensors
         n, per = x.numel() // x.shape[1], (1, -1, 1, 1)
         x_hat = (x - mean.view(per)).mul_(inverse.view(per))
@@ -162,8 +162,8 @@ def normalisation(layer: nn.BatchNorm2d, x: Tensor) -> Tensor:
 LAYERS = {nn.Conv2d: convolution, nn.BatchNorm2d: normalisation}
 
 
-def cheapen(network: nn.Module) -> None:
-    """Let the convolutions and normalisations of a network, in place, use these derivatives."""
+def use_fast_derivatives(network: nn.Module) -> None:
+    """Make the convolutions and normalisations of a network use these derivatives. Changes the network in place."""
     for layer in network.modules():
         forward = LAYERS.get(type(layer))
         if forward is not None and (not isinstance(layer, nn.Conv2d) or layer.padding_mode == "zeros"):

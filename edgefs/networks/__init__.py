@@ -1,36 +1,51 @@
-"""Networks by name: `build("conv4", channels=1, size=28)`. Each has `dim`, its feature size."""
+"""Networks by name: `build("conv4", channels=1, size=28)`. A new one is one file and one line in BACKBONES.
+
+Importing this package imports no torch; `build` does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
-from torch import nn
+from importlib import import_module
+from typing import Any
 
 from edgefs.errors import ConfigError
-from edgefs.networks.conv4 import Conv4
-from edgefs.networks.lenet import LeNet
-from edgefs.networks.resnet12 import ResNet12
-from edgefs.networks.torchvision import TorchvisionBackbone
 
-BACKBONES: dict[str, Callable[[int, int], nn.Module]] = {
-    "conv4": Conv4,
-    "conv4_32": partial(Conv4, filters=32),
-    "lenet": LeNet,
-    "resnet12": ResNet12,
+# Module and function or class; called with the channels and the size of the images, it returns an nn.Module with `dim`.
+BACKBONES = {
+    "conv4": "edgefs.networks.conv4:Conv4",
+    "conv4_32": "edgefs.networks.conv4:conv4_32",
+    "lenet": "edgefs.networks.lenet:LeNet",
+    "resnet12": "edgefs.networks.resnet12:ResNet12",
 }
-TORCHVISION = "torchvision:"
+TORCHVISION, TIMM = "torchvision:", "timm:"
+SMALLEST = 16  # pixels
 
 
-def build(name: str, *, channels: int, size: int) -> nn.Module:
-    """A network with fresh random weights, for `[B, channels, size, size]`. Raises ConfigError naming what there is.
+def build(name: str, *, channels: int, size: int) -> Any:
+    """A network with random weights: an `nn.Module` from `float32 [B, channels, size, size]` to `[B, dim]`.
 
-    name: of BACKBONES, or "torchvision:resnet18" and the like.
+    Args:
+        name: One of BACKBONES, "torchvision:resnet18", "timm:repvit_m1" and the like.
+        channels: 1 for grey images, 3 for colour.
+        size: Side of the images in pixels.
+
+    Raises:
+        ConfigError: Naming the networks there are.
     """
     if name.startswith(TORCHVISION):
-        return TorchvisionBackbone(channels, size, name.removeprefix(TORCHVISION))
+        from edgefs.networks.torchvision import torchvision_backbone
+
+        return torchvision_backbone(channels, size, name.removeprefix(TORCHVISION))
+    if name.startswith(TIMM):
+        from edgefs.networks.colour import ColourBackbone
+        from exporters.sources.timm_backbone import timm_network
+
+        return ColourBackbone(timm_network(name.removeprefix(TIMM), size=size)[0], channels, size)
     if name not in BACKBONES:
-        raise ConfigError(f"backbone must be one of {', '.join(BACKBONES)} or {TORCHVISION}NAME, but is {name!r}")
-    if size < 16:
-        raise ConfigError(f"images must be at least 16 pixels for {name}, which halves them four times, but are {size}")
-    return BACKBONES[name](channels, size)
+        raise ConfigError(
+            f"backbone must be one of {', '.join(BACKBONES)}, {TORCHVISION}NAME or {TIMM}NAME, but is {name!r}"
+        )
+    if size < SMALLEST:
+        raise ConfigError(f"images for {name} must be at least {SMALLEST} pixels wide, but are {size}")
+    module, _, attribute = BACKBONES[name].partition(":")
+    return getattr(import_module(module), attribute)(channels, size)

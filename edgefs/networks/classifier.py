@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from edgefs.data import DataSpec
-from edgefs.networks import build
 from edgefs.networks.learner import Learner
-from edgefs.transfer.config import AdaptConfig, FinetuneConfig
 
 HIDDEN = 128  # units of the MLP head
 
 
 class Bottleneck(nn.Module):  # type: ignore[misc]  # torch is untyped here
-    """A backbone and a narrow layer on it, `[B, C, H, W]` to `[B, dim]`: what learns while the backbone is frozen."""
+    """A frozen backbone and a narrow layer on it that learns: `[B, C, H, W]` to `[B, dim]`."""
 
     def __init__(self, backbone: nn.Module, dim: int) -> None:
         super().__init__()
@@ -26,21 +23,13 @@ class Bottleneck(nn.Module):  # type: ignore[misc]  # torch is untyped here
 
 
 def bare(backbone: nn.Module) -> nn.Module:
-    """A backbone without the bottleneck that adapting put on it."""
+    """The backbone without the bottleneck that domain adaptation put on it."""
     return backbone.backbone if isinstance(backbone, Bottleneck) else backbone
 
 
-def new_classifier(config: FinetuneConfig | AdaptConfig, spec: DataSpec) -> Learner:
-    """The network of a run with fresh random weights, as a checkpoint rebuilds it."""
-    size, channels = min(spec.preprocess.size), spec.preprocess.channels
-    return classifier(build(config.backbone, channels=channels, size=size), config)
-
-
-def classifier(backbone: nn.Module, config: FinetuneConfig | AdaptConfig) -> Learner:
-    """A backbone, a bottleneck if asked for, and a head for the run's classes: linear, or a small MLP."""
-    if isinstance(config, AdaptConfig) and config.bottleneck:
-        backbone = Bottleneck(backbone, config.bottleneck)
-    learner = Learner(backbone, len(config.classes))
-    if isinstance(config, FinetuneConfig) and config.head == "mlp":
-        learner.head = nn.Sequential(nn.Linear(backbone.dim, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, len(config.classes)))
+def classifier(backbone: nn.Module, n_classes: int, *, mlp: bool = False) -> Learner:
+    """A backbone with a head for `n_classes`: linear, or with one hidden layer."""
+    learner = Learner(backbone, n_classes)
+    if mlp:
+        learner.head = nn.Sequential(nn.Linear(backbone.dim, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, n_classes))
     return learner

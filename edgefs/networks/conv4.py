@@ -27,7 +27,7 @@ class Block(nn.Module):  # type: ignore[misc]  # torch is untyped here
         norm = self.norm
         if norm.training or not torch.is_inference_mode_enabled():
             return norm(self.conv(x))
-        # Folded into the convolution where images are only embedded: a pass over memory less, an eighth of the time.
+        # While images are only embedded, the norm is folded into the convolution: one pass over memory less.
         folded = fuse_conv_bn_weights(
             self.conv.weight, None, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
         )
@@ -37,7 +37,8 @@ class Block(nn.Module):  # type: ignore[misc]  # torch is untyped here
 class Conv4(nn.Module):  # type: ignore[misc]  # torch is untyped here
     """`float32 [B, channels, size, size]` to features `[B, dim]`, dim = filters · (size // 16)².
 
-    filters: 64 (Prototypical Networks), or 32 (MAML's choice at 84×84).
+    Args:
+        filters: 64 (Prototypical Networks), or 32 (MAML at 84 × 84).
     """
 
     def __init__(self, channels: int, size: int, filters: int = 64) -> None:
@@ -48,3 +49,8 @@ class Conv4(nn.Module):  # type: ignore[misc]  # torch is untyped here
 
     def forward(self, x: Tensor) -> Tensor:
         return self.blocks(x).flatten(1)
+
+
+def conv4_32(channels: int, size: int) -> Conv4:
+    """Conv-4 with 32 filters."""
+    return Conv4(channels, size, filters=32)

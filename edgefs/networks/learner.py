@@ -1,4 +1,4 @@
-"""What the training loop asks of a method, and the network most of them share."""
+"""What the training loop requires of a method, and the network that most methods share."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ LENGTH = 10**0.5  # of features beside prototypes: squared distances are then 20
 
 
 class Method(Protocol):
-    """A Protocol, so that the loop knows no method and a method knows no loop.
+    """What a meta-learning method has. It is also an `nn.Module`, and a checkpoint holds its `state_dict`.
 
-    It is also an `nn.Module`: what its `state_dict` holds is what a checkpoint holds.
+    It is a Protocol, so that the loop imports no method and a method imports no loop.
     """
 
     backbone: nn.Module
-    metric: str | None  # of nearest class means on its embedding, after training; None: it adapts to every episode
+    metric: str | None  # how class means are compared with its embedding, "cosine" or "euclidean"; None: it adapts
 
     def gradients(self, tasks: Tasks) -> tuple[float, NDArray[np.float64]]:
-        """Leave the mean gradient over tasks in every parameter's `.grad`; return the loss and accuracies `[T]`."""
+        """Put the mean gradient over tasks into every `parameter.grad`; return the loss and accuracies `[T]`, 0..1."""
         ...
 
     def accuracies(self, tasks: Tasks) -> NDArray[np.float64]:
@@ -35,15 +35,16 @@ class Method(Protocol):
 
 
 class Learner(nn.Module):  # type: ignore[misc]  # torch is untyped here
-    """A backbone and a linear head for n_way classes: what gradient-based methods adapt. `[B, C, H, W]` to `[B, W]`.
+    """A backbone and a linear head for n_way classes, `[B, C, H, W]` to `[B, W]`: what gradient-based methods adapt.
 
-    head: where it starts in every task.  "zero": an episode's classes come in random order, so whatever else it started
-    from would speak for one order (Kao et al. 2022, arXiv:2106.15367; Ye and Chao 2022, arXiv:2106.16245); the first
-    step of adaptation makes it the prototypes.  "prototypes": at them (Proto-MAML; Triantafillou et al. 2020,
-    "Meta-Dataset", arXiv:1903.03096), on features of one length: before any adaptation it is a Prototypical Network.
+    Args:
+        head: Where the head starts in every task. "zero": the classes of an episode come in random order, so any other
+            fixed start would prefer one order (Kao et al. 2022, arXiv:2106.15367; Ye and Chao 2022, arXiv:2106.16245).
+            "prototypes": at the prototypes of normalised features (Proto-MAML; Triantafillou et al. 2020,
+            "Meta-Dataset", arXiv:1903.03096); before any adaptation it is a Prototypical Network.
     """
 
-    metric = None  # its head answers, not class means
+    metric = None
 
     def __init__(self, backbone: nn.Module, n_way: int, head: str = "zero") -> None:
         super().__init__()
@@ -56,15 +57,18 @@ class Learner(nn.Module):  # type: ignore[misc]  # torch is untyped here
         return self.head(self.features(x))  # type: ignore[no-any-return]
 
     def features(self, x: Tensor) -> Tensor:
-        """What the head sees, `[B, D]`."""
+        """The input of the head, `[B, D]`."""
         features = self.backbone(x)
         return LENGTH * F.normalize(features, dim=1) if self.from_prototypes else features
 
     def start(self, weights: Sequence[Tensor], features: Tensor, n_way: int) -> list[Tensor]:
-        """The weights a task starts from: these, the head's set from its support's features `[W·S, D]`, class by class.
+        """The weights that a task starts from: these, with a head made of the prototypes.
 
-        There may be another number of classes than in training. Minus the squared distance to a prototype c is, but for
-        what is the same for all of them, 2 c · f - |c|².
+        Minus the squared distance of f to a prototype c is 2 c · f - |c|² and a term that is the same for all classes.
+
+        Args:
+            features: `[W·S, D]`, class by class.
+            n_way: Number of classes; it may differ from that in training.
         """
         prototypes = features.unflatten(0, (n_way, -1)).mean(dim=1)
         return [*weights[:-HEAD], 2 * prototypes, -prototypes.square().sum(dim=1)]

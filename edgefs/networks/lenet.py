@@ -1,6 +1,6 @@
-"""LeNet (LeCun et al. 1998), in the size of the digit domains' papers (20 and 50 filters, 500 features), with norms.
+"""LeNet (LeCun et al. 1998) with 20 and 50 filters and 500 features, the size used for domain adaptation of digits.
 
-Normalisation after every layer is what makes adapting by statistics (AdaBN) possible, and DANN stable.
+Batch normalisation after every layer makes AdaBN possible and DANN stable.
 """
 
 from __future__ import annotations

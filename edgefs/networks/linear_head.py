@@ -1,7 +1,7 @@
-"""Classifiers on frozen features. scikit-learn fits them; torch gets the same function, so that a checkpoint holds it.
+"""Classifiers on frozen features: scikit-learn fits them, and a torch head is given the same weights.
 
 logistic: logistic regression.  linear: ridge.  mlp: one hidden layer.  mean: nearest class mean.
-All see standardised features; the scaling is folded into the first layer.
+The features are standardised; the scaling is folded into the first layer.
 """
 
 from __future__ import annotations
@@ -16,15 +16,19 @@ from torch import nn
 
 from edgefs.networks.classifier import HIDDEN
 
-# with a few hundred features per image nearly any penalty separates them; chosen on splits that no figure is from
+# chosen on splits that no published figure comes from
 LOGISTIC_C = 0.01
 RIDGE_ALPHA = 1000.0
 
 
 def fit_head(name: str, features: NDArray[np.float32], labels: NDArray[np.int64], *, balanced: bool, seed: int) -> Any:
-    """Fit a scikit-learn pipeline.  features: `float32 [N, D]`.  balanced: weigh rare classes up, where it can be.
+    """Fit a scikit-learn pipeline.
 
-    labels must hold every class.
+    Args:
+        name: logistic, linear, mlp or mean.
+        features: `float32 [N, D]`.
+        labels: `int64 [N]`, with every class in it.
+        balanced: Weigh rare classes up (logistic and linear).
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression, RidgeClassifier
@@ -41,20 +45,20 @@ def fit_head(name: str, features: NDArray[np.float32], labels: NDArray[np.int64]
         "mean": NearestCentroid,
     }[name]()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # an early end is as good: it only penalises a little more
+        warnings.simplefilter("ignore", ConvergenceWarning)  # stopping early only penalises a little more
         return make_pipeline(StandardScaler(), last).fit(features.astype(np.float64), labels)
 
 
 def load_head(head: nn.Module, pipeline: Any) -> None:
-    """Put what scikit-learn fitted into a head of `network.classifier`."""
+    """Copy the weights that scikit-learn fitted into a head of `edgefs.networks.classifier`."""
     scaler, last = pipeline[0], pipeline[-1]
     if hasattr(last, "coefs_"):
         layers = [(w.T, b) for w, b in zip(last.coefs_, last.intercepts_, strict=True)]
-    elif hasattr(last, "centroids_"):  # -|x - c|² / 2 without what all classes share
+    elif hasattr(last, "centroids_"):  # -|x - c|² / 2 without the term that all classes share
         layers = [(last.centroids_, -(last.centroids_**2).sum(axis=1) / 2)]
     else:
         layers = [(np.atleast_2d(last.coef_), np.atleast_1d(last.intercept_))]
-    if len(layers[-1][0]) == 1:  # of two classes, scikit-learn scores the second only
+    if len(layers[-1][0]) == 1:  # for two classes scikit-learn scores only the second
         weight, bias = layers[-1]
         layers[-1] = np.concatenate([0 * weight, weight]), np.array([0.0, bias[0]])
     weight, bias = layers[0]

@@ -1,7 +1,7 @@
 """ResNet-12 (Oreshkin et al. 2018, arXiv:1805.10123, with the widths of Lee et al. 2019, arXiv:1904.03758).
 
-4 stages of three 3×3 convolutions with a shortcut, widths 64, 160, 320, 640, each ending in a 2×2 pool; global average.
-Plain dropout between stages takes the place of DropBlock.
+Four stages of three 3×3 convolutions with a shortcut, each ending in a 2×2 pool, then the global average. Dropout
+between the stages replaces the papers' DropBlock.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class ResNet12(nn.Module):  # type: ignore[misc]  # torch is untyped here
 
     def __init__(self, channels: int, size: int, dropout: float = 0.1) -> None:
         super().__init__()
-        del size  # any, by the global average
+        del size  # the global average takes any
         inputs = (channels, *WIDTHS[:-1])
         self.stages = nn.Sequential(*(Stage(i, o, dropout) for i, o in zip(inputs, WIDTHS, strict=False)))
         self.dim = WIDTHS[-1]

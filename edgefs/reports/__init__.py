@@ -1,1 +1,1 @@
-"""Tables for the terminal and HTML pages, shared by every command."""
+"""Reports for people: tables, plots, pages, progress, and the API reference."""

@@ -1,4 +1,4 @@
-"""The page of an export: what was kept and why, how far each artefact is from float32, how fast it is."""
+"""The page of an export: what was kept and why, how far each artifact is from float32, how fast it is."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 from edgefs.reports.html import card, document, facts, figures, headline, section, table
 
-HOW = """Every artefact embedded the same pictures as the source in float32, opened by the engine the device uses.
+HOW = """Every artifact embedded the same pictures as the source in float32, opened by the engine the device uses.
 Cosine: how far an embedding moved, at worst. Neighbours: for how many pictures the nearest other one stayed the same.
 Points: few-shot accuracy minus the source's, over the same episodes, with the 95 % interval. Milliseconds: one frame on
-this machine, all artefacts in turn. Plans of TensorRT do not run here; the ONNX files they were built from did."""
+this machine, all artifacts in turn. Plans of TensorRT do not run here; the ONNX files they were built from did."""
 
 
 def render(report: Mapping[str, Any]) -> str:
@@ -25,16 +25,16 @@ def _sections(report: Mapping[str, Any]) -> Iterator[str]:
     verified = report["verified_on"]
     yield headline(
         "edgefs export",
-        f"{report['name']}: {len(kept)} of {len(artifacts)} artefacts kept",
+        f"{report['name']}: {len(kept)} of {len(artifacts)} artifacts kept",
         f"Held against the source in float32 on {verified['pictures']} pictures, the {verified['kind']} of "
         f"{verified['source']}.",
     )
     yield figures(_cards(report, kept))
     shots = next((made["accuracy"] for made in artifacts if made["accuracy"]), ())
-    header = ["artefact", "", "MB", "lowest cosine", "1 in 100 lower", "neighbours"]
+    header = ["artifact", "", "MB", "lowest cosine", "1 in 100 lower", "neighbours"]
     header += [*(f"{paired['n_shot']}-shot, points" for paired in shots), "ms"]
     rows = (_row(made, len(shots)) for made in artifacts)
-    yield section("Artefacts", table(header, rows), f'<p class="soft">{escape(HOW)}</p>')
+    yield section("Artifacts", table(header, rows), f'<p class="soft">{escape(HOW)}</p>')
     yield section("Why", facts({f"{made['target']} {made['precision']}": made["reason"] for made in artifacts}))
     yield section("Bundle", facts({key: str(report[key]) for key in ("bundle", "fingerprint")}))
 

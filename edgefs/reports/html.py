@@ -1,4 +1,4 @@
-"""What every HTML report is made of. Texts are escaped here, and a page refers to nothing outside itself."""
+"""Building blocks of HTML reports. Text is escaped here, and a page refers to nothing outside itself."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
-# nothing may be fetched, whatever a name in the page says
+# The browser fetches nothing, whatever a name in the page contains.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def document(title: str, body: Iterable[str]) -> str:
-    """A whole page, with the stylesheet that all reports share with the live page."""
+    """A whole page, with the stylesheet that reports share with the live app."""
     sheets = (files("runtime") / "app" / "web" / "static" / "style.css", Path(__file__).with_suffix(".css"))
     css = "".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
     head = (
@@ -29,7 +29,7 @@ def section(title: str, *parts: str) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Plain columns; the first is text, the others numbers."""
+    """A table; the first column is text, the others are numbers."""
     head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
     body = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
@@ -42,7 +42,7 @@ def facts(pairs: Mapping[str, str]) -> str:
 
 
 def headline(brand: str, title: str, lead: str) -> str:
-    """The top of a page: what it is a report of, its result in one line, and how that came about."""
+    """The top of a page: the kind of report, its result in one line, and how it was obtained."""
     return (
         f'<header><span class="brand">{escape(brand)}</span><h1>{escape(title)}</h1>'
         f'<p class="lead soft">{escape(lead)}</p></header>'
@@ -55,6 +55,6 @@ def figures(cards: Iterable[str]) -> str:
 
 
 def card(number: str, words: str, small: str = "", *, missed: bool = False) -> str:
-    """One large number and what it counts; missed: it is not what was required."""
+    """One large number and what it counts; `missed`: the requirement was not reached."""
     note = f'<br><span class="soft">{escape(small)}</span>' if small else ""
     return f'<div class="{"missed" if missed else "kept"}"><strong>{escape(number)}</strong>{escape(words)}{note}</div>'

@@ -1,1 +1,1 @@
-"""One loop for every method, its checkpoints, and more than one process."""
+"""The training loop of every meta-learning method, in one process or several."""

@@ -1,11 +1,11 @@
 """More than one process: `torchrun --nproc-per-node=2 -m edgefs.cli train …`.
 
 Every process holds the same weights and takes every r-th episode of a step; gradients are averaged in one all-reduce
-over one flat tensor. That is what DistributedDataParallel computes, without its backward hooks, which do not fire for
-the gradients MAML and Reptile make themselves. gloo on CPUs, nccl on GPUs.
+over one flat tensor. DistributedDataParallel computes the same, but its backward hooks do not fire for gradients that
+MAML and Reptile compute themselves. The back end is gloo on CPUs and nccl on GPUs.
 
-When a process dies, the others' next exchange fails at once (gloo sees the closed connection) or after TIMEOUT; they
-stop with WorkerLost, and torchrun ends the job. Only rank 0 writes, aside and renamed, so the checkpoint is whole.
+When a process dies, the next exchange of the others fails, at once (gloo sees the closed connection) or after TIMEOUT.
+They stop with WorkerLost, and torchrun ends the job. Only rank 0 writes files, so the checkpoint is whole.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Team:
 
 
 def join_team(device: str) -> Team:
-    """The team torchrun started, or a team of one."""
+    """The processes that torchrun started, or a team of one."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         return Team()
@@ -76,7 +76,7 @@ def join_team(device: str) -> Team:
 
 
 def gradients_of(method: nn.Module) -> list[Tensor]:
-    """The gradients of a method's parameters, zeros where there is none: the same list in every process."""
+    """The gradients of a method's parameters, zeros where there is none, so that every process has the same list."""
     for parameter in method.parameters():
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)

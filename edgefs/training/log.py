@@ -1,10 +1,11 @@
-"""What a run tells: a progress bar on a terminal, plain lines elsewhere, and a CSV that survives an interruption."""
+"""The log of a run: a progress bar on a terminal, plain lines elsewhere, and a CSV that outlives an interruption."""
 
 from __future__ import annotations
 
 import csv
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ LINE_EVERY_S = 30.0
 
 
 class Measured(Protocol):
-    """An accuracy over episodes, or over pictures: percent, ± interval, and words for people."""
+    """An accuracy in percent with its interval, over episodes or over pictures; `str` is for people."""
 
     @property
     def mean(self) -> float: ...
@@ -28,39 +29,43 @@ class Measured(Protocol):
 
 
 class Log:
-    """One run's voice.  resumed: the step it goes on from; later rows of the CSV are dropped.  quiet: files only."""
+    """The log of one run.
+
+    Args:
+        out: Folder for log.csv and curves.png.
+        steps: Steps of the whole run.
+        resumed: Step that the run continues from; later rows of the CSV are dropped.
+        quiet: Write files only.
+    """
 
     def __init__(self, out: Path, steps: int, *, resumed: int = 0, quiet: bool = False) -> None:
         self.out, self.steps, self.quiet = out, steps, quiet
         self.rows = [row for row in _read(out / "log.csv") if row["step"] <= resumed]
-        self._first, self._started, self._spoke = resumed, time.monotonic(), 0.0
+        self._first, self._started, self._printed = resumed, time.monotonic(), 0.0
         self._losses: list[float] = []
         self._accuracies: list[float] = []
         self.val: Measured | None = None
-        self._bar = _bar(steps, resumed) if not quiet and sys.stderr.isatty() else None
+        self._bar: Any = None
+        if not quiet and sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=steps, initial=resumed, unit="step", dynamic_ncols=True)
 
     def step(self, step: int, loss: float, accuracy: float) -> None:
-        """After every training step.  accuracy: 0..1."""
+        """Note a training step; the accuracy is in 0..1."""
         self._losses.append(loss)
         self._accuracies.append(100 * accuracy)
         if self._bar is not None:
-            self._bar.set_postfix_str(self._words(), refresh=False)
+            self._bar.set_postfix_str(self._state(), refresh=False)
             self._bar.update(step - self._bar.n)
-        elif not self.quiet and time.monotonic() - self._spoke >= LINE_EVERY_S:
+        elif not self.quiet and time.monotonic() - self._printed >= LINE_EVERY_S:
             self._line(step)
 
     def validated(self, step: int, seconds: float, accuracy: Measured, lr: float) -> None:
-        """After every validation: a row, the curves, and a line."""
+        """Note a validation: a row of the CSV, the curves, and a line."""
         self.val = accuracy
-        values = (
-            step,
-            round(seconds, 1),
-            self._mean(self._losses),
-            self._mean(self._accuracies),
-            accuracy.mean,
-            accuracy.interval,
-            lr,
-        )
+        means = self._mean(self._losses), self._mean(self._accuracies)
+        values = (step, round(seconds, 1), *means, accuracy.mean, accuracy.interval, lr)
         self.rows.append(dict(zip(FIELDS, values, strict=False)))
         self._losses, self._accuracies = [], []
         with (self.out / "log.csv").open("w", newline="") as file:
@@ -82,12 +87,16 @@ class Log:
             self._bar.close()
 
     def _line(self, step: int) -> None:
-        self._spoke = time.monotonic()
-        passed = self._spoke - self._started
+        self._printed = time.monotonic()
+        passed = self._printed - self._started
         left = passed / max(step - self._first, 1) * (self.steps - step)
-        print(f"step {step}/{self.steps}  {self._words()}  {_clock(left)} left", file=sys.stderr, flush=True)
+        print(
+            f"step {step}/{self.steps}  {self._state()}  {timedelta(seconds=round(left))} left",
+            file=sys.stderr,
+            flush=True,
+        )
 
-    def _words(self) -> str:
+    def _state(self) -> str:
         recent = self._accuracies[-200:]
         words = []
         if recent:
@@ -100,17 +109,6 @@ class Log:
     @staticmethod
     def _mean(values: list[float]) -> float:
         return float(np.mean(values)) if values else float("nan")
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
-
-
-def _bar(steps: int, resumed: int) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(total=steps, initial=resumed, unit="step", dynamic_ncols=True)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

@@ -1,8 +1,8 @@
-"""The training loop, the same for every method: step, validate, keep the best, save, stop early, resume bit by bit.
+"""The training loop of every meta-learning method: step, validate, keep the best, save, stop early, resume.
 
 Everything random is a function of (seed, step): the sampler and the augmentation are keyed with the episode's number,
-and torch's own generator (dropout) is part of the saved state. So an interrupted run that is resumed ends with the same
-bits as one that was not, on the same CPU with the same number of threads.
+and torch's own generator (dropout) is part of the saved state. So a run that was interrupted and resumed ends with the
+same bits as one that was not, on the same CPU with the same number of threads.
 """
 
 from __future__ import annotations
@@ -15,17 +15,9 @@ from typing import Any
 
 import torch
 
-from edgefs.data import DataSpec, ImageSet, find_duplicates, load, spec_of
-from edgefs.data.episodes import EpisodeSampler, EpisodeShape
-from edgefs.data.folder import channels_of
-from edgefs.data.tasks import TaskLoader
-from edgefs.errors import ConfigError, NotFinite
-from edgefs.evaluation.metrics import Accuracy
-from edgefs.evaluation.validation import VAL_SEED, validation_accuracy
-from edgefs.networks.classifier import bare
-from edgefs.networks.embedder import base_mean_of, estimate_statistics
-from edgefs.training.checkpoint import (
+from edgefs.checkpoint import (
     VERSION,
+    check_folder,
     load_checkpoint,
     load_state,
     load_weights,
@@ -33,21 +25,36 @@ from edgefs.training.checkpoint import (
     save_checkpoint,
     save_state,
 )
-from edgefs.training.config import TrainConfig
+from edgefs.data import DataSpec, ImageSet, find_duplicates, load, spec_of
+from edgefs.data.episodes import EpisodeSampler, EpisodeShape
+from edgefs.data.folder import channels_of
+from edgefs.data.tasks import TaskLoader
+from edgefs.errors import ConfigError, NotFinite
+from edgefs.evaluation.metrics import Accuracy
+from edgefs.evaluation.validation import VAL_SEED, validation_accuracy
+from edgefs.methods import META, TrainConfig
+from edgefs.methods.options import settled
+from edgefs.networks.classifier import bare
+from edgefs.networks.embedder import base_mean_of, estimate_statistics
 from edgefs.training.distributed import Team, float_buffers, gradients_of, join_team
 from edgefs.training.log import Log, Measured
 from edgefs.training.machine import computes_bf16, interruptible, machine_of, peak_memory_mb
 from edgefs.training.optimiser import learning_rate, optimiser_of
 
-# may change when a run is resumed
+# options that may change when a run is resumed
 FREE = ("root", "out", "threads", "checkpoint_minutes", "device", "download", "bad_files", "patience")
 
 
 @dataclass(frozen=True)
 class TrainReport:
-    """best: the checkpoint of the best validation.  seconds: of training and validation, over all resumptions.
+    """The result of a run.
 
-    stopped: "finished", "no improvement" or "interrupted".  notes: duplicates and skipped files.
+    Attributes:
+        best: The checkpoint of the best validation.
+        val: The last validation.
+        seconds: Of training and validation, over all resumptions.
+        stopped: "finished", "no improvement" or "interrupted".
+        notes: Repeated images and skipped files.
     """
 
     best: Path
@@ -59,11 +66,23 @@ class TrainReport:
     peak_memory_mb: int
 
 
-def train(config: TrainConfig, *, resume: bool = False, quiet: bool = False) -> TrainReport:
-    """Train as configured; write best.safetensors, last.safetensors, state.pt, log.csv and curves.png into config.out.
+def train(method: str | TrainConfig, *, resume: bool = False, quiet: bool = False, **options: Any) -> TrainReport:
+    """Meta-train a network: `train("protonet", data="omniglot", root="DIR", out="run")`.
 
-    Raises ConfigError or DataError before anything is trained, NotFinite or WorkerLost during it.
+    Writes best.safetensors, last.safetensors, state.pt, log.csv and curves.png into `out`.
+
+    Args:
+        method: One of `edgefs.methods.META`, or a config.
+        resume: Continue the run in `out`.
+        quiet: Print nothing.
+        options: Fields of the method's config, as `edgefs train METHOD --help` shows them.
+
+    Raises:
+        ConfigError: An option cannot work; DataError: the images cannot be trained on. Both before anything is trained.
+        NotFinite: The loss became infinite.
+        WorkerLost: Another process of the run ended.
     """
+    config = settled(META, method, options)
     run = Run(config, resume=resume, quiet=quiet)
     try:
         return run.go()
@@ -73,7 +92,7 @@ def train(config: TrainConfig, *, resume: bool = False, quiet: bool = False) -> 
 
 
 def open_data(config: TrainConfig, contract: DataSpec | None = None) -> tuple[ImageSet, ImageSet, DataSpec]:
-    """The train and validation images of a config and their spec.  contract: of the network it starts from."""
+    """The train and validation images of a config and their spec; `contract` is that of the network it starts from."""
     spec = spec_of(config.data, size=config.size, channels=config.channels)
     if contract:
         spec = replace(spec, preprocess=contract.preprocess, mean=contract.mean, std=contract.std)
@@ -91,19 +110,18 @@ def open_data(config: TrainConfig, contract: DataSpec | None = None) -> tuple[Im
 
 
 class Run:
-    """What the loop moves: data, method, optimiser, and where it is. Built whole: every error comes before training."""
+    """Data, network, optimiser and position of one run. Building it finds every error before anything is trained."""
 
     def __init__(self, config: TrainConfig, *, resume: bool, quiet: bool) -> None:
         self.out = Path(config.out)
+        check_folder(self.out)
         self.device, threads = machine_of(config)
         origin = load_checkpoint(config.init_from) if config.init_from else None
         self.train_set, self.val_set, self.spec = open_data(config, origin.spec if origin else None)
         rotations = self.spec.rotations if config.rotations is None else config.rotations
-        self.config = config = replace(
-            config,
-            n_classes=config.n_classes or len(self.train_set.classes) * rotations,
-            bf16=computes_bf16(self.device) if config.bf16 is None else config.bf16,
-        )
+        if config.bf16 is None:
+            config = replace(config, bf16=computes_bf16(self.device))
+        self.config = config = config.for_classes(len(self.train_set.classes) * rotations)
         shape = EpisodeShape(config.n_way, config.n_shot, config.n_query)
         val_shape = EpisodeShape(config.val_way, config.val_shot, config.val_query)
         self.sampler = EpisodeSampler(self.train_set.labels, shape, seed=config.seed, rotations=rotations)
@@ -220,7 +238,7 @@ class Run:
         if not self.team.leads:
             return
         backbone = self.method.backbone
-        if self.method.metric is None and self.config.statistics == "batch":  # no others, so far
+        if not self.config.uses_running_statistics:  # there are none so far, and a device needs them
             estimate_statistics(backbone, self.train_set, self.spec, self.device)
         base_mean = base_mean_of(backbone, self.train_set, self.spec, self.device)
         figures = {"val": asdict(accuracy), "step": self.step, "seconds": round(self.seconds, 1)}
@@ -244,9 +262,11 @@ class Run:
 
     def _restore(self, state: dict[str, Any]) -> None:
         mine = self.config.to_json()
-        changed = [name for name, value in state["config"].items() if name not in FREE and mine.get(name) != value]
+        changed = [
+            name for name, value in state["config"].items() if name in mine and name not in FREE and mine[name] != value
+        ]
         if changed:
-            words = ", ".join(f"{name} {state['config'][name]!r} -> {mine.get(name)!r}" for name in changed)
+            words = ", ".join(f"{name} {state['config'][name]!r} -> {mine[name]!r}" for name in changed)
             raise ConfigError(f"a resumed run must keep its config, but {words}; use the same options or another --out")
         if state["data"] != self.data_digest:
             raise ConfigError(

@@ -1,10 +1,10 @@
-"""What a run takes of the machine: device, threads, memory; and how the machine may ask it to stop."""
+"""The device, threads and memory of a run, and the signals that end it."""
 
 from __future__ import annotations
 
 import os
-import resource
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,16 +14,17 @@ from typing import Any
 import torch
 
 from edgefs.errors import ConfigError
-from edgefs.training.allocator import keep_pages
+from edgefs.networks.allocator import keep_pages
 from edgefs.training.distributed import Team
+from runtime.engines.base import cpus
 
 
 def machine_of(config: Any) -> tuple[str, int]:
-    """The device, and the threads this process takes; also tells torch and malloc."""
+    """The device and the number of threads of a run; also configures torch and malloc. Raises ConfigError."""
     available = torch.cuda.is_available()
     if config.device == "cuda" and not available:
         raise ConfigError("device must be one this machine has, but torch finds no GPU here; say --device cpu")
-    threads = config.threads or max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    threads = config.threads or max(1, cpus() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     torch.set_num_threads(threads)
     keep_pages()
     if not available or config.device == "cpu":
@@ -34,7 +35,7 @@ def machine_of(config: Any) -> tuple[str, int]:
 
 
 def computes_bf16(device: str) -> bool:
-    """Whether the machine has bfloat16 arithmetic. One that has not emulates it, slower than float32."""
+    """Whether the machine has bfloat16 arithmetic; others emulate it, slower than float32."""
     if device != "cpu":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     try:
@@ -46,7 +47,7 @@ def computes_bf16(device: str) -> bool:
 
 @contextmanager
 def interruptible(team: Team) -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM end the run after the step in hand, with its state saved. In a team they end it at once."""
+    """Ctrl-C and SIGTERM end a run after the current step, with its state saved; a run of several processes at once."""
     stop = threading.Event()
     if team.world > 1 or threading.current_thread() is not threading.main_thread():
         yield stop
@@ -60,4 +61,10 @@ def interruptible(team: Team) -> Iterator[threading.Event]:
 
 
 def peak_memory_mb() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    """The most memory this process has had; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak >> 20 if sys.platform == "darwin" else peak >> 10  # bytes on macOS, KiB elsewhere

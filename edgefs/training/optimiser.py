@@ -6,11 +6,11 @@ import math
 
 import torch
 
-from edgefs.training.config import TrainConfig
+from edgefs.methods import TrainConfig
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
-    """The rate of step number `step`, counted from 0."""
+    """The learning rate of step number `step`, counted from 0."""
     if step < config.warmup:
         return config.lr * (step + 1) / config.warmup
     done = (step - config.warmup) / max(config.steps - config.warmup, 1)
@@ -21,7 +21,7 @@ def learning_rate(config: TrainConfig, step: int) -> float:
 
 def optimiser_of(config: TrainConfig, method: torch.nn.Module) -> torch.optim.Optimizer:
     if config.optimiser == "sgd":
-        momentum = 0.0 if config.method == "reptile" else 0.9  # Reptile's definition is plain SGD
+        momentum = config.momentum
         return torch.optim.SGD(
             method.parameters(), config.lr, momentum=momentum, nesterov=momentum > 0, weight_decay=config.weight_decay
         )

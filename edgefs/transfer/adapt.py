@@ -1,12 +1,13 @@
-"""Domain adaptation: labels from a source, pictures from a target, and a network that answers on the target.
+"""Domain adaptation: labels from a source, pictures from a target, and a network that is used on the target.
 
 Each seed trains on the source alone (the lower bound, and with the target's statistics the baseline AdaBN), with the
-method, and, where the target has labels, on most of those (the upper bound, measured on the rest). Nothing is selected:
-the weights are the running average of the last steps, at a length fixed beforehand, because choosing by the target's
-labels is how adaptation deceives itself.
+method, and, where the target has labels, on most of those (the upper bound, measured on the rest). The weights are the
+running average of the last steps, and the number of steps is fixed beforehand: a selection by the target's labels would
+make the result look better than it is.
 
-Source and target go through the network apart, so every batch is normalised by its own domain, and at the end the norm
-layers take the statistics of the target (AdaBN, arXiv:1603.04779), whatever the method.
+Source and target pass the network separately, so every batch is normalised by its own domain. At the end the norm
+layers take the statistics of the target, for every method (AdaBN; Li et al. 2017, "Revisiting Batch Normalization For
+Practical Domain Adaptation", arXiv:1603.04779).
 """
 
 from __future__ import annotations
@@ -26,49 +27,56 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from edgefs.checkpoint import check_folder, new_method, save_checkpoint
 from edgefs.data.images import CACHE, open_images
 from edgefs.errors import ConfigError, NotFinite
-from edgefs.networks.classifier import Bottleneck, classifier, new_classifier
+from edgefs.methods import ADAPT, AdaptConfig
+from edgefs.methods.options import settled
+from edgefs.networks.classifier import Bottleneck
+from edgefs.networks.embedder import BATCH, SAMPLE, take_statistics
 from edgefs.networks.learner import Learner
-from edgefs.training.checkpoint import save_checkpoint
 from edgefs.training.machine import machine_of
-from edgefs.transfer.adabn import take_statistics
-from edgefs.transfer.config import AdaptConfig
-from edgefs.transfer.coral import CORAL
-from edgefs.transfer.dann import DANN
 from edgefs.transfer.domains import Pool, feature_maker, find_domains, picture_maker
 from edgefs.transfer.features import frozen_features
-from edgefs.transfer.mmd import MMD
 from edgefs.transfer.seeds import AdaptReport, SeedResult, summary
 from edgefs.transfer.start import start
 
-METHODS: dict[str, type[DANN] | type[MMD] | type[CORAL]] = {"dann": DANN, "mmd": MMD, "coral": CORAL}
-WEIGHTS = {"dann": 1.0, "mmd": 4.0, "coral": 1.0}  # of the method's loss beside that of the labels
 AVERAGE = 0.99  # decay of the running average of the weights
-BOUND_SHARE = 0.75  # of the target's labels, that the upper bound is trained on
+BOUND_SHARE = 0.75  # share of the target's labels that the upper bound is trained on
 
 
-def adapt(config: AdaptConfig, *, quiet: bool = False) -> AdaptReport:
-    """Run as configured, over all seeds; with `out`, write best.safetensors and report.json there.
+def adapt(method: str | AdaptConfig, *, quiet: bool = False, **options: Any) -> AdaptReport:
+    """Adapt a network to another domain: `adapt("dann", source="mnist/", target="usps/")`.
 
-    Raises ConfigError, DataError, CheckpointError or SourceError before anything is trained; NotFinite during it.
+    With `out`, writes best.safetensors and report.json there.
+
+    Args:
+        method: One of `edgefs.methods.ADAPT`, or a config.
+        quiet: Print nothing.
+        options: Fields of the config, as `edgefs adapt --help` shows them.
+
+    Raises:
+        ConfigError, DataError, CheckpointError, SourceError: Something cannot work; before anything is trained.
+        NotFinite: The loss became infinite.
     """
-    return Adapting(config, quiet=quiet).go()
+    return Adapting(settled(ADAPT, method, options), quiet=quiet).go()
 
 
 class Adapting:
-    """The pools of both domains, and the networks that are trained on them."""
+    """Data and networks of one run over several seeds."""
 
     def __init__(self, config: AdaptConfig, *, quiet: bool = False) -> None:
         self.began, self.quiet = time.monotonic(), quiet
         if config.out and (Path(config.out) / "best.safetensors").exists():
             raise ConfigError(f"{config.out} must be a new folder, but holds a run; choose another --out")
+        if config.out:
+            check_folder(config.out)
         self.device, _ = machine_of(config)
         files = find_domains(config)
         self.origin = start(config, {**files.target, **files.source})
         if self.origin.trained and config.bottleneck < 1:
             raise ConfigError(
-                f"bottleneck must be at least 1 on trained weights, which stay as they are, but is {config.bottleneck}"
+                f"bottleneck must be at least 1 on trained weights, which stay frozen, but is {config.bottleneck}"
             )
         narrow = config.bottleneck if self.origin.trained else 0
         classes = tuple(files.source)
@@ -83,7 +91,7 @@ class Adapting:
         self.bar = self._progress()
 
     def _pool(self, classes: Mapping[str, Sequence[Path]], root: str) -> Pool:
-        """Pictures that are prepared when drawn; or, where the backbone is frozen, its features, computed once."""
+        """The pictures of a domain; where the backbone is frozen, their features, which are computed once."""
         config, spec, cache = self.config, self.origin.spec, Path(root) / CACHE
         if not config.bottleneck:
             images = open_images(classes, spec.preprocess, cache=cache, policy=config.bad_files)
@@ -112,16 +120,16 @@ class Adapting:
         return report
 
     def _seed(self, seed: int) -> tuple[Learner, SeedResult]:
-        config, adapts = self.config, self.config.method in METHODS
+        config, adapts = self.config, self.config.trains
         lower = upper = adabn = None
         if config.bounds or not adapts:
             learner = self._train(self.source, None, seed)
             lower = self._accuracy(learner, self.labelled)
-            take_statistics(self._embed(learner), self.target)
+            self._take_statistics(learner, self.target)
             adabn = self._accuracy(learner, self.labelled)
         if adapts:
             learner = self._train(self.source, self.target, seed)
-            take_statistics(self._embed(learner), self.target)
+            self._take_statistics(learner, self.target)
         if config.bounds and self.labelled:
             train, test = split_rows(self.labelled.labels, BOUND_SHARE, seed)
             upper = self._accuracy(self._train(self.labelled.part(train), None, seed), self.labelled.part(test))
@@ -132,7 +140,7 @@ class Adapting:
         """A learner trained on the source's labels and, with a target, by the method; with the source's statistics."""
         learner = self._fresh(seed)
         embed = self._embed(learner)
-        method = METHODS[self.config.method](learner.backbone.dim).to(self.device) if target else None
+        method = self.config.loss(learner.backbone.dim).to(self.device) if target else None
         trained = nn.ModuleList([embed, learner.head])
         parameters = [*trained.parameters(), *(method.parameters() if method else ())]
         optimiser = torch.optim.AdamW(parameters, self.config.lr, weight_decay=1e-3, fused=True)
@@ -149,7 +157,7 @@ class Adapting:
             if target and method:
                 of_target = embed(target.take(next(target_rows), rng))
                 both = (logits, learner.head(of_target))
-                loss = loss + self._weight() * method.loss(features, of_target, both, step / self.config.steps)
+                loss = loss + self.config.weight * method.loss(features, of_target, both, step / self.config.steps)
             if not torch.isfinite(loss):
                 raise NotFinite(
                     f"the loss must stay finite, but is not at step {step} of seed {seed}; try again with --lr "
@@ -162,27 +170,27 @@ class Adapting:
             average.update_parameters(trained)
             self.bar.update()
         trained.load_state_dict(average.module.state_dict())
-        take_statistics(embed, source)
+        self._take_statistics(learner, source)
         learner.eval()
         return learner
 
     def _fresh(self, seed: int) -> Learner:
-        """A learner with random weights of this seed, above whatever was trained before."""
+        """A learner whose untrained layers have random weights of this seed."""
         torch.manual_seed(seed)
-        if self.config.bottleneck:
-            learner = classifier(self.origin.backbone, self.config)
-        else:
-            learner = new_classifier(self.config, self.origin.spec)
-        learner.to(self.device)
-        return learner
+        config = self.config
+        learner = config.build(self.origin.backbone) if config.bottleneck else new_method(config, self.origin.spec)
+        return learner.to(self.device)  # type: ignore[no-any-return]
 
     def _embed(self, learner: Learner) -> nn.Module:
-        """What learns below the head."""
+        """The part that learns below the head."""
         backbone = learner.backbone
         return backbone.narrow if isinstance(backbone, Bottleneck) else backbone
 
-    def _weight(self) -> float:
-        return WEIGHTS[self.config.method] if self.config.weight is None else self.config.weight
+    def _take_statistics(self, learner: Learner, pool: Pool) -> None:
+        """AdaBN: the norm layers that learn take the statistics of a domain."""
+        rows = np.random.default_rng(0).permutation(len(pool))[:SAMPLE]
+        parts = np.array_split(rows, max(1, len(rows) // BATCH))
+        take_statistics(self._embed(learner), (pool.take(part) for part in parts))
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def _accuracy(self, learner: Learner, pool: Pool | None) -> float | None:
@@ -218,14 +226,14 @@ class Adapting:
     def _progress(self) -> Any:
         from tqdm import tqdm
 
-        config, adapts = self.config, self.config.method in METHODS
+        config, adapts = self.config, self.config.trains
         trainings = adapts + (config.bounds or not adapts) + bool(config.bounds and self.labelled)
         total = config.seeds * trainings * config.steps
         return tqdm(total=total, unit="step", disable=True if self.quiet else None, leave=False)
 
 
 def draws(pool: Pool, batch: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """Endless batches of rows: every picture once before any a second time."""
+    """Endless batches of rows; every row is drawn once before any is drawn again."""
     rows: NDArray[np.int64] = np.zeros(0, np.int64)
     while True:
         while len(rows) < batch:
@@ -235,7 +243,7 @@ def draws(pool: Pool, batch: int, rng: np.random.Generator) -> Iterator[NDArray[
 
 
 def split_rows(labels: NDArray[np.int64], share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of the first share of every class, in a random order, and of the rest."""
+    """Split the rows of every class at random: a share of them, and the rest."""
     rng = np.random.default_rng((seed, 4))
     first, rest = [], []
     for label in np.unique(labels):

@@ -1,6 +1,6 @@
-"""Shuffled batches of a decoded image set, prepared one ahead by a thread, so that the network does not wait.
+"""Shuffled batches of a decoded image set. A thread prepares the next one while the network trains.
 
-What a batch holds is a function of (seed, epoch, position), whatever the thread does.
+The content of a batch depends only on (seed, epoch, position).
 """
 
 from __future__ import annotations
@@ -15,15 +15,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgefs.data import DataSpec, ImageSet
-from edgefs.data.augment import AUGMENTS
+from edgefs.data.augment import augments_of
 from edgefs.data.tasks import normalised
-from edgefs.errors import ConfigError
 
 
 class Batches:
-    """Iterate over `epoch(i)`: images `float32 [B, C, H, W]`, labels `int64 [B]`.
+    """Batches of images `float32 [B, C, H, W]` with labels `int64 [B]`; iterate over `epoch(i)`.
 
-    rows: of the set, which are drawn.  balance: draw every class equally often ("sampler").  waited_s: for batches.
+    Args:
+        rows: Rows of the set that are drawn.
+        balanced: Draw every class equally often.
+
+    Attributes:
+        waited_s: Seconds that the network has waited for batches.
     """
 
     def __init__(
@@ -38,16 +42,13 @@ class Batches:
         seed: int = 0,
         device: str = "cpu",
     ) -> None:
-        unknown = [name for name in augment if name not in AUGMENTS]
-        if unknown:
-            raise ConfigError(f"augment must be among {', '.join(AUGMENTS)}, but has {unknown}")
         self.images, self.rows, self.spec, self.device = images, rows, spec, device
         self.batch, self.seed, self.balanced = batch, seed, balanced
-        self.augment = [change for name, change in AUGMENTS.items() if name in augment]
+        self.augment = augments_of(augment)
         self.waited_s = 0.0
 
     def __len__(self) -> int:
-        """Batches in an epoch: all of nearly the same size, because a rest of one image has no batch statistics."""
+        """Batches in an epoch. All have nearly the same size, because a single image has no batch statistics."""
         return max(1, -(-len(self.rows) // self.batch))
 
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -1,6 +1,6 @@
 """Two domains of the same classes: a labelled source, a target without labels, and perhaps labels to measure by.
 
-Labels of the target are never part of what adapts or chooses; only `adapt` itself reads them, at the very end.
+Labels of the target never influence training or selection; the result is measured with them at the end.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgefs.data import DataSpec
-from edgefs.data.augment import AUGMENTS
+from edgefs.data.augment import augments_of
 from edgefs.data.images import PICTURES, pictures_below
 from edgefs.data.tasks import normalised
-from edgefs.errors import ConfigError, DataError
-from edgefs.transfer.config import AdaptConfig
+from edgefs.errors import DataError
+from edgefs.methods import AdaptConfig
 
 SHOWN = 5
 UNLABELLED = ""  # the only class of a target without labels
@@ -28,7 +28,7 @@ UNLABELLED = ""  # the only class of a target without labels
 
 @dataclass(frozen=True)
 class DomainFiles:
-    """source, target: class -> pictures; an unlabelled target has the single class "".  labelled: to measure on."""
+    """The pictures of each class. An unlabelled target has the single class ""; `labelled` is measured on."""
 
     source: Mapping[str, list[Path]]
     target: Mapping[str, list[Path]]
@@ -51,7 +51,7 @@ def find_domains(config: AdaptConfig) -> DomainFiles:
 
 
 def _target(place: Path) -> dict[str, list[Path]]:
-    """Class folders, or unlabelled pictures straight in the folder; not both, and more than one picture."""
+    """Class folders, or unlabelled pictures directly in the folder. Raises DataError for both, or for one picture."""
     flat = sorted(path for path in place.glob("*") if path.suffix.lower() in PICTURES)
     folders = [path.name for path in place.glob("*") if path.is_dir() and not path.name.startswith(".")]
     if flat and folders:
@@ -61,7 +61,7 @@ def _target(place: Path) -> dict[str, list[Path]]:
         )
     target = {UNLABELLED: flat} if flat else _classes(place)
     if sum(map(len, target.values())) < 2:
-        raise DataError(f"{place} must have at least two pictures, to have statistics, but has fewer; add some")
+        raise DataError(f"{place} must have at least two pictures, but has fewer; add some")
     return target
 
 
@@ -84,10 +84,12 @@ def _same_classes(
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """What batches of one domain are drawn from.
+    """The pictures, or the features, that batches of one domain are drawn from.
 
-    inputs: `uint8 [N, H, W, C]` pictures, or `float32 [N, D]` features that no longer change.  labels: `int64 [N]`.
-    prepare: turns rows of inputs into what the network takes.
+    Attributes:
+        inputs: Pictures `uint8 [N, H, W, C]`, or features `float32 [N, D]` of a frozen network.
+        labels: `int64 [N]`.
+        prepare: From some of the inputs to what the network takes; the generator is that of the augmentation.
     """
 
     inputs: NDArray[np.uint8] | NDArray[np.float32]
@@ -98,7 +100,7 @@ class Pool:
         return len(self.labels)
 
     def take(self, rows: NDArray[np.int64], rng: np.random.Generator | None = None) -> Tensor:
-        """Inputs of the network.  rng: of the augmentation; None: as they are."""
+        """Inputs of the network for some rows, augmented when there is a generator."""
         return self.prepare(self.inputs[rows], rng)
 
     def part(self, rows: NDArray[np.int64]) -> Pool:
@@ -108,11 +110,8 @@ class Pool:
 def picture_maker(
     spec: DataSpec, augment: tuple[str, ...], device: str
 ) -> Callable[[NDArray[np.uint8], np.random.Generator | None], Tensor]:
-    """How a pool of pictures prepares them. Raises ConfigError."""
-    unknown = [name for name in augment if name not in AUGMENTS]
-    if unknown:
-        raise ConfigError(f"augment must be among {', '.join(AUGMENTS)}, but has {unknown}")
-    changes = [change for name, change in AUGMENTS.items() if name in augment]
+    """The `prepare` of a pool of pictures. Raises ConfigError."""
+    changes = augments_of(augment)
 
     def prepare(pixels: NDArray[np.uint8], rng: np.random.Generator | None) -> Tensor:
         images = normalised(pixels, spec, device)
@@ -125,5 +124,5 @@ def picture_maker(
 
 
 def feature_maker(device: str) -> Callable[[NDArray[np.float32], np.random.Generator | None], Tensor]:
-    """How a pool of features prepares them: as they are, whatever the augmentation."""
+    """The `prepare` of a pool of features, which are not augmented."""
     return lambda rows, _rng: torch.from_numpy(np.ascontiguousarray(rows)).to(device)

@@ -1,4 +1,4 @@
-"""The epochs of fine-tuning: what learns, the optimiser, the schedule that validation drives, the best state so far."""
+"""The epochs of fine-tuning: stages that learn, optimiser, schedule, validation, and the best state so far."""
 
 from __future__ import annotations
 
@@ -14,25 +14,30 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
+from edgefs.checkpoint import load_weights
 from edgefs.data import DataSpec, ImageSet
 from edgefs.errors import ConfigError, NotFinite
+from edgefs.methods import FinetuneConfig
 from edgefs.networks.embedder import embed_images
 from edgefs.networks.learner import Learner
-from edgefs.training.checkpoint import load_weights
 from edgefs.training.log import Log
 from edgefs.transfer.batches import Batches
-from edgefs.transfer.config import FinetuneConfig
 from edgefs.transfer.report import NOTHING, Share, share_of
-from edgefs.transfer.stages import Thaw, stages_of
+from edgefs.transfer.stages import Unfreeze, stages_of
 
-DIVERGED = 20.0  # times the loss of guessing: nothing this far off comes back
+DIVERGED = 20.0  # times the loss of guessing: training does not recover from this
 PLATEAU = {"factor": 0.3, "patience": 2}
 
 
 class Epochs:
-    """train, val: rows of images.  trained: whether the backbone's weights are more than random.
+    """The training of one run.
 
-    keep: called with the epoch and its validation whenever the learner is the best so far (without validation: always).
+    Args:
+        train: Rows of the training images.
+        val: Rows of the validation images.
+        trained: Whether the backbone starts from trained weights.
+        keep: Called with the epoch and its validation whenever the learner is the best so far; without validation
+            images, after every epoch.
     """
 
     def __init__(
@@ -57,12 +62,12 @@ class Epochs:
         )  # fmt: skip
         stages = stages_of(learner.backbone, channels=spec.preprocess.channels, size=min(spec.preprocess.size))
         norms_learn = config.batch_norm == "train" or (config.batch_norm == "auto" and not trained)
-        self.thaw = Thaw(learner.backbone, stages, norms_learn=norms_learn)
+        self.unfreeze = Unfreeze(learner.backbone, stages, norms_learn=norms_learn)
         self.n_trained = len(stages) if config.n_trained is None else config.n_trained
-        self.thaw.open(self.n_trained)
+        self.unfreeze.open(self.n_trained)
         groups = [
             {"params": list(learner.head.parameters()), "lr": config.lr},
-            *self.thaw.groups(config.lr, config.layer_decay),
+            *self.unfreeze.groups(config.lr, config.layer_decay),
         ]
         self.optimiser = torch.optim.AdamW(groups, config.lr, weight_decay=config.weight_decay, fused=True)
         self.schedule = self._schedule()
@@ -72,14 +77,14 @@ class Epochs:
         self.best_state: dict[str, Tensor] = {}
 
     def go(self) -> str:
-        """Train to the end, and leave the learner in its best state. Returns why it ended. Raises NotFinite."""
+        """Train to the end and leave the learner in its best state. Returns why it ended; raises NotFinite."""
         config, stopped = self.config, "finished"
         began = time.monotonic()
         self._validate()
         try:
             while self.epoch < config.epochs and stopped == "finished":
                 if config.unfreeze_every:
-                    self.thaw.open(min(self.n_trained, self.epoch // config.unfreeze_every))
+                    self.unfreeze.open(min(self.n_trained, self.epoch // config.unfreeze_every))
                 self.run_epoch(self.epoch)
                 self.epoch += 1
                 measured = self._validate() or NOTHING
@@ -116,7 +121,7 @@ class Epochs:
     def run_epoch(self, number: int) -> None:
         """One pass over the training pictures. Raises NotFinite when it diverges."""
         self.learner.train()
-        self.thaw.train_mode()
+        self.unfreeze.train_mode()
         began = time.monotonic()
         rng = np.random.default_rng((self.config.seed, number, 2))
         for images, labels in self.batches.epoch(number):

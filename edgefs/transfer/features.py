@@ -1,8 +1,7 @@
-"""Features of a frozen network, computed once per picture and network, kept by the content of both.
+"""Features of a frozen network, computed once for each picture and kept in a cache.
 
-A row of the cache belongs to the bytes of a picture file, not to its name or date: renaming costs nothing, and a
-changed file is the only one that is decoded and embedded again. Another network, or another input contract, has a cache
-of its own.
+A row of the cache belongs to the bytes of a picture file, not to its name or date: a renamed file is found, and only a
+changed file is decoded and embedded again. Each network and each input contract has its own cache file.
 """
 
 from __future__ import annotations
@@ -32,9 +31,12 @@ AT_ONCE = 512  # pictures decoded, embedded and forgotten again: bounds memory
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """rows: `float32 [N, D]`, in the order of the files.  computed: how many were not in the cache.
+    """Features of picture files.
 
-    skipped: unreadable files, whose rows are zero.
+    Attributes:
+        rows: `float32 [N, D]`, in the order of the files; the rows of unreadable files are zero.
+        computed: How many were not in the cache.
+        skipped: Unreadable files.
     """
 
     rows: NDArray[np.float32]
@@ -46,9 +48,11 @@ def frozen_features(
     files: Sequence[Path], backbone: nn.Module, spec: DataSpec, *, cache: Path | None, policy: str = "fail",
     device: str = "cpu",
 ) -> Features:  # fmt: skip
-    """Embed picture files with a network that does not change.  cache: folder it is kept in; None: nowhere.
+    """Embed picture files with a network that does not change.
 
-    policy: "fail" raises DataCorrupt naming every unreadable file, "skip" leaves them out.
+    Args:
+        cache: Folder that features are kept in; None: nowhere.
+        policy: "fail" raises DataCorrupt naming every unreadable file, "skip" leaves them out.
     """
     keys = _content_keys(files)
     path = cache / f"features-{_network_key(backbone, spec)}.npz" if cache else None
@@ -100,7 +104,7 @@ def _network_key(backbone: nn.Module, spec: DataSpec) -> str:
 
 
 def _read(path: Path) -> dict[bytes, NDArray[np.float32]]:
-    """The cache, or nothing when it is absent or damaged: it is then made again."""
+    """The features in a cache file; none when it is absent or damaged."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             keys, rows = stored["keys"], stored["rows"]
@@ -112,7 +116,7 @@ def _read(path: Path) -> dict[bytes, NDArray[np.float32]]:
 
 
 def _write(path: Path, known: dict[bytes, NDArray[np.float32]]) -> None:
-    """A read-only place is no error: the next run computes again."""
+    """Write the cache file. Where that is not allowed, the next run computes the features again."""
     aside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

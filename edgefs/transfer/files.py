@@ -1,7 +1,7 @@
 """Which picture belongs to which class and split: class folders, split folders, or a CSV list.
 
-Whatever has no splits is split once, every class in the same proportion, and the run writes the result as a list
-(`split.csv`), which another run takes as its data: `--data OUT/split.csv --root DIR`.
+Data without splits is split once, every class in the same proportion, and the run writes the result as a list
+(`split.csv`), which another run can take as its data: `--data OUT/split.csv --root DIR`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgefs.data.images import pictures_below
 from edgefs.errors import DataError, DataMissing
-from edgefs.transfer.config import FinetuneConfig
+from edgefs.methods import FinetuneConfig
 
 SPLITS = ("train", "val", "test")
 SHOWN = 5  # names in a message
@@ -24,7 +24,7 @@ SHOWN = 5  # names in a message
 
 @dataclass(frozen=True, eq=False)
 class LabelledFiles:
-    """files: N pictures.  labels: `int64 [N]`, 0..len(classes) - 1.  splits: `[N]` of SPLITS."""
+    """N pictures with their labels, `int64 [N]` in 0..len(classes) - 1, and their splits, one of SPLITS each."""
 
     root: Path
     files: tuple[Path, ...]
@@ -36,11 +36,11 @@ class LabelledFiles:
         return np.flatnonzero(self.splits == split)
 
     def by_class(self) -> dict[str, list[Path]]:
-        """As `open_images` takes it; the order of the files stays, because they are sorted by class."""
+        """The files of each class, for `open_images`. They are sorted by class, so their order stays."""
         return {name: [self.files[i] for i in np.flatnonzero(self.labels == k)] for k, name in enumerate(self.classes)}
 
     def without(self, gone: Sequence[str]) -> LabelledFiles:
-        """The same without some files. Raises DataError when a class then has nothing to be trained on."""
+        """The same without some files. Raises DataError when a class then has no training picture."""
         keep = ~np.isin([str(path) for path in self.files], list(gone))
         files = tuple(path for path, kept in zip(self.files, keep, strict=True) if kept)
         left = replace(self, files=files, labels=self.labels[keep], splits=self.splits[keep])
@@ -106,7 +106,7 @@ def _list(path: Path, root: Path) -> dict[str, dict[str, list[Path]]]:
 
 
 def _divide(given: Mapping[str, list[Path]], name: str, config: FinetuneConfig, label: int) -> dict[str, list[Path]]:
-    """Take validation and test images out of a class's training images where they are not given."""
+    """Split the training images of a class into those that train, validate and test, where no split is given."""
     paths = given["train"]
     order = np.random.default_rng((config.seed, label)).permutation(len(paths))
     rest = [paths[i] for i in order]
@@ -134,7 +134,7 @@ def _share(paths: list[Path], share: float) -> tuple[list[Path], list[Path]]:
 
 
 def _checked(files: LabelledFiles) -> LabelledFiles:
-    """Every split there is must hold every class."""
+    """Check that every split holds every class. Raises DataError."""
     if len(files.classes) < 2:
         raise DataError(f"{files.root} must have at least two classes to tell apart, but has {len(files.classes)}")
     for split in SPLITS:

@@ -1,8 +1,8 @@
-"""Fine-tuning: a trained network learns your classes, from your pictures, as much of it as you let.
+"""Fine-tuning: a trained network learns your classes from your pictures.
 
-The new head does not start at random: it is first fitted on the frozen features (Kumar et al. 2022, "Fine-Tuning can
-Distort Pretrained Features and Underperform Out-of-Distribution", arXiv:2202.10054), so that the gradients of a head
-that knows nothing do not tear the backbone about. With method "features" that is all: every picture passes once.
+The head does not start at random: it is first fitted on the frozen features (Kumar et al. 2022, "Fine-Tuning can
+Distort Pretrained Features and Underperform Out-of-Distribution", arXiv:2202.10054), because the gradients of a random
+head would damage the backbone. With method "features" the fitted head is the result.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edgefs.checkpoint import check_folder, save_checkpoint, write_aside
 from edgefs.data.images import CACHE, open_images
 from edgefs.errors import ConfigError
 from edgefs.evaluation.metrics import head_features
-from edgefs.networks.classifier import classifier
+from edgefs.methods import FINETUNE, FinetuneConfig
+from edgefs.methods.options import settled
 from edgefs.networks.embedder import embed_images
 from edgefs.networks.linear_head import fit_head, load_head
-from edgefs.training.checkpoint import save_checkpoint
 from edgefs.training.log import Log
 from edgefs.training.machine import machine_of
-from edgefs.transfer.config import FinetuneConfig
 from edgefs.transfer.epochs import Epochs
 from edgefs.transfer.features import frozen_features
 from edgefs.transfer.files import SPLITS, find_files
@@ -38,13 +38,23 @@ from edgefs.transfer.start import start
 
 @dataclass(frozen=True)
 class FinetuneReport:
-    """best: the checkpoint of the best validation.  val, test: of its head; None where there are no such pictures.
+    """The result of a run.
 
-    nearest_mean: what a device answers that knows the training images by their class means, on test (else val).
-    per_class: share of the test (else val) pictures of each class.  images: how many in each split.
-    computed, feature_seconds: features that were not in the cache, and the time for all of them.
-    waiting: share of the training time spent waiting for batches.
-    stopped: "finished", "no improvement" or "interrupted".  skipped: unreadable files.
+    Attributes:
+        best: The checkpoint of the best validation.
+        val: Accuracy of its head on the validation pictures; None without any.
+        test: Accuracy of its head on the test pictures; None without any.
+        nearest_mean: Accuracy of a gallery with the training images, by class means, on test (else val).
+        per_class: Accuracy for each class, on test (else val).
+        images: Number of pictures in each split.
+        computed: Features that were not in the cache.
+        feature_seconds: Time for all features.
+        waiting: Share of the training time in which the network waited for batches.
+        stopped: "finished", "no improvement" or "interrupted".
+        skipped: Unreadable files.
+        bundle: The bundle, where one was asked for.
+        gallery: The gallery with the classes enrolled, likewise.
+        shots: Number of shots in the gallery.
     """
 
     best: Path
@@ -60,15 +70,27 @@ class FinetuneReport:
     waiting: float
     stopped: str
     skipped: tuple[str, ...]
+    bundle: Path | None = None
+    gallery: Path | None = None
+    shots: int = 0
 
 
-def finetune(config: FinetuneConfig, *, quiet: bool = False) -> FinetuneReport:
-    """Run as configured; write best.safetensors, split.csv, report.json, confusion.png and .csv, and curves.png.
+def finetune(method: str | FinetuneConfig = "finetune", *, quiet: bool = False, **options: Any) -> FinetuneReport:
+    """Fine-tune a network on a folder of class folders: `finetune(root="photos/", out="run", bundle=True)`.
 
-    Raises ConfigError, DataError, CheckpointError or SourceError before anything is trained; NotFinite when it
-    diverges, which keeps the best checkpoint so far.
+    Writes best.safetensors, split.csv, report.json, confusion.png and .csv, and curves.png into `out`; with `bundle`
+    also model.edgefs and classes.db.
+
+    Args:
+        method: "finetune", "features" (fit a head on frozen features), or a config.
+        quiet: Print nothing.
+        options: Fields of the config, as `edgefs finetune --help` shows them.
+
+    Raises:
+        ConfigError, DataError, CheckpointError, SourceError: Something cannot work; before anything is trained.
+        NotFinite: The loss became infinite; the best checkpoint so far is kept.
     """
-    run = Finetuning(config, quiet=quiet)
+    run = Finetuning(settled(FINETUNE, method, options), quiet=quiet)
     try:
         return run.go()
     finally:
@@ -76,15 +98,18 @@ def finetune(config: FinetuneConfig, *, quiet: bool = False) -> FinetuneReport:
 
 
 class Finetuning:
-    """A run: its pictures, its network and its voice."""
+    """Data, model and logger of one run."""
 
     def __init__(self, config: FinetuneConfig, *, quiet: bool = False) -> None:
         self.began, self.out = time.monotonic(), Path(config.out)
-        if (self.out / "best.safetensors").exists():
-            raise ConfigError(f"{self.out} must be a new folder, but holds a run; choose another --out")
+        self._check_out()
         self.device, _ = machine_of(config)
         self.cache = Path(config.root) / CACHE
         self.files = find_files(config)
+        if config.bundle:
+            from edgefs.transfer.device import check_labels
+
+            check_labels(self.files.classes)
         self.origin = start(config, self.files.by_class())
         if config.method == "features" and not self.origin.trained:
             raise ConfigError(
@@ -93,14 +118,22 @@ class Finetuning:
         self.spec = self.origin.spec
         self.config = replace(config, backbone=self.origin.name, classes=self.files.classes)
         torch.manual_seed(config.seed)
-        self.learner = classifier(self.origin.backbone, self.config).to(self.device).eval()
+        self.learner = self.config.build(self.origin.backbone).to(self.device).eval()
         self.skipped: tuple[str, ...] = ()
         batches = max(1, -(-len(self.files.rows("train")) // config.batch))
         self.log = Log(self.out, config.epochs * batches, quiet=quiet)
 
+    def _check_out(self) -> None:
+        """Refuse the folder of another run, but not that of a run like this one that was killed before its report."""
+        check_folder(self.out)
+        killed = (self.out / "split.csv").exists() and not (self.out / "report.json").exists()
+        if (self.out / "best.safetensors").exists() and not killed:
+            raise ConfigError(f"{self.out} must be a new folder, but holds a run; choose another --out")
+
     def go(self) -> FinetuneReport:
         self.out.mkdir(parents=True, exist_ok=True)
         self.files.save(self.out / "split.csv")
+        (self.out / "classes.db").unlink(missing_ok=True)  # of a run that was killed
         counts = ", ".join(f"{len(self.files.rows(split))} {split}" for split in SPLITS)
         self.log.say(
             f"{self.config.method} {self.config.backbone}, {len(self.files.classes)} classes: {counts} pictures"
@@ -127,7 +160,7 @@ class Finetuning:
         return self._report(features, epochs=epochs.epoch, waiting=round(epochs.waiting, 4), stopped=stopped)
 
     def open_epochs(self) -> Epochs:
-        """Decode the pictures, fit the head, and stand before the first epoch."""
+        """Decode the pictures and fit the head; the first epoch comes next."""
         images = open_images(
             self.files.by_class(), self.spec.preprocess, cache=self.cache, policy=self.config.bad_files
         )
@@ -157,7 +190,7 @@ class Finetuning:
         )
 
     def _report(self, features: NDArray[np.float32], **facts: Any) -> FinetuneReport:
-        """Measure, save the checkpoint with its figures, draw, and write report.json."""
+        """Measure, save the checkpoint with its figures, draw, write the bundle if asked for, and last report.json."""
         labels, classes = self.files.labels, self.files.classes
         rows = {split: self.files.rows(split) for split in SPLITS}
         with torch.inference_mode():
@@ -181,15 +214,20 @@ class Finetuning:
         self._save({**shares, "nearest_mean": report.nearest_mean}, torch.from_numpy(base_mean))
         counts = confusion(labels[own], answers[own], len(classes))
         write_confusion(counts, classes, self.out, title=f"{measured}: {shares[measured]}")
-        told = {"config": self.config.public().to_json(), **asdict(report), "best": report.best.name}
-        (self.out / "report.json").write_text(json.dumps(told, indent=1) + "\n")
+        if self.config.bundle:
+            from edgefs.transfer.device import to_device
+
+            report = replace(report, **to_device(self.out, root=self.config.root, say=self.log.say))
+        plain = {name: value.name if isinstance(value, Path) else value for name, value in asdict(report).items()}
+        told = {"config": self.config.public().to_json(), **plain}
+        write_aside(self.out / "report.json", (json.dumps(told, indent=1) + "\n").encode())
         return report
 
 
 def nearest_mean(
     features: NDArray[np.float32], labels: NDArray[np.int64], train: NDArray[np.int64], base_mean: NDArray[np.float32]
 ) -> NDArray[np.int64]:
-    """The answers `int64 [N]` of a gallery that was taught the training images: nearest class mean, centred cosine."""
+    """The answers `int64 [N]` of a gallery with the training images as shots: nearest class mean, centred cosine."""
     unit = head_features(features, base_mean)["CL2N"]
     means = np.stack([unit[train[labels[train] == k]].mean(axis=0) for k in range(labels.max() + 1)])
     return (unit @ (means / np.linalg.norm(means, axis=1, keepdims=True)).T).argmax(axis=1)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""What a classifier got right: shares with their interval, and the confusion matrix as a table and as a picture."""
+"""The accuracy of a classifier with its interval, and its confusion matrix as a table and as a picture."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_NAMED = 40  # classes whose names and counts fit into the picture
 
 @dataclass(frozen=True)
 class Share:
-    """Pictures answered right: mean in percent, the larger half of the 95 % interval (Wilson), of n pictures."""
+    """Share of n pictures that were answered right, in percent, and the larger half of its 95 % interval (Wilson)."""
 
     mean: float
     interval: float
@@ -26,7 +26,7 @@ class Share:
 
     def __str__(self) -> str:
         if not self.n:
-            return "of no pictures"
+            return "no pictures"
         return f"{self.mean:.2f} ± {self.interval:.2f} %"
 
 

@@ -1,4 +1,4 @@
-"""What adapting gives, seed by seed, and over the seeds with its spread: users of DANN know why."""
+"""The results of domain adaptation for each seed, and their mean and interval over the seeds."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class SeedResult:
-    """Percent of the labelled target pictures answered right, by one seed; None where there are no labels.
+    """Percent of the labelled target pictures answered right, for one seed; None without labels.
 
-    adabn: what was trained on the source alone, with the target's statistics.
+    `adabn_accuracy` is that of the network trained on the source alone, with the target's statistics.
     """
 
     seed: int
@@ -38,8 +38,9 @@ class SeedResult:
 class AdaptReport:
     """Means over the seeds in percent, with the half-width of their 95 % interval (Student's t; None for one seed).
 
-    gain: of the method over the source alone, from the differences of each seed; it may be negative.
-    best: the checkpoint of the first seed, where the config has an `out`.
+    Attributes:
+        gain: Of the method over training on the source alone, from the difference for each seed; it may be negative.
+        best: The checkpoint of the first seed, where the config has an `out`.
     """
 
     method: str

@@ -1,7 +1,7 @@
-"""Stages of a network, and which of them learn, how fast, and with which statistics.
+"""Stages of a network: which of them learn, how fast, and with which statistics.
 
-A stage is what runs at one spatial size: the layers between two reductions. So "the last two stages" means the same in
-a ResNet, a VGG, an Inception or a MobileNet, without a table of names.
+A stage is the layers that run at one spatial size. So "the last two stages" means the same in a ResNet, a VGG, an
+Inception or a MobileNet, without a table of names.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def stages_of(backbone: nn.Module, *, channels: int, size: int) -> list[list[nn.
     hooks = [module.register_forward_hook(note) for module in own.values()]
     training = backbone.training
     try:
-        with torch.no_grad():  # in inference mode a backbone may fold one layer into another
+        with torch.no_grad():  # not in inference mode, where a backbone may fold one layer into another
             backbone.eval()(torch.zeros(1, channels, size, size))
     finally:
         backbone.train(training)
@@ -40,7 +40,7 @@ def stages_of(backbone: nn.Module, *, channels: int, size: int) -> list[list[nn.
             groups.append([])
         groups[-1].append(module)
         before = here
-    for module in own.values():  # what did not run by itself, as the inside of an attention, learns with the last
+    for module in own.values():  # modules that did not run by themselves, such as parts of an attention
         if module not in ran:
             groups[-1].append(module)
     return groups
@@ -49,7 +49,7 @@ def stages_of(backbone: nn.Module, *, channels: int, size: int) -> list[list[nn.
 def _side(output: object) -> int | None:
     """The height of `[B, C, H, W]` or `[B, H, W, C]` with H = W, the length of `[B, T, D]`, 1 of `[B, D]`.
 
-    None where it says nothing: pooled to one pixel, as inside a squeeze-and-excitation.
+    None for an output that is pooled to one pixel, as in a squeeze-and-excitation, and for other types.
     """
     if not isinstance(output, Tensor):
         return None
@@ -58,10 +58,12 @@ def _side(output: object) -> int | None:
     return output.shape[1] if output.ndim == 3 else 1
 
 
-class Thaw:
-    """How much of a backbone learns. `open` sets it, `train_mode` keeps frozen statistics frozen.
+class Unfreeze:
+    """Which stages of a backbone learn: `open` chooses them, and `train_mode` keeps the statistics of the others.
 
-    stages: of `stages_of`.  norms_learn: whether the stages that learn also move their batch statistics.
+    Args:
+        stages: From `stages_of`.
+        norms_learn: Whether the batch norms of the stages that learn also update their running statistics.
     """
 
     def __init__(self, backbone: nn.Module, stages: Sequence[Sequence[nn.Module]], *, norms_learn: bool) -> None:
@@ -69,9 +71,9 @@ class Thaw:
         self.n_open = len(stages)
 
     def open(self, n_open: int) -> None:
-        """Let the last n_open stages learn. Raises ConfigError when there are not so many."""
+        """Let the last n_open stages learn. Raises ConfigError when there are fewer."""
         if n_open > len(self.stages):
-            raise ConfigError(f"trainable must be at most last:{len(self.stages)}, the stages there are, or all")
+            raise ConfigError(f"trainable must be at most last:{len(self.stages)}, the number of stages, or all")
         self.n_open = n_open
         for number, stage in enumerate(self.stages):
             for module in stage:
@@ -79,7 +81,7 @@ class Thaw:
                     parameter.requires_grad_(number >= len(self.stages) - n_open)
 
     def train_mode(self) -> None:
-        """Put the backbone into training mode, but for the layers that must stay as they are in use."""
+        """Put the backbone into training mode, except the batch norms that must keep their statistics."""
         self.backbone.train()
         frozen = self.stages[: len(self.stages) - self.n_open]
         for stage in self.stages if not self.norms_learn else frozen:
@@ -91,7 +93,7 @@ class Thaw:
                 module.eval()
 
     def groups(self, lr: float, layer_decay: float) -> list[dict[str, object]]:
-        """Optimiser groups, one a stage: the top one learns at lr · layer_decay, each below slower by layer_decay."""
+        """One optimiser group a stage: the top one learns at lr · layer_decay, each below slower by layer_decay."""
         count = len(self.stages)
         return [
             {"params": [p for module in stage for p in module.parameters(False)], "lr": lr * layer_decay ** (count - i)}

@@ -1,4 +1,4 @@
-"""Where a network starts (torchvision's weights, a file, a checkpoint, random), and its input contract with it."""
+"""The network that a transfer run starts from, with its input contract."""
 
 from __future__ import annotations
 
@@ -10,24 +10,30 @@ from typing import Any
 import torch
 from torch import nn
 
+from edgefs.checkpoint import load_checkpoint
 from edgefs.data import DataSpec, spec_of
 from edgefs.data.folder import channels_of
 from edgefs.errors import ConfigError, DataError
-from edgefs.networks import BACKBONES, TORCHVISION, build
+from edgefs.methods.transfer import TransferConfig
+from edgefs.networks import BACKBONES, TIMM, TORCHVISION, build
 from edgefs.networks.classifier import bare
-from edgefs.training.checkpoint import load_checkpoint
-from edgefs.transfer.config import AdaptConfig, FinetuneConfig
+from runtime.preprocess import Preprocess
 
-SIZES = {"lenet": 20}  # pixels: what a written digit needs, at a quarter of the cost of 28
-GREY = ((0.0,), (1.0,))  # black is 0, so that what augmentation pads is background
+SIZES = {"lenet": 20}  # pixels; enough for a written digit, at a quarter of the cost of 28
+GREY = ((0.0,), (1.0,))  # mean and std; black is 0, so augmentation pads with black
 AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")  # extra heads of Inception and GoogLeNet, which only training used
 
 
 @dataclass(frozen=True)
 class Start:
-    """backbone: in evaluation mode.  name: as `backbones.build` takes it.  spec: how pictures reach it.
+    """A network before the run.
 
-    trained: whether its weights are more than random.  facts: where they come from.
+    Attributes:
+        backbone: In evaluation mode.
+        name: As `edgefs.networks.build` takes it.
+        spec: How pictures are prepared for it.
+        trained: Whether its weights are trained ones.
+        facts: Where the weights come from.
     """
 
     backbone: nn.Module
@@ -37,15 +43,22 @@ class Start:
     facts: Mapping[str, Any]
 
 
-def start(config: FinetuneConfig | AdaptConfig, pictures: dict[str, list[Path]]) -> Start:
-    """The network a run begins with.  pictures: class -> files; a network without trained weights is made for them.
+def start(config: TransferConfig, pictures: dict[str, list[Path]]) -> Start:
+    """The network that a run starts from.
 
-    Raises ConfigError, CheckpointError, or SourceError naming the first weight that does not fit.
+    Args:
+        pictures: Files of each class. A network without trained weights takes as many channels as they have.
+
+    Raises:
+        ConfigError, CheckpointError: Nothing can be started from.
+        SourceError: Naming the first weight that does not fit.
     """
     if config.init_from:
         return _from_checkpoint(config)
-    torch.manual_seed(config.seed if isinstance(config, FinetuneConfig) else config.first_seed)
+    torch.manual_seed(config.start_seed)
     name = config.backbone
+    if name.startswith(TIMM):
+        return _from_timm(config, name.removeprefix(TIMM))
     if name not in BACKBONES:
         return _from_torchvision(config, name.removeprefix(TORCHVISION))
     if config.weights not in ("none", "DEFAULT"):
@@ -60,11 +73,11 @@ def start(config: FinetuneConfig | AdaptConfig, pictures: dict[str, list[Path]])
 def _channels(pictures: dict[str, list[Path]]) -> int:
     try:
         return channels_of(pictures)
-    except DataError:  # both grey and colour
+    except DataError:  # some are grey and some in colour
         return 3
 
 
-def _from_checkpoint(config: FinetuneConfig | AdaptConfig) -> Start:
+def _from_checkpoint(config: TransferConfig) -> Start:
     checkpoint = load_checkpoint(config.init_from)
     backbone = bare(checkpoint.method.backbone)
     facts = {"init_from": checkpoint.card["sha256"]}
@@ -76,7 +89,7 @@ def _from_checkpoint(config: FinetuneConfig | AdaptConfig) -> Start:
     return Start(backbone.eval(), checkpoint.config.backbone, spec, True, facts)
 
 
-def _from_torchvision(config: FinetuneConfig | AdaptConfig, name: str) -> Start:
+def _from_torchvision(config: TransferConfig, name: str) -> Start:
     from exporters.sources.torchvision_source import torchvision_source
 
     mean, std = (values * 3 if len(values) == 1 else values for values in (config.mean, config.std))
@@ -90,8 +103,23 @@ def _from_torchvision(config: FinetuneConfig | AdaptConfig, name: str) -> Start:
     return Start(backbone.eval(), TORCHVISION + name, spec, config.weights != "none", source.facts)
 
 
-def _spec(config: FinetuneConfig | AdaptConfig, spec: DataSpec) -> DataSpec:
-    """A spec with the mean and std of the config, if it has any."""
+def _from_timm(config: TransferConfig, name: str) -> Start:
+    from edgefs.networks.colour import ColourBackbone
+    from exporters.sources.timm_backbone import split_weights, timm_network
+    from exporters.sources.torchvision_source import RESAMPLER
+
+    name, weights = split_weights(name, config.weights)
+    network, facts = timm_network(name, weights=weights, size=config.size)
+    trained_with = facts["pretrained_cfg"]
+    size = config.size or trained_with["input_size"][-1]
+    preprocess = Preprocess((size, size), resampler=RESAMPLER)
+    spec = replace(spec_of("folder"), preprocess=preprocess, mean=trained_with["mean"], std=trained_with["std"])
+    backbone = ColourBackbone(network, 3, size)
+    return Start(backbone.eval(), TIMM + name, _spec(config, spec), weights != "none", facts)
+
+
+def _spec(config: TransferConfig, spec: DataSpec) -> DataSpec:
+    """A spec with the mean and std of the config, where it has them."""
     channels = spec.preprocess.channels
     mean, std = (
         values * channels if len(values) == 1 else values or default

@@ -1,8 +1,8 @@
-"""float32 ONNX -> ONNX whose body computes in float16, for engines that take every type from the file.
+"""Convert a float32 ONNX file to one whose body computes in float16, for engines that take every type from the file.
 
-What stays float32: the pixels' normalisation at the head, and the metric's tail, because 576 features of standard
-deviation 12 overflow float16 when squared. One Cast stands at each border. Written here because ONNX Runtime's own
-converter leaves the graph unsorted and casts at every float32 node instead of once per border.
+The head (normalisation of the pixels) and the tail (the last step of the metric) stay float32, because 576 features of
+standard deviation 12 overflow float16 when they are squared. One Cast is placed at each border between the types. ONNX
+Runtime's own converter is not used: it leaves the graph unsorted and casts at every float32 node.
 """
 
 from __future__ import annotations
@@ -27,29 +27,32 @@ TAIL = frozenset(
 
 
 def to_half(model: bytes) -> bytes:
-    """Convert an embedder `uint8 [N, H, W, C] -> float32 [N, D]`; its input and output keep their types.
+    """Convert an embedder `uint8 [N, H, W, C] -> float32 [N, D]`; its input and its output keep their types.
 
-    Weights beyond ±65504 are clipped to it (attention masks), those below 6e-8 raised to it (they would become 0).
-    Raises ExportError when nothing lies between head and tail.
+    Weights beyond ±65504 (attention masks) are clipped to ±65504. Weights below 6e-8 are raised to 6e-8, because they
+    would become 0.
+
+    Raises:
+        ExportError: There is no layer between head and tail.
     """
     proto = with_float_weights(onnx.load_from_string(model))
     name_nodes(proto.graph)
     keep = float32_nodes(proto.graph)
     if len(keep) == len(proto.graph.node):
         raise ExportError(
-            "the network must compute more than its metric to be worth float16, but does not; export fp32 only"
+            "the network must compute more than its metric to gain from float16, but does not; export fp32 only"
         )
     types = _types(proto)
     body = {n.name for n in proto.graph.node} - keep
     _halve_weights(proto.graph, body)
     _halve_attributes(proto.graph, body, types)
     _cast_at_borders(proto.graph, body, types)
-    del proto.graph.value_info[:]  # the types it announced no longer hold
+    del proto.graph.value_info[:]  # the stored types no longer hold
     return bytes(proto.SerializeToString())
 
 
 def name_nodes(graph: onnx.GraphProto) -> None:
-    """Give every node a unique name, in place: float32 regions and TensorRT's layers are found by it."""
+    """Give every node a unique name in place. Float32 regions and TensorRT's layers are found by these names."""
     taken: set[str] = set()
     for i, node in enumerate(graph.node):
         if not node.name or node.name in taken:
@@ -58,7 +61,7 @@ def name_nodes(graph: onnx.GraphProto) -> None:
 
 
 def float32_nodes(graph: onnx.GraphProto) -> set[str]:
-    """Names of the head's and the tail's nodes: what is reached from input or output through their operators only."""
+    """Return the names of the nodes of head and tail: those reached from input or output by their operators only."""
     makers = {name: [node] for node in graph.node for name in node.output}
     users: dict[str, list[NodeProto]] = {}
     for node in graph.node:
@@ -72,13 +75,13 @@ def float32_nodes(graph: onnx.GraphProto) -> set[str]:
 def _reach(
     start: str,
     operators: frozenset[str],
-    neighbours: Mapping[str, list[NodeProto]],
+    connected: Mapping[str, list[NodeProto]],
     onward: Callable[[NodeProto], Iterable[str]],
 ) -> set[str]:
     reached: set[str] = set()
     todo = [start]
     while todo:
-        for node in neighbours.get(todo.pop(), []):
+        for node in connected.get(todo.pop(), []):
             if node.op_type in operators and node.name not in reached:
                 reached.add(node.name)
                 todo += onward(node)
@@ -86,12 +89,12 @@ def _reach(
 
 
 def _types(proto: onnx.ModelProto) -> dict[str, int]:
-    """Element type of every tensor."""
+    """Return the element type of every tensor."""
     skeleton = onnx.ModelProto(ir_version=proto.ir_version, opset_import=proto.opset_import)
     skeleton.graph.CopyFrom(
         onnx.GraphProto(name="g", node=proto.graph.node, input=proto.graph.input, output=proto.graph.output)
     )
-    for tensor in proto.graph.initializer:  # large weights as inputs: inference copies the whole file twice
+    for tensor in proto.graph.initializer:  # large weights become inputs, because inference copies the whole file twice
         if len(tensor.raw_data) <= SMALL_BYTES:
             skeleton.graph.initializer.append(tensor)
         else:
@@ -102,7 +105,7 @@ def _types(proto: onnx.ModelProto) -> dict[str, int]:
 
 
 def _inputs(node: NodeProto) -> list[tuple[int, str]]:
-    """The inputs that follow the node's precision; Resize keeps its roi and scales in float32 by definition."""
+    """Return the inputs that have the node's precision. ONNX defines the roi and scales of a Resize as float32."""
     return [(i, name) for i, name in enumerate(node.input) if name and not (node.op_type == "Resize" and i in (1, 2))]
 
 
@@ -126,7 +129,7 @@ def _halved(tensor: TensorProto, name: str) -> TensorProto:
 
 
 def _halve_attributes(graph: onnx.GraphProto, body: set[str], types: dict[str, int]) -> None:
-    """Nodes that say their result's type themselves: Cast(to=…), Constant and ConstantOfShape(value=…)."""
+    """Change the nodes that state the type of their result: Cast(to=…), Constant and ConstantOfShape(value=…)."""
     for node in graph.node:
         if node.name not in body or types.get(node.output[0]) != TensorProto.FLOAT:
             continue
@@ -143,7 +146,7 @@ def _halve_attributes(graph: onnx.GraphProto, body: set[str], types: dict[str, i
 
 
 def _cast_at_borders(graph: onnx.GraphProto, body: set[str], types: dict[str, int]) -> None:
-    """Put one Cast behind every float tensor made on one side and used on the other; nodes stay in order."""
+    """Put one Cast behind every float tensor that is made on one side of a border and used on the other."""
     in_body = {name: node.name in body for node in graph.node for name in node.output}
     floats = {name for name in in_body if types.get(name) == TensorProto.FLOAT}
     casts: dict[str, NodeProto] = {}  # by the tensor they read
@@ -169,7 +172,7 @@ def _cast_at_borders(graph: onnx.GraphProto, body: set[str], types: dict[str, in
 
 
 def _float_output(nodes: list[NodeProto], name: str) -> list[NodeProto]:
-    """An output made by the body itself (no tail): rename it there, and cast it back under its own name."""
+    """Rename an output that the body itself makes (there is no tail), and cast it back under its own name."""
     for node in nodes:
         for names in (node.input, node.output):
             for i, used in enumerate(names):

@@ -1,8 +1,8 @@
 """The traced embedder: everything between the camera's bytes and the final embedding, as one torch module.
 
-Cast, layout, colour order, mean/std and the metric's tail are part of the graph, so no device code can get them wrong.
-The cast comes before the transpose because TensorRT refuses to transpose uint8; the tail is written out in float32
-because 576 features of standard deviation 12 overflow float16 when squared.
+Cast, layout, colour order, mean/std and the metric's last step are part of the graph, so that no device code can get
+them wrong. The cast comes before the transpose because TensorRT refuses to transpose uint8. The last step is written
+out in float32 because 576 features of standard deviation 12 overflow float16 when they are squared.
 """
 
 from __future__ import annotations
@@ -16,11 +16,15 @@ from exporters.onnx.tail import EPS
 
 
 class EmbedderGraph(nn.Module):
-    """Engine input `uint8 [N, H, W, C]` (BGR or grey) to embedding `float32 [N, D]`.
+    """Map engine inputs `uint8 [N, H, W, C]` (BGR or grey) to embeddings `float32 [N, D]`.
 
-    network: maps normalised `float32 [N, C, H, W]` to features `[N, D]` or `[N, D, 1, 1]`.
-    mean, std: of the pixels in 0..1, in the network's own channel order.  colour: "rgb", "bgr" or "grey".
-    base_mean: `float32 [D]`, subtracted before normalising (SimpleShot, arXiv:1911.04623); metric "cosine" only.
+    Args:
+        network: Maps normalised pixels `float32 [N, C, H, W]` to features `[N, D]` or `[N, D, 1, 1]`.
+        mean: Mean of the pixels in 0..1, one number per channel in the network's channel order.
+        std: Standard deviation of the pixels, likewise.
+        colour: What the network expects: "rgb", "bgr" or "grey".
+        metric: "cosine" or "euclidean".
+        base_mean: `float32 [D]`, subtracted before normalising (SimpleShot, arXiv:1911.04623); only for "cosine".
     """
 
     def __init__(
@@ -43,7 +47,7 @@ class EmbedderGraph(nn.Module):
         self.register_buffer("reverse", torch.tensor([2, 1, 0]))
 
     def features(self, frames: Tensor) -> Tensor:
-        """What the network says of the frames, before the metric's tail: `float32 [N, D]`."""
+        """Return the network's output before the metric's last step, `float32 [N, D]`."""
         pixels = frames.to(torch.float32).permute(0, 3, 1, 2)
         if self.flips:
             pixels = pixels.index_select(1, self.reverse)  # one plain Gather
@@ -55,5 +59,5 @@ class EmbedderGraph(nn.Module):
             return features
         if self.base_mean is not None:
             features = features - self.base_mean
-        # at least EPS, not plus EPS: torch's ONNX optimiser takes + 1e-12 for + 0 and drops it
+        # The minimum EPS replaces the sum with EPS: torch's ONNX optimiser takes + 1e-12 for + 0 and drops it.
         return features / torch.sqrt((features * features).sum(dim=1, keepdim=True).clamp_min(EPS))

@@ -1,4 +1,4 @@
-"""The metric's tail in numpy: what the graph does with the network's features, for references and calibration."""
+"""The last step of an embedder, in numpy: what the ONNX graph does with the network's features for its metric."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from numpy.typing import NDArray
 EPS = 1e-12
 
 
-def finished(
+def apply_metric(
     features: NDArray[np.float32], metric: str, base_mean: NDArray[np.float32] | None = None
 ) -> NDArray[np.float32]:
-    """Features `float32 [N, D]` to embeddings: for "cosine" centred by base_mean `[D]` and on the unit sphere."""
+    """Turn features into embeddings.
+
+    Args:
+        features: `float32 [N, D]`.
+        metric: "cosine" subtracts `base_mean` and scales each row to length 1; "euclidean" changes nothing.
+        base_mean: `float32 [D]`, or None for no centring.
+    """
     if metric != "cosine":
         return features
     centred = features if base_mean is None else features - base_mean

@@ -1,6 +1,6 @@
-"""torch module -> one self-contained ONNX file, as bytes, checked by the rules the device applies.
+"""Trace a torch module into one self-contained ONNX file, checked by the rules that the device applies.
 
-The file computes in float32; its weights can be stored smaller (`storage.py`).
+The file computes in float32; its weights can be stored smaller (`weight_storage.py`).
 """
 
 from __future__ import annotations
@@ -30,27 +30,38 @@ def to_onnx(
     exporter: str = "dynamo",
     slim: bool = False,
 ) -> bytes:
-    """Export a graph with a dynamic batch.
+    """Export a graph with a dynamic batch size.
 
-    weights: "fp32", or stored as "fp16" or "int8"; this also rounds the module's own, so that both agree.  exporter:
-    "dynamo", or "legacy" (torch's older tracer, a second try for what dynamo cannot follow).  slim: let onnxslim drop
-    redundant nodes.
-    Raises ExportError naming what torch or the device's rules object to; ToolMissing without onnxslim.
+    Args:
+        graph: The embedder.
+        preprocess: The size and the channels of its input.
+        weights: How weights are stored: "fp32", "fp16" or "int8". The module's own weights are rounded to the same
+            values, so that module and file agree.
+        exporter: "dynamo"; or "legacy", torch's older tracer, for networks that dynamo cannot follow.
+        slim: Whether onnxslim removes redundant nodes.
+
+    Returns:
+        The ONNX file.
+
+    Raises:
+        ExportError: Torch cannot trace the network, or a device would refuse the file.
+        ToolMissing: onnxslim is not installed.
     """
     round_weights(graph, weights)
     example = torch.zeros((2, *preprocess.shape), dtype=torch.uint8)
+    network = type(graph.network).__name__
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # both exporters deprecate parts of themselves
             model = {"dynamo": _dynamo, "legacy": _legacy}[exporter](graph.eval(), example)
-    except Exception as error:  # torch raises many kinds; all mean that this module cannot be traced
+    except Exception as error:  # torch raises many kinds; each means that this module cannot be traced
         other = next(name for name in EXPORTERS if name != exporter)
         raise ExportError(
-            f"{type(graph.network).__name__} must be exportable to ONNX with any batch size, but torch's {exporter} "
-            f"exporter says: {str(error).strip()}; change that part, or try --exporter {other}"
+            f"{network} must be exportable to ONNX with any batch size, but torch's {exporter} exporter says: "
+            f"{str(error).strip()}; change that part, or try --exporter {other}"
         ) from error
     store_weights(model, weights)
-    return finish(model, preprocess, graph.metric, name=type(graph.network).__name__, slim=slim)
+    return finish(model, preprocess, graph.metric, name=network, slim=slim)
 
 
 def _dynamo(graph: EmbedderGraph, example: torch.Tensor) -> onnx.ModelProto:

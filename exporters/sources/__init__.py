@@ -1,1 +1,1 @@
-"""What can be exported: a torch module, a torchvision backbone or an ONNX file, and the pictures to calibrate with."""
+"""What can be exported: a torch module, a torchvision network or an ONNX file; and the pictures to calibrate with."""

@@ -1,8 +1,8 @@
-"""A user's own ONNX embedder: our head before it, our tail behind it, and a look at whether it embeds at all.
+"""A user's own ONNX embedder as the source of an export: our head is put before it and our tail behind it.
 
-    frames uint8 [N, H, W, C] -> cast -> colour -> layout -> mean/std -> the user's graph -> float32 -> metric's tail
+    frames uint8 [N, H, W, C] -> cast -> colour -> layout -> mean/std -> the user's graph -> float32 -> metric
 
-The reference is the user's file itself in ONNX Runtime, fed from numpy: independent of the surgery.
+The reference is the user's file itself in ONNX Runtime, fed from numpy, so it does not depend on the changed graph.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from numpy.typing import NDArray
 from onnx import TensorProto, compose, helper
 
 from exporters.errors import SourceError
-from exporters.onnx.finish import finish, session
-from exporters.onnx.tail import finished
-from exporters.sources.onnx_chain import Chain
-from exporters.sources.onnx_file import channels_of, free_batch, inputs_of, is_planar, read_onnx, size_of
+from exporters.frames import in_batches
+from exporters.onnx.finish import finish, opset_of
+from exporters.onnx.session import open_session
+from exporters.onnx.tail import apply_metric
+from exporters.sources.onnx_chain import OnnxChain
+from exporters.sources.onnx_file import free_batch, inputs_of, is_planar, read_onnx, size_and_channels
 from runtime.preprocess import Preprocess
 
 FLOATS = {TensorProto.FLOAT: np.float32, TensorProto.FLOAT16: np.float16, TensorProto.UINT8: np.uint8}
-CHUNK = 16
 
 
 class OnnxSource:
-    """Make one with `open_onnx`; see `exporters.sources.source.Source` for what it answers."""
+    """A source that is an ONNX file. Use `open_onnx`; see `exporters.sources.source.Source` for the methods."""
 
     centres = True
 
@@ -48,19 +49,18 @@ class OnnxSource:
         self._session: Any = None
 
     def features(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        chunks = (self._pixels(frames[i : i + CHUNK]) for i in range(0, len(frames), CHUNK))
         try:
-            self._session = self._session or session(self.model.SerializeToString())
-            parts = [self._session.run(None, {self.input.name: pixels})[0] for pixels in chunks]
+            self._session = self._session or open_session(self.model.SerializeToString())
+            rows = in_batches(lambda some: self._session.run(None, {self.input.name: self._pixels(some)})[0], frames)
         except Exception as error:  # ONNX Runtime's own kinds
             raise SourceError(
                 f"{self.name} must run on any number of frames {self.preprocess.shape}, but ONNX Runtime says: "
                 f"{error}; export it with a dynamic batch, or choose another --size"
             ) from error
-        return np.concatenate(parts).reshape(len(frames), -1).astype(np.float32)
+        return rows.reshape(len(frames), -1).astype(np.float32)
 
     def _pixels(self, frames: NDArray[np.uint8]) -> NDArray[Any]:
-        """What the user's file expects, by numpy."""
+        """Prepare with numpy what the user's file expects."""
         pixels = frames.astype(np.float32)
         if self.colour == "rgb":
             pixels = pixels[..., ::-1]
@@ -71,7 +71,7 @@ class OnnxSource:
         return np.ascontiguousarray(pixels, FLOATS[self.dtype])
 
     def embed(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return finished(self.features(frames), self.metric, self.base_mean)
+        return apply_metric(self.features(frames), self.metric, self.base_mean)
 
     def centred(self, base_mean: NDArray[np.float32]) -> OnnxSource:
         other = copy.copy(self)
@@ -79,11 +79,14 @@ class OnnxSource:
         return other
 
     def to_onnx(self, *, exporter: str = "dynamo", slim: bool = False) -> bytes:  # noqa: ARG002 - nothing to trace
+        network = onnx.ModelProto()
+        network.CopyFrom(self.model)
         try:
-            model = compose.merge_models(self._head(), self._named(), [("pixels", f"net/{self.input.name}")])
+            network = compose.add_prefix(network, "net/")
+            model = compose.merge_models(self._head(), network, [("pixels", f"net/{self.input.name}")])
             model = compose.merge_models(model, self._tail(), [(model.graph.output[0].name, "raw")])
-            # one entry per part, all the same; ONNX Runtime's quantiser wants exactly one
-            opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+            # Merging repeats the same opset entry per part, and ONNX Runtime's quantiser accepts exactly one.
+            opset = opset_of(model)
             del model.opset_import[:]
             model.opset_import.append(helper.make_opsetid("", opset))
         except Exception as error:  # onnx's checker has its own kinds
@@ -92,18 +95,13 @@ class OnnxSource:
             ) from error
         return finish(model, self.preprocess, self.metric, name=self.name, slim=slim)
 
-    def layers(self, frame: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:  # noqa: ARG002 - one piece
+    def layers(self, frame: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:  # noqa: ARG002 - a file has no modules
         return {}
-
-    def _named(self) -> onnx.ModelProto:
-        model = onnx.ModelProto()
-        model.CopyFrom(self.model)
-        return compose.add_prefix(model, "net/")
 
     def _head(self) -> onnx.ModelProto:
         height, width, channels = self.preprocess.shape
         sides = ["batch", height, width, channels]
-        chain = Chain("head", helper.make_tensor_value_info("frames", TensorProto.UINT8, sides))
+        chain = OnnxChain("head", helper.make_tensor_value_info("frames", TensorProto.UINT8, sides))
         chain.then("Cast", to=TensorProto.FLOAT)
         if self.colour == "rgb":
             chain.then("Gather", np.array([2, 1, 0], np.int64), axis=3)
@@ -119,7 +117,7 @@ class OnnxSource:
 
     def _tail(self) -> onnx.ModelProto:
         kind = self.model.graph.output[0].type.tensor_type.elem_type
-        chain = Chain("tail", helper.make_tensor_value_info("raw", kind, None))
+        chain = OnnxChain("tail", helper.make_tensor_value_info("raw", kind, None))
         chain.then("Flatten", axis=1)
         chain.then("Cast", to=TensorProto.FLOAT)
         if self.metric == "cosine":
@@ -140,11 +138,22 @@ def open_onnx(
     metric: str = "cosine",
     resampler: str = "half-area-linear",
 ) -> OnnxSource:
-    """Read an ONNX file with one float (or uint8) input `[N, C, H, W]` or `[N, H, W, C]` and one output `[N, D]`.
+    """Open an ONNX file as an embedder.
 
-    mean, std: of pixels in 0..1 in the network's channel order; not for a uint8 input, which gets the bytes.
-    size: needed where the file leaves it open.  colour: what the network expects.
-    Raises SourceError: external data, two outputs, a size that contradicts the file, an opset that cannot be converted.
+    Args:
+        path: A file with one input `[N, C, H, W]` or `[N, H, W, C]` of float32, float16 or uint8, and one output
+            `[N, D]`.
+        mean: Mean of the pixels in 0..1, one number or one per channel in the network's channel order; required for a
+            float input. A uint8 input receives the pixels unchanged.
+        std: Standard deviation of the pixels, likewise.
+        size: Pixels of a side, for a file that leaves its input size open.
+        colour: What the network expects: "rgb", "bgr" or "grey".
+        metric: "cosine" or "euclidean".
+        resampler: How frames are resized; see `runtime.preprocess.Preprocess`.
+
+    Raises:
+        SourceError: The file cannot be an embedder: external data, several outputs, a size that contradicts the file,
+            an opset that cannot be converted.
     """
     path = Path(path)
     model, digest = read_onnx(path)
@@ -159,12 +168,15 @@ def open_onnx(
         raise SourceError(f"the input {given.name} of {path} must be float32, float16 or uint8; export it again")
     is_bytes = given.type.tensor_type.elem_type == TensorProto.UINT8
     if is_bytes and (mean or std):
-        raise SourceError(f"{path} takes uint8, so mean and std are its own affair; drop --mean and --std")
+        raise SourceError(
+            f"{path} takes uint8, so the normalisation must already be inside the model; drop --mean and --std"
+        )
     if not is_bytes and not (mean and std):
         raise SourceError(
-            f"{path} takes floats; say how it was trained: --mean and --std of pixels in 0..1 (0 and 1: none)"
+            f"{path} takes floats, so its normalisation must be given: --mean and --std of the pixels in 0..1 "
+            "(--mean 0 --std 1 for none)"
         )
-    preprocess = Preprocess(size_of(given, size, path), channels_of(given, path), resampler=resampler)
+    preprocess = Preprocess(*size_and_channels(given, size, path), resampler=resampler)
     values = [list(numbers or [fallback]) for numbers, fallback in ((mean, 0.0), (std, 1.0))]
     if any(len(numbers) not in (1, preprocess.channels) for numbers in values):
         raise SourceError(f"--mean and --std must have 1 or {preprocess.channels} numbers; give one per channel")

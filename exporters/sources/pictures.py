@@ -1,7 +1,7 @@
 """Pictures for calibration and verification, prepared exactly as the device prepares them.
 
-Which ones matters more than how many: they are spread over all folders of a tree, or over the whole length of a video,
-and their names are kept for the provenance.
+The choice matters more than the number: pictures are spread over all folders of a tree or over the whole length of a
+video, and their names are kept for the provenance.
 """
 
 from __future__ import annotations
@@ -15,23 +15,29 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from exporters.errors import PicturesError, ToolMissing
+from exporters.errors import PicturesError
+from exporters.frames import evenly_spaced
+from exporters.tools import load_tool
 from runtime.camera import open_camera
 from runtime.camera.files import PICTURES
 from runtime.opencv import load_cv2, read_image
 from runtime.preprocess import Preprocess, centre_square
 
-FEWEST = 16  # below that, ranges of activations are accidents
+FEWEST = 16  # fewer pictures do not show the range of the activations
 PHOTOS = ("astronaut", "chelsea", "coffee", "rocket", "motorcycle_left", "retina", "ihc", "hubble_deep_field")
-VIEWS = 16
+VIEWS = 16  # of each picture, where there are no classes
 
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """frames: `uint8 [N, H, W, C]` engine inputs.  labels: `int64 [N]`.  names: N, for people.
+    """Pictures after preprocessing, with a label each.
 
-    source: without its path, which is this machine's own affair.
-    kind: what a label stands for: "classes" (folders) or "views" (random crops of one picture).
+    Attributes:
+        frames: Engine inputs, `uint8 [N, H, W, C]`.
+        labels: `int64 [N]`.
+        names: One name per picture, for people.
+        source: Name of the folder or video, without the path to it.
+        kind: What a label stands for: "classes" (folders) or "views" (random crops of one picture).
     """
 
     frames: NDArray[np.uint8]
@@ -44,39 +50,58 @@ class Pictures:
         return len(self.frames)
 
     def classes(self, fewest: int) -> int:
-        """How many labels have at least this many pictures."""
+        """Return how many labels have at least this many pictures."""
         return int((np.unique(self.labels, return_counts=True)[1] >= fewest).sum())
 
     def facts(self) -> dict[str, object]:
-        """For the provenance: how many, of what, and which."""
+        """Return what the provenance in the manifest says about these pictures."""
         return {"source": self.source, "pictures": len(self), "kind": self.kind, "names": list(self.names)}
 
 
 def sample_pictures(source: str | Path, preprocess: Preprocess, *, count: int = 300) -> Pictures:
-    """At most `count` pictures spread over a folder tree (a folder with pictures is a class) or over a video.
+    """Take at most `count` pictures, spread over a folder tree or a video.
 
-    Raises PicturesError for fewer than FEWEST; CameraError or FrameError for what cannot be read.
+    Args:
+        source: A folder, in which every folder with pictures is a class; or a video.
+        preprocess: What the device does to a frame.
+        count: How many pictures to take at most.
+
+    Raises:
+        PicturesError: There are fewer than 16 pictures.
+        CameraError: The video cannot be read.
+        FrameError: A picture cannot be read.
     """
     source = Path(source)
     pictures = _from_folder(source, preprocess, count) if source.is_dir() else _from_video(source, preprocess, count)
     if len(pictures) < FEWEST:
         raise PicturesError(
-            f"{source} must give at least {FEWEST} pictures, but has {len(pictures)}; add some like the device's"
+            f"{source} must give at least {FEWEST} pictures, but has {len(pictures)}; add some that look like what the "
+            "device will see"
         )
     return pictures
 
 
 def verification_pictures(source: str | Path | None, preprocess: Preprocess, *, count: int = 400) -> Pictures:
-    """Pictures with labels for few-shot accuracy: class folders, else random crops of every picture as its class.
+    """Take pictures with labels, to measure few-shot accuracy on.
 
-    source: a folder or video; None takes the photographs that scikit-image carries.
+    The labels are the class folders if five of them have two pictures. Otherwise random crops of each picture form a
+    class of their own.
+
+    Args:
+        source: A folder or a video; None takes the photographs of the package scikit-image.
+        preprocess: What the device does to a frame.
+        count: How many pictures to take at most.
+
+    Raises:
+        PicturesError: There are fewer than 16 pictures.
+        ToolMissing: scikit-image is needed but not installed.
     """
     if source is None:
         return _views(_photos(), preprocess, "scikit-image")
     pictures = sample_pictures(source, preprocess, count=count)
     if pictures.classes(fewest=2) >= 5:
         return pictures
-    chosen = np.linspace(0, len(pictures) - 1, min(len(pictures), count // VIEWS)).astype(int)
+    chosen = evenly_spaced(len(pictures), count // VIEWS)
     return _views(list(pictures.frames[chosen]), preprocess, pictures.source)
 
 
@@ -100,7 +125,7 @@ def _by_class(folder: Path) -> dict[Path, list[Path]]:
 
 
 def _spread(classes: dict[Path, list[Path]], count: int) -> list[Path]:
-    """The same share of every folder, drawn at random from it with a fixed seed; in the order of the folders."""
+    """Draw the same share of every folder at random with a fixed seed; the result is sorted by path."""
     rng = np.random.default_rng(0)
     shuffled = [[paths[i] for i in rng.permutation(len(paths))] for paths in classes.values()]
     rounds = (
@@ -110,7 +135,7 @@ def _spread(classes: dict[Path, list[Path]], count: int) -> list[Path]:
 
 
 def _from_video(path: Path, preprocess: Preprocess, count: int) -> Pictures:
-    """Every k-th frame, k doubled whenever twice too many are kept: evenly spread, without knowing the length."""
+    """Keep every k-th frame and double k whenever there are twice too many: the length need not be known."""
     kept: list[tuple[str, NDArray[np.uint8]]] = []
     step = 1
     with open_camera(path) as camera:
@@ -119,25 +144,19 @@ def _from_video(path: Path, preprocess: Preprocess, count: int) -> Pictures:
                 kept.append((f"{frame.time_s:.2f} s", preprocess(frame.image)))
             if len(kept) >= 2 * count:
                 kept, step = kept[::2], 2 * step
-    chosen = [kept[i] for i in np.unique(np.linspace(0, len(kept) - 1, min(count, len(kept))).astype(int))]
+    chosen = [kept[i] for i in np.unique(evenly_spaced(len(kept), count))]
     frames = np.array([frame for _, frame in chosen], np.uint8).reshape(-1, *preprocess.shape)
     return Pictures(frames, np.zeros(len(frames), np.int64), tuple(name for name, _ in chosen), path.name)
 
 
 def _photos() -> list[NDArray[np.uint8]]:
-    try:
-        import skimage
-    except ImportError as error:
-        raise ToolMissing(
-            f"without --verify FOLDER, scikit-image's photographs are used, but {error}; name a folder, or do: "
-            "pip install scikit-image"
-        ) from error
+    skimage = load_tool("skimage", "verification without --verify FOLDER", "pip install scikit-image")
     files = [path for path in sorted((Path(skimage.__file__).parent / "data").iterdir()) if path.stem in PHOTOS]
     return [read_image(path) for path in files]
 
 
 def _views(images: Sequence[NDArray[np.uint8]], preprocess: Preprocess, source: str) -> Pictures:
-    """VIEWS random square crops of each picture, of half to all of its shorter side; the picture is the label."""
+    """Cut VIEWS random squares of half to all of the shorter side from each picture; the picture is the label."""
     rng = np.random.default_rng(0)
     frames = []
     for image in images:

@@ -1,4 +1,4 @@
-"""Where an embedder comes from. Whatever it is, export asks it for its features, its embeddings and its ONNX."""
+"""The interface of a source: an embedder that can be exported, wherever it comes from."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from runtime.preprocess import Preprocess
 
 
 class Source(Protocol):
-    """A Protocol, because a torch module and a user's ONNX file have nothing in common but this.
+    """An embedder as the export sees it: its features, its embeddings and its ONNX file.
 
-    name, facts: for the manifest.  preprocess, metric: the contract of the bundle.
-    centres: whether a base mean may be subtracted; not where training has settled that already.
+    Attributes:
+        name: Name of the bundle.
+        preprocess: What the device does to a frame before the network.
+        metric: "cosine" or "euclidean".
+        centres: Whether a base mean may be subtracted; False where training has settled the centring.
+        facts: Where the weights come from, for the provenance in the manifest.
     """
 
     name: str
@@ -27,21 +31,21 @@ class Source(Protocol):
     def facts(self) -> Mapping[str, Any]: ...
 
     def features(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """`uint8 [N, H, W, C]` engine inputs to `float32 [N, D]`, before the metric's tail."""
+        """Map engine inputs `uint8 [N, H, W, C]` to features `float32 [N, D]`, before the metric's last step."""
         ...
 
     def embed(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The reference every artefact is held against, in float32: `[N, H, W, C]` to `[N, D]`."""
+        """Map engine inputs to embeddings `float32 [N, D]`; every artifact is compared with these."""
         ...
 
     def centred(self, base_mean: NDArray[np.float32]) -> Source:
-        """The same embedder with the mean feature `[D]` of the base classes subtracted before normalising."""
+        """Return the same embedder with the mean feature `[D]` of the base classes subtracted before normalising."""
         ...
 
     def to_onnx(self, *, exporter: str, slim: bool) -> bytes:
-        """The embedder as one ONNX file, in float32. Raises ExportError."""
+        """Return the embedder as one float32 ONNX file. Raises ExportError."""
         ...
 
     def layers(self, frame: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
-        """Module path -> its output for one frame `[1, H, W, C]`, in the order they run, where modules are known."""
+        """Return the output of every module for one frame `[1, H, W, C]` by its path, in the order they run."""
         ...

@@ -1,4 +1,4 @@
-"""A torch module as the source of an export; torch itself, in float32, is the reference."""
+"""A torch module as the source of an export; the module itself, run eagerly in float32, is the reference."""
 
 from __future__ import annotations
 
@@ -11,15 +11,22 @@ import torch
 from numpy.typing import NDArray
 
 from exporters.errors import ExportError
+from exporters.frames import in_batches
 from exporters.onnx.graph import EmbedderGraph
 from exporters.onnx.trace import to_onnx
 from runtime.preprocess import Preprocess
 
-CHUNK = 16  # frames at once: bounds memory
-
 
 class TorchSource:
-    """A traced embedder of torch, and the reference is torch itself, eager, in float32."""
+    """A source that is a torch module; see `exporters.sources.source.Source` for its methods.
+
+    Args:
+        name: Name of the bundle.
+        graph: The embedder, from engine input to embedding.
+        preprocess: What the device does to a frame before that; its size and channels must fit the graph.
+        facts: Where the weights come from, for the manifest.
+        centres: Whether the mean of base classes may be subtracted.
+    """
 
     def __init__(
         self,
@@ -50,13 +57,12 @@ class TorchSource:
         return to_onnx(self.graph, self.preprocess, exporter=exporter, slim=slim)
 
     def layers(self, frame: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        seen: dict[str, NDArray[Any]] = {}
+        outputs: dict[str, NDArray[Any]] = {}
 
         def keep(name: str) -> Any:
-            def hook(module: Any, inputs: Any, output: Any) -> None:
-                del module, inputs
+            def hook(_module: Any, _inputs: Any, output: Any) -> None:
                 if isinstance(output, torch.Tensor):
-                    seen[name] = output.numpy().copy()  # the next activation may work in place
+                    outputs[name] = output.numpy().copy()  # the next activation may work in place
 
             return hook
 
@@ -66,15 +72,14 @@ class TorchSource:
         finally:
             for hook in hooks:
                 hook.remove()
-        return seen
+        return outputs
 
     def _run(self, module: Any, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         try:
             with torch.no_grad():  # not inference mode, in which a layer may be folded into another
-                parts = [module(torch.from_numpy(frames[i : i + CHUNK])).numpy() for i in range(0, len(frames), CHUNK)]
+                return in_batches(lambda batch: module(torch.from_numpy(batch)).numpy(), frames)
         except (RuntimeError, AssertionError, ValueError, TypeError) as error:
             raise ExportError(
                 f"{self.name} must take {self.preprocess.channels} channels of {self.preprocess.size} pixels, but "
                 f"torch says: {error}; choose another --size"
             ) from error
-        return np.concatenate(parts)

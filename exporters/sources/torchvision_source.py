@@ -1,10 +1,11 @@
-"""A torchvision classifier without its last layer, with the preprocessing its weights were trained with.
+"""A torchvision classifier without its last layer, with the preprocessing that its weights were trained with.
 
     source = torchvision_source("mobilenet_v3_small", weights="DEFAULT")
     source = torchvision_source("mobilenet_v2", weights="my.safetensors", mean=[0.5] * 3, std=[0.5] * 3)
 
-The embedding is what the last linear layer would have seen. Frames are cropped to the centred square and resized in one
-go, without torchvision's margin of 256/224: on a device the object is in the middle and the margin is lost detail.
+The embedding is the input of the last linear layer. Frames are cropped to the centred square and resized to the input
+size at once, without torchvision's margin of 256/224: a device films the object in the middle of the frame, where a
+margin would only lose detail.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from exporters.errors import SourceError, ToolMissing
+from exporters.errors import SourceError
 from exporters.onnx.graph import EmbedderGraph
 from exporters.sources.torch_source import TorchSource
 from exporters.sources.weights import load_weights
+from exporters.tools import load_tool
 from runtime.preprocess import Preprocess
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-RESAMPLER = "half-area-linear"  # near to the antialiased resampling of training, at a seventh of its cost
+RESAMPLER = "half-area-linear"  # close to the antialiased resampling of training, at a seventh of its cost
 
 
 def torchvision_source(
@@ -36,11 +38,20 @@ def torchvision_source(
 ) -> TorchSource:
     """Build one of torchvision's classification networks as an embedder.
 
-    weights: "DEFAULT" (torchvision's own, downloaded once), "none" (random, always the same), or a file.
-    size: pixels of the square input, default the weights' own.  mean, std: of pixels in 0..1, RGB, likewise.
-    Raises SourceError (unknown name, weights that do not fit) or ToolMissing.
+    Args:
+        name: Name of the network, as in torchvision.
+        weights: "DEFAULT" for torchvision's own (downloaded once), "none" for random weights (always the same), or
+            the path of a file.
+        size: Pixels of a side of the square input; None means the size of the default weights.
+        mean: Mean of the RGB pixels in 0..1; None means that of the default weights.
+        std: Standard deviation of the RGB pixels, likewise.
+        metric: "cosine" or "euclidean".
+
+    Raises:
+        SourceError: The name is unknown, or the weights do not fit.
+        ToolMissing: torchvision is not installed.
     """
-    models = _torchvision()
+    models = load_tool("torchvision.models", "--backbone")
     known = models.list_models(module=models)
     if name not in known:
         raise SourceError(f"--backbone must be one of {', '.join(known)}, but is {name!r}")
@@ -67,12 +78,12 @@ def torchvision_source(
 
 
 def without_auxiliary_heads(name: str) -> dict[str, bool]:
-    """Leave out the extra heads that only training used; small pictures do not fit them either."""
+    """Return the options that leave out the extra heads of training, which small pictures do not fit."""
     return {"aux_logits": False, "init_weights": True} if name in ("inception_v3", "googlenet") else {}
 
 
 def cut_head(network: nn.Module, name: str) -> str:
-    """Replace the last linear layer, wherever a family keeps it, by nothing; return its name. Raises SourceError."""
+    """Replace the last linear layer by the identity and return its name with a dot. Raises SourceError."""
     linear = [path for path, module in network.named_modules() if isinstance(module, nn.Linear)]
     if not linear:
         raise SourceError(f"{name} must end in a linear layer to be used as an embedder, but has none; choose another")
@@ -82,7 +93,17 @@ def cut_head(network: nn.Module, name: str) -> str:
 
 
 def set_batch_statistics(network: nn.Module, side: int) -> None:
-    """Give random weights the statistics of one batch of noise: without, EfficientNet's features are of size 1e-13."""
+    """Set the BatchNorm statistics of random weights from one batch of noise.
+
+    Without it the features of an EfficientNet have a size of 1e-13.
+
+    Args:
+        network: The network, which is changed in place.
+        side: Pixels of a side of the input.
+
+    Raises:
+        SourceError: The network does not take this size.
+    """
     layers = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     for layer in layers:
         layer.momentum = None  # a plain average
@@ -97,20 +118,12 @@ def set_batch_statistics(network: nn.Module, side: int) -> None:
         network.eval()
 
 
-def _torchvision() -> Any:
-    try:
-        from torchvision import models
-    except ImportError as error:
-        raise ToolMissing(f"--backbone needs torchvision, but {error}; do: pip install 'edgefs[export]'") from error
-    return models
-
-
 def _download(name: str, best: Any) -> Any:
-    """Have torchvision fetch its weights now, so that a missing network is reported as what it is."""
+    """Let torchvision download its weights, and report a failure with the ways around it."""
     folder = f"{torch.hub.get_dir()}/checkpoints"
     try:
         best.get_state_dict(progress=True, check_hash=True)
-    except Exception as error:  # URLError, a wrong hash, and for a damaged file in the cache several kinds of torch's
+    except Exception as error:  # URLError, a wrong hash, or several kinds for a damaged file in the cache
         raise SourceError(
             f"the weights of {name} must come from {best.url}, or from {folder}, but: {error}; "
             "download them elsewhere and pass --weights FILE, or --weights none"

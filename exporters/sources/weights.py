@@ -1,4 +1,4 @@
-"""Weights from a file into a network, or the first key that does not fit. Nothing in the file is executed."""
+"""Load weights from a file into a network, or name the first key that does not fit. Nothing in the file is executed."""
 
 from __future__ import annotations
 
@@ -10,24 +10,33 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from exporters.errors import SourceError, ToolMissing
+from exporters.errors import SourceError
+from exporters.tools import load_tool
 
 
 def load_weights(network: nn.Module, path: str | Path, *, ignore: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Load a .safetensors file or a .pth state dict; float16 becomes float32. Returns facts for the provenance.
+    """Load a .safetensors file or a .pth state dict; float16 becomes float32.
 
-    ignore: beginnings of keys that may be in the file without being in the network, such as the head that was cut off.
-    Raises SourceError naming the first key that is missing, unexpected or of another shape.
+    Args:
+        network: The network, which is changed in place.
+        path: The file.
+        ignore: Beginnings of keys that may be in the file but not in the network, such as a head that was cut off.
+
+    Returns:
+        The file's name and sha256, for the provenance.
+
+    Raises:
+        SourceError: A key is missing, unexpected or of another shape; the message names the first one.
     """
     path = Path(path)
-    state = {key.removeprefix("module."): tensor for key, tensor in _read(path).items()}
+    state = {key.removeprefix("module."): tensor for key, tensor in read_weights(path).items()}
     expected = network.state_dict()
     for key, tensor in expected.items():
         if key not in state and not key.endswith("num_batches_tracked"):
             raise SourceError(_mismatch(path, network, f"{key} {tuple(tensor.shape)} is not in the file"))
         if key in state and state[key].shape != tensor.shape:
             found = tuple(state[key].shape)
-            raise SourceError(_mismatch(path, network, f"{key} is {found} where {tuple(tensor.shape)} is due"))
+            raise SourceError(_mismatch(path, network, f"{key} is {found} where {tuple(tensor.shape)} is needed"))
     for key in state:
         if key not in expected and not key.startswith(ignore):
             raise SourceError(_mismatch(path, network, f"the file's {key} has no place in the network"))
@@ -40,15 +49,12 @@ def _mismatch(path: Path, network: nn.Module, what: str) -> str:
     return f"{path} must hold the weights of {type(network).__name__}, but {what}; check --backbone and --weights"
 
 
-def _read(path: Path) -> Mapping[str, Tensor]:
+def read_weights(path: Path) -> Mapping[str, Tensor]:
+    """Read a table of tensors from a .safetensors or .pth file, executing nothing in it. Raises SourceError."""
     if not path.is_file():
         raise SourceError(f"--weights must be a file, DEFAULT or none, but {path} is not there; check the path")
     if path.suffix == ".safetensors":
-        try:
-            from safetensors.torch import load_file
-        except ImportError as error:
-            raise ToolMissing(f"{path} needs safetensors, but {error}; do: pip install 'edgefs[export]'") from error
-        reader: Any = load_file
+        reader: Any = load_tool("safetensors.torch", str(path)).load_file
     else:
         reader = _torch_load
     try:

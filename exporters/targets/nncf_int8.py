@@ -1,9 +1,10 @@
-"""int8 for OpenVINO: NNCF's post-training quantisation, and a second try that gives the worst layers back to float32.
+"""int8 for OpenVINO by NNCF's post-training quantisation, and a second attempt that keeps the worst layers in float32.
 
-NNCF's own accuracy control compiles one model per layer to rank them: 20 minutes for an EfficientNet on two cores. Here
-one look ranks them all: both models show every layer's output for the same few frames, and a layer's damage is what
-its output lost beyond what its input had lost already. The worst are left out of the next quantisation, at most twice,
-so a rescue costs about as much as the first try. What comes out still has to pass the gates.
+NNCF's own accuracy control compiles one model per layer to rank the layers, which takes 20 minutes for an EfficientNet
+on two cores. Here one run ranks them all: both models return the output of every layer for the same few frames, and a
+layer's loss is what its output lost in addition to the loss of its input. The worst layers are left out of the next
+quantisation, at most twice, so that the second attempt takes about as long as the first. Its result is verified like
+any other artifact.
 """
 
 from __future__ import annotations
@@ -15,24 +16,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exporters.errors import ToolMissing
+from exporters.frames import evenly_spaced
 from exporters.quiet import quiet
+from exporters.tools import load_tool
 from runtime.engines import agreement
 from runtime.engines.openvino import core
 
-PLAIN, RESCUE = 300, 100  # calibration frames: more change nothing, fewer cost accuracy; a second try can do with less
-SHARES = (0.1, 0.3)  # of the layers that compute in float32 again
-JUDGED, RANKED = 32, 4  # frames that judge the whole model, and that rank its layers
-MAX_DROP = 0.005  # of the mean cosine to float32, where a rescue stops
+FRAMES = 300  # for calibration: more change nothing, fewer cost accuracy
+FRAMES_AGAIN = 100  # for calibration in a second attempt
+SHARES = (0.1, 0.3)  # of the layers that compute in float32, in the second attempt
+COMPARED, RANKED = 32, 4  # frames that compare the whole model, and that rank its layers
+MAX_DROP = 0.005  # of the mean cosine to float32, at which the second attempt stops
 HEAVY = ("Convolution", "GroupConvolution", "MatMul")
-TALKERS = ("nncf", "torch.utils.cpp_extension")
+LOGGERS = ("nncf", "torch.utils.cpp_extension")
 
 
-def quantised(network: Any, frames: NDArray[np.uint8], *, spare: Sequence[str] = (), count: int = PLAIN) -> Any:
-    """An OpenVINO model in int8.  frames: `uint8 [N, H, W, C]`; `count` of them are used.  spare: layers left alone."""
+def quantised(network: Any, frames: NDArray[np.uint8], *, spare: Sequence[str] = (), count: int = FRAMES) -> Any:
+    """Return an OpenVINO model in int8.
+
+    Args:
+        network: The float32 model.
+        frames: Calibration frames, `uint8 [N, H, W, C]`.
+        spare: Names of layers that stay in float32.
+        count: How many of the frames are used.
+    """
     nncf = import_nncf()
-    frames = _spread(frames, count)
-    with quiet(*TALKERS):
+    frames = frames[evenly_spaced(len(frames), count)]
+    with quiet(*LOGGERS):
         return nncf.quantize(
             network,
             nncf.Dataset([frame[None] for frame in frames]),
@@ -43,38 +53,33 @@ def quantised(network: Any, frames: NDArray[np.uint8], *, spare: Sequence[str] =
         )
 
 
-def rescued(network: Any, frames: NDArray[np.uint8]) -> tuple[Any, str]:
-    """Quantise all but the layers that suffer most from it; returns the model and what was done, in words.
+def quantised_except_worst(network: Any, frames: NDArray[np.uint8]) -> tuple[Any, str]:
+    """Quantise all layers but those that lose most, and return the model and a sentence about it.
 
-    The calibration frames decide, not those the artefact is verified on: nothing is tuned on what measures it.
+    The layers are chosen on the calibration frames, never on the pictures that the artifact is verified on.
     """
-    ranked = _by_damage(network, quantised(network, frames, count=RESCUE), _spread(frames, RANKED))
-    judges = _spread(frames, JUDGED)
-    expected = _embed(network, judges)
+    rough = quantised(network, frames, count=FRAMES_AGAIN)
+    ranked = _by_loss(network, rough, frames[evenly_spaced(len(frames), RANKED)])
+    compared = frames[evenly_spaced(len(frames), COMPARED)]
+    expected = _embed(network, compared)
     for share in SHARES:
         spare = ranked[: math.ceil(share * len(ranked))]
-        made = quantised(network, frames, spare=spare, count=RESCUE)
-        cosine = float(agreement(_embed(made, judges), expected).mean())
+        made = quantised(network, frames, spare=spare, count=FRAMES_AGAIN)
+        cosine = float(agreement(_embed(made, compared), expected).mean())
         if cosine >= 1 - MAX_DROP:
             break
-    return (
-        made,
-        f"{len(spare)} of {len(ranked)} layers kept in float32, mean cosine {cosine:.4f} on calibration pictures",
-    )
+    kept = f"{len(spare)} of {len(ranked)} layers kept in float32"
+    return made, f"{kept}, mean cosine {cosine:.4f} on calibration pictures"
 
 
 def import_nncf() -> Any:
-    """Raises ToolMissing with the install line."""
-    try:
-        with quiet(*TALKERS):
-            import nncf
-    except ImportError as error:
-        raise ToolMissing(f"int8 for OpenVINO needs nncf, but {error}; do: pip install 'edgefs[export]'") from error
-    return nncf
+    """Import NNCF without its messages. Raises ToolMissing."""
+    with quiet(*LOGGERS):
+        return load_tool("nncf", "int8 for OpenVINO")
 
 
-def _by_damage(network: Any, quantised_network: Any, frames: NDArray[np.uint8]) -> list[str]:
-    """Names of the layers with weights, the worst first."""
+def _by_loss(network: Any, quantised_network: Any, frames: NDArray[np.uint8]) -> list[str]:
+    """Return the names of the layers with weights, those that lose most first."""
     layers = [op for op in network.get_ordered_ops() if op.get_type_name() in HEAVY]
     sources = {op.get_friendly_name(): op.input_value(0).get_node().get_friendly_name() for op in layers}
     shown = sorted({*sources, *sources.values()})
@@ -83,8 +88,8 @@ def _by_damage(network: Any, quantised_network: Any, frames: NDArray[np.uint8]) 
 
 
 def _losses(first: Any, second: Any, names: Sequence[str], frames: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """For every named layer, how far its outputs in two models are apart: 1 - cosine, the mean over the frames."""
-    ours, theirs = (_shown(network, names) for network in (first, second))
+    """Return 1 - cosine between the outputs of every named layer in two models, the mean over the frames."""
+    ours, theirs = (_layer_outputs(network, names) for network in (first, second))
     losses = np.zeros(len(names))
     for frame in frames:
         for i, (a, b) in enumerate(zip(ours(frame), theirs(frame), strict=True)):
@@ -92,8 +97,8 @@ def _losses(first: Any, second: Any, names: Sequence[str], frames: NDArray[np.ui
     return losses / len(frames)
 
 
-def _shown(network: Any, names: Sequence[str]) -> Callable[[NDArray[np.uint8]], list[NDArray[Any]]]:
-    """A model as a function from one frame to the outputs of these layers."""
+def _layer_outputs(network: Any, names: Sequence[str]) -> Callable[[NDArray[np.uint8]], list[NDArray[Any]]]:
+    """Return a function from one frame to the outputs of these layers."""
     shown = network.clone()
     ops = {op.get_friendly_name(): op for op in shown.get_ops()}
     shown.add_outputs([ops[name].output(0) for name in names])
@@ -114,8 +119,3 @@ def _embed(network: Any, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def _compiled(network: Any) -> Any:
     return core().compile_model(network.clone(), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-
-
-def _spread(frames: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
-    chosen: NDArray[np.uint8] = frames[np.linspace(0, len(frames) - 1, min(count, len(frames))).astype(int)]
-    return chosen

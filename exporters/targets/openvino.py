@@ -1,59 +1,57 @@
-"""OpenVINO IR in three precisions, from the float32 ONNX, as bytes for a bundle.
+"""The target "openvino": OpenVINO IR in three precisions, from the float32 ONNX file.
 
-fp32 and fp16 differ in how weights are stored; the engine pins the arithmetic to the artefact's precision. int8 is NNCF
-post-training quantisation on the OpenVINO model. The batch stays dynamic in the file: the engine fixes it to one for
-the live case, where static shapes are faster.
+fp32 and fp16 differ in how weights are stored; the engine fixes the arithmetic to the artifact's precision. int8 is
+NNCF's post-training quantisation of the OpenVINO model. The batch size stays dynamic in the file; for the live case
+the engine fixes it to one, because static shapes are faster.
 """
 
 from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from exporters.errors import ExportError, ToolMissing
-from exporters.targets.nncf_int8 import import_nncf, quantised, rescued
-from exporters.targets.target import Candidate
+from exporters.errors import ExportError
+from exporters.targets.nncf_int8 import import_nncf, quantised, quantised_except_worst
+from exporters.targets.request import Request
+from exporters.targets.target import Candidate, Target
+from exporters.tools import load_tool
 from runtime.engines.openvino import core
 
 
-def require(precisions: Sequence[str]) -> None:
+def check(request: Request) -> None:
     """Raise ToolMissing unless everything these precisions need is installed."""
-    _import()
-    if "int8" in precisions:
+    _openvino()
+    if "int8" in request.precisions:
         import_nncf()
 
 
-def to_openvino(
-    model: bytes,
-    precision: str,
-    *,
-    calibration: NDArray[np.uint8] | None = None,
-    rescue: bool = False,
-) -> Candidate:
-    """Convert an ONNX file of ours to an IR.
+def build(model: bytes, precision: str, request: Request, *, spare_worst: bool = False) -> Candidate:
+    """Build one artifact.
 
-    calibration: `uint8 [N, H, W, C]`, needed for int8.  rescue: int8 whose worst layers stay in float32.
-    Raises ToolMissing or ExportError naming what OpenVINO objects to.
+    Args:
+        model: The float32 ONNX file.
+        precision: "fp32", "fp16" or "int8".
+        request: Its calibration frames are used for int8.
+        spare_worst: Whether the layers that lose most from int8 stay in float32.
+
+    Raises:
+        ToolMissing: OpenVINO or NNCF is not installed.
+        ExportError: OpenVINO refuses the model.
     """
-    openvino = _import()
+    openvino = _openvino()
     try:
         network, remark = core().read_model(io.BytesIO(model)), ""
         if precision == "int8":
-            if calibration is None:
-                raise ExportError("int8 needs pictures to calibrate with; name them with --calibrate FOLDER or VIDEO")
-            network, remark = rescued(network, calibration) if rescue else (quantised(network, calibration), "")
+            if spare_worst:
+                network, remark = quantised_except_worst(network, request.calibration_frames)
+            else:
+                network = quantised(network, request.calibration_frames)
+            made = f"NNCF {import_nncf().__version__} post-training {remark}".strip()
+            network.set_rt_info(made, ["edgefs", "quantisation"])
         network.set_rt_info(precision, ["edgefs", "precision"])
         network.set_rt_info("uint8 NHWC, BGR or grey", ["edgefs", "input"])
-        if precision == "int8":
-            network.set_rt_info(
-                f"NNCF {import_nncf().__version__} post-training {remark}".strip(), ["edgefs", "quantisation"]
-            )
         xml, weights = _serialised(openvino, network, half=precision == "fp16")
     except ExportError:
         raise
@@ -63,6 +61,11 @@ def to_openvino(
     return Candidate("openvino", precision, file, {file: xml, file.replace(".xml", ".bin"): weights}, remark)
 
 
+def build_again(model: bytes, precision: str, request: Request) -> Candidate | None:
+    """Build int8 once more, with the layers that lose most from it in float32."""
+    return build(model, precision, request, spare_worst=True) if precision == "int8" else None
+
+
 def _serialised(openvino: Any, network: Any, *, half: bool) -> tuple[bytes, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
@@ -70,9 +73,8 @@ def _serialised(openvino: Any, network: Any, *, half: bool) -> tuple[bytes, byte
         return path.read_bytes(), path.with_suffix(".bin").read_bytes()
 
 
-def _import() -> Any:
-    try:
-        import openvino
-    except ImportError as error:
-        raise ToolMissing(f"OpenVINO artefacts need openvino, but {error}; do: pip install 'edgefs[export]'") from error
-    return openvino
+def _openvino() -> Any:
+    return load_tool("openvino", "the target openvino")
+
+
+TARGET = Target(build, check, build_again)

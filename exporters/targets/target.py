@@ -1,21 +1,23 @@
-"""What every target's exporter hands back: files for a bundle that still have to earn their place."""
+"""What a target is: one module that builds one kind of artifact from the float32 ONNX file in several precisions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-TARGETS = ("onnx", "openvino", "tensorrt", "tensorrt-rtx")
-PRECISIONS = ("fp32", "fp16", "int8")
+from exporters.targets.request import PRECISIONS, Request
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One artefact that was built, or the reason why it could not be.
+    """One artifact that was built but not verified yet, or the reason why it could not be built.
 
-    target, precision: of TARGETS and PRECISIONS.
-    file: the one an engine opens, as a path in the bundle; "" when nothing was built.
-    files: every file of it, path in the bundle -> bytes.  reason: why it was not built, or what should be known of it.
+    Attributes:
+        target: A name of TARGETS.
+        precision: "fp32", "fp16" or "int8".
+        file: Path in the bundle of the file that an engine opens; "" if nothing was built.
+        files: Every file of the artifact: path in the bundle to content.
+        reason: Why it was not built, or what should be known about it.
     """
 
     target: str
@@ -23,3 +25,22 @@ class Candidate:
     file: str = ""
     files: Mapping[str, bytes] = field(default_factory=dict)
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the module of a target defines as `TARGET`.
+
+    Attributes:
+        build: `build(model, precision, request)` builds one artifact from the float32 ONNX file `model`. It raises
+            ExportError or EngineError for a precision that cannot be built.
+        check: `check(request)` raises ToolMissing, EngineMissing or ExportError, before anything is built, when a
+            library is not installed (with its install line) or an option is wrong.
+        build_again: A second attempt, called like `build`, for an artifact that fails its verification, if there is one.
+        precisions: The precisions it can build, the most exact first.
+    """
+
+    build: Callable[[bytes, str, Request], Candidate]
+    check: Callable[[Request], object]
+    build_again: Callable[[bytes, str, Request], Candidate | None] | None = None
+    precisions: tuple[str, ...] = PRECISIONS

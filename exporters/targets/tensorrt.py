@@ -1,146 +1,108 @@
-"""TensorRT 10.3 … 11.x: plans for this machine's GPU, built on this machine.
+"""The target "tensorrt": TensorRT 10.3 to 11.x plans for this machine's GPU, built on this machine.
 
-How a precision is asked for depends on the version. Before 10.12 by builder flags over a float32 network, with the head
-and the metric's tail held in float32 by constraints; from 10.12 by a strongly typed network whose ONNX says every type;
-on 11 nothing else is left. int8 comes from explicit quantisers on both routes.
+How a precision is requested depends on the version. Before 10.12 builder flags lower a float32 network, and constraints
+hold the head and the metric's last step in float32. From 10.12 on the network is strongly typed: its ONNX file states
+every type. TensorRT 11 has only this way. Both ways take int8 from explicit quantisers.
 
-The DLA of an Orin takes the flags as long as they exist, one fixed batch, and float16 or int8 only.
+The DLA of an Orin takes builder flags as long as they exist, one fixed batch size, and only float16 or int8.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from exporters.errors import ExportError
 from exporters.onnx.float16 import float32_nodes
-from exporters.targets.plan import Profile, Progress, build_plan
-from exporters.targets.plan_sidecar import passported
-from exporters.targets.target import Candidate
+from exporters.targets.plan import Profile, build_plan, plan_candidate
+from exporters.targets.request import Request, TensorRtOptions
+from exporters.targets.target import Candidate, Target
 from exporters.targets.trtexec import trtexec_line
 from exporters.targets.typed_model import TypedModel, typed_model
-from runtime.engines.cuda import Cuda
-from runtime.engines.passport import COMPATIBILITY, Machine
-from runtime.engines.tensorrt_library import load
+from runtime.engines.nvidia.cuda import Cuda
+from runtime.engines.nvidia.library import load
+from runtime.engines.nvidia.passport import COMPATIBILITY, Machine
 
-TARGET = "tensorrt"
+NAME = "tensorrt"
 STRONGLY_TYPED_FROM = (10, 12)
 FLAGS_GONE_FROM = (11,)
 _ARITHMETIC = ("ELEMENTWISE", "UNARY", "REDUCE")
 
 
-@dataclass(frozen=True)
-class Options:
-    """workspace_mib: scratch memory the builder may plan with.  timing_cache: a file that makes the next build quicker.
+def build(model: bytes, precision: str, request: Request) -> Candidate:
+    """Build one plan, with its passport and the ONNX file it came from where that is not model.onnx.
 
-    compatibility: of COMPATIBILITY; "ampere_plus" runs on every GPU from 8.0, slower; not on a Jetson.
-    version_compatible: newer libraries of the same major version may run the plan; it then brings its own runtime.
-    dla_core: of an Orin, with layers it cannot run on the GPU; the batch is then fixed at max_batch.
+    Raises:
+        EngineMissing: The library, a GPU or its driver is missing.
+        ExportError: The library refuses the network or an option.
     """
-
-    workspace_mib: int = 1024
-    timing_cache: Path | None = None
-    compatibility: str = "none"
-    version_compatible: bool = False
-    dla_core: int | None = None
-
-
-def candidates(
-    model: bytes,
-    *,
-    precisions: Sequence[str],
-    shape: tuple[int, int, int],
-    calibration: NDArray[np.uint8] | None = None,
-    max_batch: int = 8,
-    options: Options | None = None,
-    progress: Progress | None = None,
-) -> list[Candidate]:
-    """Build one plan per precision, with its passport and the ONNX file it came from where that is not model.onnx.
-
-    model: the float32 ONNX file.  shape: (H, W, C).  calibration: `uint8 [N, H, W, C]`, for int8.
-    Raises EngineMissing without the library or a GPU; what cannot be built is a candidate with a reason and no files.
-    """
-    options = options or Options()
-    smallest = 1 if options.dla_core is None else max_batch
-    profile = Profile(shape, (smallest, smallest, max_batch))
-    trt = load(TARGET)
-    cuda = Cuda()
-    try:
-        here = Machine.this(str(trt.__version__), cuda)
-    finally:
-        cuda.close()
-    found = []
-    for precision in precisions:
-        try:
-            found.append(_candidate(trt, model, precision, calibration, profile, options, here, progress))
-        except (ExportError, OSError) as error:  # OSError: the timing cache
-            found.append(Candidate(TARGET, precision, reason=str(error)))
-    return found
-
-
-def uses_flags(version: str, options: Options) -> bool:
-    """Whether this version is asked for a precision by builder flags rather than by a strongly typed network."""
-    numbers = _numbers(version)
-    return numbers < STRONGLY_TYPED_FROM or (options.dla_core is not None and numbers < FLAGS_GONE_FROM)
-
-
-def _candidate(
-    trt: Any,
-    model: bytes,
-    precision: str,
-    calibration: NDArray[np.uint8] | None,
-    profile: Profile,
-    options: Options,
-    here: Machine,
-    progress: Progress | None,
-) -> Candidate:
-    flagged = uses_flags(here.library_version, options)
-    _check(trt, precision, options)
-    typed = typed_model(model, precision, shape=profile.shape, calibration=calibration, for_flags=flagged)
-    flags: list[str] = []  # as trtexec calls them
+    trt, options = load(NAME), request.tensorrt
+    machine = _this_machine(trt)
+    version = machine.library_version
+    flagged = uses_flags(version, options)
+    frames = request.calibration.frames if request.calibration else None
+    _check_options(trt, precision, options)
+    typed = typed_model(model, precision, frames, for_flags=flagged)
+    smallest = 1 if options.dla_core is None else request.max_batch
+    profile = Profile(typed.shape, (smallest, smallest, request.max_batch))
+    flags: list[str] = []  # the same options as trtexec calls them
     configs: list[Any] = []
 
     def configure(builder: Any, network: Any, config: Any) -> None:
         configs.append(config)
-        flags.extend(_common(trt, config, options))
+        flags.extend(_set_common(trt, config, options))
         if flagged and precision != "fp32":
-            flags.extend(_by_flags(trt, network, config, precision, typed))
-        elif not flagged and _numbers(here.library_version) < FLAGS_GONE_FROM:
+            flags.extend(_set_precision_by_flags(trt, network, config, precision, typed))
+        elif not flagged and _numbers(version) < FLAGS_GONE_FROM:
             flags.append("--stronglyTyped")
         if options.dla_core is not None:
-            flags.extend(_on_dla(trt, builder, config, options.dla_core))
+            flags.extend(_use_dla(trt, builder, config, options.dla_core))
 
-    plan = build_plan(trt, typed.data, profile, configure, strongly_typed=not flagged, progress=progress)
-    if options.timing_cache is not None:
-        _write_timing_cache(configs[0], options.timing_cache)
-    return passported(
-        Candidate(TARGET, precision, reason=f"built by TensorRT {here.library_version} on this machine"),
+    try:
+        plan = build_plan(trt, typed.data, profile, configure, strongly_typed=not flagged)
+        if options.timing_cache is not None:
+            _write_timing_cache(configs[0], options.timing_cache)
+    except OSError as error:
+        raise ExportError(f"the timing cache must be a writable file, but: {error}; choose another file") from error
+    return plan_candidate(
+        NAME,
+        plan,
         model=model,
-        plan=plan,
         typed=typed,
         profile=profile,
-        trtexec=lambda onnx, file: trtexec_line(here.library_version, onnx, file, profile, typed.input, flags),
-        library_version=here.library_version,
-        compute_capabilities=(here.compute_capability,),
+        trtexec=lambda onnx, file: trtexec_line(version, onnx, file, profile, typed.input, flags),
+        reason=f"built by TensorRT {version} on this machine",
+        library_version=version,
+        compute_capabilities=(machine.compute_capability,),
         compatibility=options.compatibility,
         version_compatible=options.version_compatible,
         dla_core=options.dla_core,
-        os=here.os,
-        arch=here.arch,
-        driver=here.driver,
-        jetpack=here.jetpack,
+        os=machine.os,
+        arch=machine.arch,
+        driver=machine.driver,
+        jetpack=machine.jetpack,
         flags=tuple(flags),
     )
 
 
-def _check(trt: Any, precision: str, options: Options) -> None:
+def uses_flags(version: str, options: TensorRtOptions) -> bool:
+    """Return whether this version takes the precision from builder flags rather than from a strongly typed network."""
+    numbers = _numbers(version)
+    return numbers < STRONGLY_TYPED_FROM or (options.dla_core is not None and numbers < FLAGS_GONE_FROM)
+
+
+def _this_machine(trt: Any) -> Machine:
+    cuda = Cuda()
+    try:
+        return Machine.this(str(trt.__version__), cuda)
+    finally:
+        cuda.close()
+
+
+def _check_options(trt: Any, precision: str, options: TensorRtOptions) -> None:
     if options.dla_core is not None and precision == "fp32":
         raise ExportError("the DLA computes float16 or int8, but fp32 was asked for; leave out the DLA or fp32")
     levels = trt.HardwareCompatibilityLevel.__members__
@@ -151,9 +113,9 @@ def _check(trt: Any, precision: str, options: Options) -> None:
         )
 
 
-def _common(trt: Any, config: Any, options: Options) -> list[str]:
+def _set_common(trt: Any, config: Any, options: TensorRtOptions) -> list[str]:
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mib << 20)
-    config.clear_flag(trt.BuilderFlag.TF32)  # float32 means float32
+    config.clear_flag(trt.BuilderFlag.TF32)  # float32 is computed as float32
     config.hardware_compatibility_level = getattr(trt.HardwareCompatibilityLevel, options.compatibility.upper())
     flags = [f"--memPoolSize=workspace:{options.workspace_mib}M", "--noTF32"]
     if options.compatibility != "none":
@@ -168,8 +130,8 @@ def _common(trt: Any, config: Any, options: Options) -> list[str]:
     return flags
 
 
-def _by_flags(trt: Any, network: Any, config: Any, precision: str, typed: TypedModel) -> list[str]:
-    """Allow float16 (and int8), and hold the head's and the tail's arithmetic in float32."""
+def _set_precision_by_flags(trt: Any, network: Any, config: Any, precision: str, typed: TypedModel) -> list[str]:
+    """Allow float16 (and int8), and hold the arithmetic of head and tail in float32."""
     names = ("FP16", "INT8") if precision == "int8" else ("FP16",)
     for name in (*names, "OBEY_PRECISION_CONSTRAINTS"):
         config.set_flag(getattr(trt.BuilderFlag, name))
@@ -190,7 +152,7 @@ def _by_flags(trt: Any, network: Any, config: Any, precision: str, typed: TypedM
     )
 
 
-def _on_dla(trt: Any, builder: Any, config: Any, core: int) -> list[str]:
+def _use_dla(trt: Any, builder: Any, config: Any, core: int) -> list[str]:
     if not 0 <= core < builder.num_DLA_cores:
         raise ExportError(f"dla_core must be one of this machine's {builder.num_DLA_cores} DLA cores, but is {core}")
     config.default_device_type = trt.DeviceType.DLA
@@ -200,7 +162,7 @@ def _on_dla(trt: Any, builder: Any, config: Any, core: int) -> list[str]:
 
 
 def _read_timing_cache(config: Any, path: Path) -> None:
-    """A cache of another GPU or version is left aside, and overwritten after the build."""
+    """Use the cache, unless it is of another GPU or version; then an empty one is used, which replaces it later."""
     known = path.read_bytes() if path.exists() else b""
     if not config.set_timing_cache(config.create_timing_cache(known), ignore_mismatch=False):
         config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
@@ -215,3 +177,6 @@ def _write_timing_cache(config: Any, path: Path) -> None:
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(map(int, re.findall(r"\d+", version)[:2]))
+
+
+TARGET = Target(build, check=lambda _: load(NAME))

@@ -1,8 +1,8 @@
 """The command line of NVIDIA's own tools that builds, and times, the same plan.
 
-Flags follow the version: 10.x has precision flags and times with data transfers and without a CUDA graph unless told;
-11.x has no precision flags, and times without transfers, with a graph and with spin waiting unless told; tensorrt_rtx
-follows 11.x. Ours copies in and out, replays a graph and does not spin, so the lines ask for exactly that.
+The flags depend on the version. trtexec 10.x has precision flags and times with data transfers and without a CUDA graph
+by default; 11.x has no precision flags and times without transfers, with a graph and with spin waiting by default;
+tensorrt_rtx follows 11.x. Our engine copies in and out, replays a graph and does not spin, so the lines request that.
 """
 
 from __future__ import annotations
@@ -13,16 +13,25 @@ from exporters.targets.plan import Profile
 
 
 def trtexec_line(version: str, onnx: str, plan: str, profile: Profile, name: str, flags: Sequence[str]) -> str:
-    """version: of TensorRT, "10.3.0".  onnx, plan: file names.  name: of the input.  flags: the build's own."""
+    """Return a line of trtexec.
+
+    Args:
+        version: Version of TensorRT, such as "10.3.0".
+        onnx: Name of the ONNX file.
+        plan: Name of the plan.
+        profile: The input shapes.
+        name: Name of the input.
+        flags: Further options of the build.
+    """
     timing = ["--useCudaGraph"] if int(version.split(".")[0]) < 11 else ["--includeDataTransfers", "--noSpinWait"]
     return " ".join(["trtexec", f"--onnx={onnx}", f"--saveEngine={plan}", *_shapes(profile, name), *flags, *timing])
 
 
 def tensorrt_rtx_line(onnx: str, plan: str, profile: Profile, name: str, compute: Sequence[str]) -> str:
-    """compute: "SM86" and the like. Builds without a GPU, so it does not time."""
+    """Return a line of tensorrt_rtx for GPU architectures such as "SM86". It builds without a GPU and does not time."""
     targets = ",".join(capability.removeprefix("SM") for capability in compute)
-    words = ["tensorrt_rtx", f"--onnx={onnx}", f"--saveEngine={plan}", *_shapes(profile, name), "--noTF32"]
-    return " ".join([*words, f"--computeCapabilities={targets}", "--skipInference"])
+    parts = ["tensorrt_rtx", f"--onnx={onnx}", f"--saveEngine={plan}", *_shapes(profile, name), "--noTF32"]
+    return " ".join([*parts, f"--computeCapabilities={targets}", "--skipInference"])
 
 
 def _shapes(profile: Profile, name: str) -> list[str]:

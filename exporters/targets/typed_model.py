@@ -1,7 +1,7 @@
-"""The ONNX file a TensorRT plan of some precision is built from, every type written out, checked on this CPU.
+"""The ONNX file that a TensorRT plan is built from: every type is written out, and the file is checked on this CPU.
 
-The check is numeric: ONNX Runtime embeds the same frames with both files. It cannot say how well a precision recognises
-(verification does), but a file that is wrong here is wrong everywhere.
+In the check ONNX Runtime embeds the same frames with this file and with the float32 file. It finds wrong conversions;
+how well a precision recognises is measured later.
 """
 
 from __future__ import annotations
@@ -12,71 +12,80 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from exporters.errors import ExportError, ToolMissing
+from exporters.errors import ExportError
 from exporters.onnx.float16 import name_nodes, to_half
+from exporters.onnx.session import embed_as_written
 from exporters.onnx.weight_storage import with_float_weights
-from exporters.targets.qdq import to_int8
-from exporters.targets.target import PRECISIONS
+from exporters.targets.request import PRECISIONS
+from exporters.targets.tensorrt_int8 import to_int8
 from runtime.engines import agreement
 
-FLOOR = {"fp32": 0.99999, "fp16": 0.999, "int8": 0.5}  # int8 may move an embedding far and still recognise; not so far
+MIN_COSINE = {"fp32": 0.99999, "fp16": 0.999, "int8": 0.5}  # int8 may move an embedding far and still recognise
 CHECKED = 8  # frames
-CHUNK = 16  # at once: bounds memory
 
 
 @dataclass(frozen=True)
 class TypedModel:
-    """data: the ONNX file.  input: its input's name.  min_cosine: its worst agreement with the float32 file.
+    """An ONNX file for a TensorRT plan.
 
-    converted: whether it is another file than model.onnx, apart from names.
+    Attributes:
+        precision: "fp32", "fp16" or "int8".
+        data: The file.
+        input: Name of its input.
+        shape: (H, W, C) of one frame.
+        min_cosine: The lowest agreement of its embeddings with those of the float32 file.
+        converted: Whether it differs from model.onnx in more than names.
     """
 
     precision: str
     data: bytes
     input: str
+    shape: tuple[int, int, int]
     min_cosine: float
     converted: bool
 
 
 def typed_model(
-    model: bytes,
-    precision: str,
-    *,
-    shape: tuple[int, int, int],
-    calibration: NDArray[np.uint8] | None = None,
-    for_flags: bool = False,
+    model: bytes, precision: str, calibration: NDArray[np.uint8] | None = None, *, for_flags: bool = False
 ) -> TypedModel:
     """Convert the float32 file `uint8 [N, H, W, C] -> float32 [N, D]` to a precision and check it.
 
-    for_flags: builder flags will lower what is float32, so fp16 leaves the file as it is.
-    shape: (H, W, C).  calibration: `uint8 [N, H, W, C]` real frames; needed for int8, welcome for the check.
-    Raises ExportError; ToolMissing without ONNX Runtime.
+    Args:
+        model: The float32 ONNX file.
+        precision: "fp32", "fp16" or "int8".
+        calibration: Real frames, `uint8 [N, H, W, C]`; required for int8, otherwise used for the check if given.
+        for_flags: Whether builder flags will lower the precision of float32 layers, so that fp16 keeps the file.
+
+    Raises:
+        ExportError: The file cannot be converted, or the result does not agree with the float32 file.
+        ToolMissing: ONNX Runtime is not installed.
     """
-    _check_request(precision, shape, calibration)
+    value = onnx.load_from_string(model).graph.input[0]
+    height, width, channels = (dim.dim_value for dim in value.type.tensor_type.shape.dim[1:])
+    shape = height, width, channels
+    _check_arguments(precision, shape, calibration)
     if precision == "int8" and calibration is not None:
         data = to_int8(model, calibration)
     elif precision == "fp16" and not for_flags:
         data = to_half(model)
     else:
-        data = _plain(model)
-    frames = calibration if calibration is not None and len(calibration) else _noise(shape)
-    worst = float(agreement(run_on_cpu(model, frames[:CHECKED]), run_on_cpu(data, frames[:CHECKED])).min())
-    if not worst >= FLOOR[precision]:
+        proto = with_float_weights(onnx.load_from_string(model))
+        name_nodes(proto.graph)
+        data = proto.SerializeToString()
+    if calibration is None or not len(calibration):
+        calibration = np.random.default_rng(0).integers(0, 256, (2, *shape), np.uint8)
+    frames = calibration[:CHECKED]
+    worst = float(agreement(embed_as_written(model, frames), embed_as_written(data, frames)).min())
+    if not worst >= MIN_COSINE[precision]:
         raise ExportError(
-            f"{precision} must keep a cosine of {FLOOR[precision]} to float32 on the CPU, but the worst is {worst:.5f}"
-            "; leave this precision out"
+            f"{precision} must keep a cosine of {MIN_COSINE[precision]} to float32 on the CPU, but the worst is "
+            f"{worst:.5f}; leave this precision out"
         )
     converted = precision == "int8" or (precision == "fp16" and not for_flags)
-    return TypedModel(precision, data, onnx.load_from_string(data).graph.input[0].name, worst, converted)
+    return TypedModel(precision, data, value.name, shape, worst, converted)
 
 
-def _check_request(precision: str, shape: tuple[int, int, int], calibration: NDArray[np.uint8] | None) -> None:
-    try:
-        import onnxruntime  # noqa: F401
-    except ImportError as error:
-        raise ToolMissing(
-            f"a TensorRT plan needs onnxruntime to be checked, but {error}; do: pip install 'edgefs[export]'"
-        ) from error
+def _check_arguments(precision: str, shape: tuple[int, int, int], calibration: NDArray[np.uint8] | None) -> None:
     if precision not in PRECISIONS:
         raise ExportError(f"precision must be one of {', '.join(PRECISIONS)}, but is {precision!r}")
     if calibration is not None and (calibration.dtype != np.uint8 or calibration.shape[1:] != shape):
@@ -85,30 +94,3 @@ def _check_request(precision: str, shape: tuple[int, int, int], calibration: NDA
         )
     if precision == "int8" and calibration is None:
         raise ExportError("int8 needs calibration frames, but has none; give some with --calibrate FOLDER|VIDEO")
-
-
-def run_on_cpu(model: bytes, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Embed `uint8 [N, H, W, C]`, N from 1, with ONNX Runtime. Raises ExportError."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    # As the file is written: fused int8 kernels saturate on processors without VNNI, others crash on a float16 ViT.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    try:
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        name = session.get_inputs()[0].name
-        parts = [session.run(None, {name: frames[i : i + CHUNK]})[0] for i in range(0, len(frames), CHUNK)]
-    except Exception as error:  # its own RuntimeError subclasses, which differ between versions
-        raise ExportError(f"ONNX Runtime must run the file, but cannot: {error}; leave this precision out") from error
-    return np.concatenate(parts)
-
-
-def _plain(model: bytes) -> bytes:
-    proto = with_float_weights(onnx.load_from_string(model))
-    name_nodes(proto.graph)
-    return bytes(proto.SerializeToString())
-
-
-def _noise(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    return np.random.default_rng(0).integers(0, 256, (2, *shape), np.uint8)

@@ -1,1 +1,1 @@
-"""How an artefact is checked before it enters a bundle: agreement, few-shot accuracy and latency."""
+"""Compare every artifact with its source on real pictures: agreement, few-shot accuracy and latency."""

@@ -1,7 +1,8 @@
-"""The rejection calibration table: what genuine and stranger scores look like, from base classes never trained on.
+"""The rejection table of a bundle: quantiles of genuine and of stranger scores on base classes never trained on.
 
-Episodes imitate a gallery: n_way classes of n_shot shots; a genuine query is scored against its own prototype, a
-stranger (a class outside the episode) against the best of all prototypes, because that is what the device compares.
+Every episode imitates a gallery of n_way classes with n_shot shots. A genuine query is scored against the prototype of
+its own class. A stranger, of a class outside the episode, gets the highest score over all prototypes, because that is
+what the device compares with the threshold.
 """
 
 from __future__ import annotations
@@ -21,9 +22,16 @@ QUANTILES = np.linspace(0, 1, 101)
 def calibration_table(
     embeddings: NDArray[np.float32], labels: NDArray[np.int64], *, metric: str, seed: int = 0
 ) -> dict[str, object]:
-    """embeddings: `float32 [N, D]` of held-out base classes; labels: `int [N]`. Returns the manifest's `calibration`.
+    """Return the entry `calibration` of a manifest.
 
-    Raises ExportError for fewer than 6 classes.
+    Args:
+        embeddings: `float32 [N, D]` of base classes that were not trained on.
+        labels: `int64 [N]`.
+        metric: "cosine" or "euclidean".
+        seed: Of the episodes.
+
+    Raises:
+        ExportError: Fewer than 6 classes have two pictures.
     """
     rng = np.random.default_rng(seed)
     rows = {int(label): np.flatnonzero(labels == label) for label in np.unique(labels)}

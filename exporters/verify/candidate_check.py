@@ -1,36 +1,42 @@
-"""A candidate on trial: opened by the device's own engine, from a bundle as a device would get it, and measured."""
+"""Check a candidate: open it with the device's own engine, from a bundle as a device would get it, and measure it."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from exporters.errors import ExportError
+from exporters.frames import evenly_spaced, in_batches
+from exporters.onnx.session import embed_as_written
 from exporters.sources.pictures import Pictures
 from exporters.sources.source import Source
 from exporters.targets.target import Candidate
-from exporters.targets.typed_model import run_on_cpu
 from exporters.verify.divergence import first_diverging_layer, first_diverging_module
-from exporters.verify.gates import Latency, Measured, failed_gates, measure
+from exporters.verify.gates import Measured, failed_gates, measure
+from exporters.verify.latency import Latency
 from runtime.bundle import Artifact, Bundle
-from runtime.engines import ENGINES, Engine, agreement
+from runtime.engines import Engine, EngineSpec, agreement, cpu_engine
 from runtime.errors import BundleError, EngineError
 
-ENGINE_OF = {"onnx": "onnxruntime", "openvino": "openvino"}
-CHUNK = 16
 GOLDEN_FLOOR = {"fp32": 0.999, "fp16": 0.99, "int8": 1.0}
-GOLDEN_SLACK = 0.1  # below what was measured here: other processors round, and even quantise, otherwise
+GOLDEN_SLACK = 0.1  # below what was measured here, because other processors round and quantise differently
 
 
 @dataclass(eq=False)
-class Outcome:
-    """What became of a candidate; filled stage by stage.
+class CheckResult:
+    """What is known about a candidate.
 
-    measured: None when it cannot run here.  failed: gates it did not pass, in words.  latency: where it was timed.
+    Attributes:
+        candidate: The candidate.
+        measured: None if it cannot run here.
+        engine: The open engine, to be timed beside the others.
+        failed: One sentence for every gate that it did not pass.
+        diverges: The first layer that differs from the reference, if a gate failed.
+        latency: None where it was not timed.
     """
 
     candidate: Candidate
@@ -46,20 +52,34 @@ class Outcome:
             self.engine.close()
             self.engine = None
 
+    def golden_floor(self) -> float:
+        """Return the cosine that a device must reach on the golden frames.
 
-class Trial:
-    """The material all candidates of one export are measured with."""
+        It is that of the precision, or a little less than what was measured here if that is lower.
+        """
+        floor = GOLDEN_FLOOR[self.candidate.precision]
+        measured = self.measured.min_cosine if self.measured else 0.0
+        return floor if measured >= floor else round(max(GOLDEN_SLACK, measured - GOLDEN_SLACK), 3)
 
-    def __init__(
-        self, source: Source, model: bytes, pictures: Pictures, reference: NDArray[np.float32], *, threads: int = 2
-    ) -> None:
-        self.source, self.model, self.pictures, self.reference = source, model, pictures, reference
-        self.threads = threads
-        chosen = np.linspace(0, len(pictures) - 1, min(4, len(pictures))).astype(int)
-        self.golden = pictures.frames[chosen], reference[chosen]
 
-    def bundle(self, extra: Mapping[str, bytes], artifacts: tuple[Artifact, ...], **facts: object) -> Bundle:
-        """A bundle of model.onnx and these files. Raises BundleError for whatever a device would refuse."""
+class CandidateCheck:
+    """Checks all candidates of one export on the same pictures.
+
+    Args:
+        source: The source.
+        model: Its float32 ONNX file.
+        pictures: What the candidates are measured on.
+        threads: CPU threads of the engines.
+    """
+
+    def __init__(self, source: Source, model: bytes, pictures: Pictures, *, threads: int = 2) -> None:
+        self.source, self.model, self.pictures, self.threads = source, model, pictures, threads
+        self.reference = source.embed(pictures.frames)
+        chosen = evenly_spaced(len(pictures), 4)
+        self.golden = pictures.frames[chosen], self.reference[chosen]
+
+    def bundle(self, extra: Mapping[str, bytes], artifacts: tuple[Artifact, ...], **facts: Any) -> Bundle:
+        """Return a bundle of model.onnx and these files. Raises BundleError if a device would refuse it."""
         return Bundle.build(
             name=self.source.name,
             preprocess=self.source.preprocess,
@@ -69,44 +89,41 @@ class Trial:
             golden_embeddings=self.golden[1],
             extra=extra,
             artifacts=artifacts,
-            **{"description": "", **facts},  # type: ignore[arg-type]
+            **{"description": "", **facts},
         )
 
-    def run(self, candidate: Candidate) -> Outcome:
-        """Measure a candidate; the engine stays open, to be timed beside the others.
+    def run(self, candidate: Candidate) -> CheckResult:
+        """Measure a candidate and leave its engine open.
 
-        A plan of TensorRT cannot run here: the ONNX file it was built from is measured instead, and nothing is timed.
+        A TensorRT plan cannot run here: the ONNX file that it was built from is measured instead, and nothing is timed.
         """
         if not candidate.file:
-            return Outcome(candidate)
+            return CheckResult(candidate)
         engine, file = None, candidate.file
         try:
-            if candidate.target in ENGINE_OF:
-                engine = self._open(candidate)
-                embeddings = np.concatenate([engine.embed(frames) for frames in self._chunks()])
+            if spec := cpu_engine(candidate.target):
+                engine = self._open(spec, candidate)
+                embeddings = in_batches(engine.embed, self.pictures.frames)
             else:
                 file = next((name for name in candidate.files if name.endswith(".onnx")), "model.onnx")
-                embeddings = run_on_cpu(candidate.files.get(file, self.model), self.pictures.frames)
+                embeddings = embed_as_written(candidate.files.get(file, self.model), self.pictures.frames)
         except (BundleError, EngineError, ExportError) as error:
-            return Outcome(candidate, failed=(str(error),))
+            return CheckResult(candidate, failed=(str(error),))
         measured = measure(self.reference, embeddings, self.pictures.labels, self.source.metric)
         failed = tuple(failed_gates(candidate.precision, measured))
-        outcome = Outcome(candidate, measured, engine, failed)
+        result = CheckResult(candidate, measured, engine, failed)
         if failed:
-            outcome.diverges = self._diverges(candidate, file, embeddings)
-        return outcome
+            result.diverges = self._diverges(candidate, file, embeddings)
+        return result
 
-    def _open(self, candidate: Candidate) -> Engine:
-        """The device's engine without its golden check: a trial wants to see how far off it is, and where."""
+    def _open(self, spec: EngineSpec, candidate: Candidate) -> Engine:
+        """Open the device's engine without its golden check, because how far a candidate differs is measured here."""
         extra = {name: data for name, data in candidate.files.items() if name != "model.onnx"}
         artifact = Artifact(candidate.target, candidate.precision, candidate.file)
-        module, name = ENGINES[ENGINE_OF[candidate.target]]
-        opener = getattr(importlib.import_module(module), name)
-        engine: Engine = opener(self.bundle(extra, (artifact,) if extra else ()), artifact, self.threads)
-        return engine
+        return spec.open(self.bundle(extra, (artifact,) if extra else ()), artifact, self.threads)
 
     def _diverges(self, candidate: Candidate, file: str, embeddings: NDArray[np.float32]) -> str | None:
-        """Look at the picture that came out worst."""
+        """Name the first layer that differs on the picture with the lowest cosine."""
         worst = 0
         if embeddings.shape == self.reference.shape:
             worst = int(np.nan_to_num(agreement(embeddings, self.reference), nan=-1.0).argmin())
@@ -114,12 +131,3 @@ class Trial:
         if file == "model.onnx":
             return first_diverging_module(self.model, self.source.layers(frame), frame)
         return first_diverging_layer(self.model, candidate.files, file, frame)
-
-    def golden_floor(self, outcome: Outcome) -> float:
-        """The cosine a device must reach on the golden frames: what the precision promises, or a bit less than here."""
-        floor = GOLDEN_FLOOR[outcome.candidate.precision]
-        measured = outcome.measured.min_cosine if outcome.measured else 0.0
-        return floor if measured >= floor else round(max(GOLDEN_SLACK, measured - GOLDEN_SLACK), 3)
-
-    def _chunks(self) -> list[NDArray[np.uint8]]:
-        return [self.pictures.frames[i : i + CHUNK] for i in range(0, len(self.pictures), CHUNK)]

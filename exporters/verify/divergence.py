@@ -1,6 +1,6 @@
-"""Where does an artefact leave the path of the float32 model? The first layer, in the graph's order, that differs.
+"""Find the first layer, in the order of the graph, whose output in an artifact differs from the float32 model.
 
-Every layer's output of both is computed on one picture and compared by the tensor's name, which converters keep.
+The outputs of every layer are computed for one picture and compared by the tensor's name, which converters keep.
 """
 
 from __future__ import annotations
@@ -12,18 +12,25 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from exporters.onnx.finish import session
+from exporters.onnx.session import open_session
 from runtime.engines.openvino import core
 
-FAR = 0.99  # cosine of a layer's output; whole networks sum up many small roundings, one layer should not
+FAR = 0.99  # cosine of a layer's output; a whole network adds up many small roundings, a single layer should not
 HEAVY = {"Conv", "Gemm", "MatMul"}
 
 
 def first_diverging_layer(model: bytes, files: Mapping[str, bytes], file: str, frame: NDArray[np.uint8]) -> str | None:
-    """Name the first layer whose output has a cosine below FAR to the float32 model's, else the furthest heavy one.
+    """Name the first layer whose output has a cosine below FAR to that of the float32 model.
 
-    model: ONNX in float32.  files, file: of the artefact, ONNX or OpenVINO IR.  frame: `uint8 [1, H, W, C]`.
-    Returns None when no layer of one is found in the other.
+    Args:
+        model: The float32 ONNX file.
+        files: The files of the artifact, ONNX or OpenVINO IR.
+        file: The one that an engine opens.
+        frame: `uint8 [1, H, W, C]`.
+
+    Returns:
+        The layer and its cosine; if all are above FAR, the convolution or matrix product with the lowest cosine; None
+        if the two files have no tensor in common.
     """
     proto = onnx.load_from_string(model)
     names = [name for node in proto.graph.node for name in node.output if name]
@@ -45,9 +52,15 @@ def first_diverging_layer(model: bytes, files: Mapping[str, bytes], file: str, f
 
 
 def first_diverging_module(model: bytes, layers: Mapping[str, NDArray[Any]], frame: NDArray[np.uint8]) -> str | None:
-    """The same for model.onnx against the torch modules it was traced from, by the names of its nodes.
+    """Name the first torch module whose output differs from that of its layer in model.onnx.
 
-    layers: module path -> output, in the order they ran.  Returns None when no module's output is found in the file.
+    Args:
+        model: The ONNX file that was traced from the modules.
+        layers: The output of each module by its path, in the order they ran.
+        frame: `uint8 [1, H, W, C]`.
+
+    Returns:
+        The module and its cosine; None if none is below FAR or no module is found in the file.
     """
     proto = onnx.load_from_string(model)
     last = {node.name.rpartition("/")[0]: node.output[0] for node in proto.graph.node}  # a module's last node
@@ -62,7 +75,7 @@ def _onnx_outputs(proto: onnx.ModelProto, names: list[str], frame: NDArray[np.ui
     shown.CopyFrom(proto)
     del shown.graph.output[:]
     shown.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    return dict(zip(names, session(shown.SerializeToString()).run(None, {"frames": frame}), strict=True))
+    return dict(zip(names, open_session(shown.SerializeToString()).run(None, {"frames": frame}), strict=True))
 
 
 def _openvino_outputs(xml: bytes, weights: bytes, names: set[str], frame: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:

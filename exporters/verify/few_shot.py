@@ -1,6 +1,6 @@
-"""Few-shot accuracy of two embeddings of the same pictures, over the same episodes, so that the difference is sharp.
+"""Few-shot accuracy of two embeddings of the same pictures over the same episodes, so that the difference is exact.
 
-E: episodes.  W: n_way.  Episodes as in Prototypical Networks (arXiv:1703.05175), scored by nearest class mean.
+Episodes are drawn as in Prototypical Networks (arXiv:1703.05175) and scored by the nearest class mean.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Paired:
-    """In percent, each with half the width of its 95 % interval.  difference: accuracy - reference."""
+    """Accuracies in percent and half the widths of their 95 % intervals; `difference` is accuracy - reference."""
 
     n_way: int
     n_shot: int
@@ -42,9 +42,19 @@ def paired_accuracy(
     n_episodes: int = 1000,
     seed: int = 0,
 ) -> Paired | None:
-    """Compare embeddings `float32 [N, D]` with their reference. n_shot is lowered where the classes are too small.
+    """Compare the few-shot accuracy of two embeddings of the same pictures.
 
-    Returns None when fewer than five classes have two pictures.
+    Args:
+        reference: `float32 [N, D]`.
+        embeddings: `float32 [N, D]`.
+        labels: `int64 [N]`.
+        metric: "cosine" or "euclidean".
+        n_shot: Pictures per class; lowered if the classes are too small.
+        n_episodes: Number of episodes.
+        seed: Of the episodes.
+
+    Returns:
+        None if fewer than five classes have two pictures.
     """
     own = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     own = [rows for rows in own if len(rows) >= min(n_shot + 1, max(map(len, own)))]
@@ -75,7 +85,7 @@ def paired_accuracy(
 
 
 def neighbour_agreement(reference: NDArray[np.float32], embeddings: NDArray[np.float32], metric: str) -> float:
-    """The share of pictures whose nearest other picture is the same one in both embeddings `float32 [N, D]`."""
+    """Return the share of pictures whose nearest other picture is the same in both embeddings `float32 [N, D]`."""
     first, second = (_nearest(z, metric) for z in (reference, embeddings))
     return float((first == second).mean())
 
@@ -93,7 +103,7 @@ def _nearest(z: NDArray[np.float32], metric: str) -> Rows:
 
 
 def _scores(a: NDArray[np.float32], b: NDArray[np.float32], metric: str) -> NDArray[np.float32]:
-    """Higher is nearer: the cosine of unit vectors, or minus half the squared distance without |a|²."""
+    """Return higher scores for nearer rows: the cosine of unit vectors, or -|a - b|²/2 without its term |a|²."""
     scores = a @ b.T
     return np.asarray(scores if metric == "cosine" else scores - (b**2).sum(axis=1) / 2, np.float32)
 

@@ -1,4 +1,4 @@
-"""The verdict on every artefact: kept or left out, and why, in words and as JSON."""
+"""Decide for every artifact whether it is kept, and report the reason in a sentence and as JSON."""
 
 from __future__ import annotations
 
@@ -6,18 +6,31 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from exporters.verify.candidate_check import Outcome
+from exporters.targets.request import Request
+from exporters.verify.candidate_check import CheckResult
 from exporters.verify.few_shot import Paired
-from exporters.verify.gates import Latency
+from exporters.verify.latency import Latency
 
 
 @dataclass(frozen=True)
 class Report:
-    """One artefact beside torch float32.
+    """One artifact compared with the source. None stands for what was not measured here.
 
-    bytes: of all its files.  latency_ms: median of one frame on this machine.  None: not measured here.
-    accuracy_difference: the worst over the shot counts, in points.
-    failed: not built, or a gate not passed, even if allowed.
+    Attributes:
+        target: A name of `exporters.targets.TARGETS`.
+        precision: "fp32", "fp16" or "int8".
+        file: The file that an engine opens; "" if it was not built.
+        bytes: Size of all its files.
+        min_cosine: The lowest cosine over all pictures.
+        p1_cosine: The first percentile of the cosines.
+        neighbour_agreement: Share of pictures whose nearest other picture stays the same.
+        accuracy: Few-shot accuracy for each shot count.
+        accuracy_difference: The lowest difference over the shot counts, in points.
+        latency_ms: Median time of one frame on this machine.
+        first_diverging_layer: The first layer that differs, if a gate failed.
+        failed: Whether it was not built or did not pass a gate, even if it is kept.
+        kept: Whether it is in the bundle.
+        reason: Why.
     """
 
     target: str
@@ -36,37 +49,31 @@ class Report:
     reason: str
 
     def to_json(self) -> dict[str, Any]:
+        """Return the report as a dict of plain values."""
         return asdict(self)
 
 
-def judge(
-    outcomes: Sequence[Outcome], targets: Sequence[str], precisions: Sequence[str], *, allow: bool
-) -> list[Report]:
-    """One report for every outcome. allow: keep also what failed or does not pay."""
-    fp32 = {o.candidate.target: o.latency for o in outcomes if o.candidate.precision == "fp32"}
-    reports = []
-    for outcome in outcomes:
-        candidate = outcome.candidate
-        asked = candidate.target in targets and candidate.precision in precisions
-        kept, reason = _verdict(outcome, fp32.get(candidate.target), asked=asked, allow=allow)
-        reports.append(_report(outcome, kept, reason))
-    return reports
+def make_reports(results: Sequence[CheckResult], request: Request) -> list[Report]:
+    """Return one report for every result."""
+    fp32 = {result.candidate.target: result.latency for result in results if result.candidate.precision == "fp32"}
+    return [_report(result, *_decide(result, fp32.get(result.candidate.target), request)) for result in results]
 
 
-def _verdict(outcome: Outcome, fp32: Latency | None, *, asked: bool, allow: bool) -> tuple[bool, str]:
-    candidate, latency = outcome.candidate, outcome.latency
+def _decide(result: CheckResult, fp32: Latency | None, request: Request) -> tuple[bool, str]:
+    """Return whether an artifact is kept, and why. fp32: the latency of the same target in float32."""
+    candidate, latency, allow = result.candidate, result.latency, request.allow
     if not candidate.file:
         return False, candidate.reason
     remark = f"; {candidate.reason}" if candidate.reason else ""
-    if outcome.failed:
-        why = "; ".join(outcome.failed)
-        where = f"; first diverging layer: {outcome.diverges}" if outcome.diverges else ""
-        loads = outcome.measured is not None  # what no engine opens cannot be allowed either
-        return allow and loads, f"{'kept on demand (--allow) although ' if allow and loads else ''}{why}{where}{remark}"
+    if result.failed:
+        why = "; ".join(result.failed)
+        where = f"; first diverging layer: {result.diverges}" if result.diverges else ""
+        keeps = allow and result.measured is not None  # no engine opens what could not be measured
+        return keeps, f"{'kept on demand (--allow) although ' if keeps else ''}{why}{where}{remark}"
     if candidate.file == "model.onnx":
         return True, "the reference of the bundle"
-    if not asked:
-        return False, "built only as the yardstick of the reduced precisions"
+    if candidate.target not in request.targets or candidate.precision not in request.precisions:
+        return False, "built only to compare the reduced precisions with"
     if candidate.precision == "fp32" or latency is None or fp32 is None:
         return True, candidate.reason or "as asked"
     p50_ms, fp32_ms = latency.p50_ms, fp32.p50_ms
@@ -76,8 +83,8 @@ def _verdict(outcome: Outcome, fp32: Latency | None, *, asked: bool, allow: bool
     return allow, f"{'kept on demand (--allow) although it' if allow else 'it'} does not pay: {speed}"
 
 
-def _report(outcome: Outcome, kept: bool, reason: str) -> Report:
-    candidate, measured = outcome.candidate, outcome.measured
+def _report(result: CheckResult, kept: bool, reason: str) -> Report:
+    candidate, measured = result.candidate, result.measured
     return Report(
         target=candidate.target,
         precision=candidate.precision,
@@ -88,9 +95,9 @@ def _report(outcome: Outcome, kept: bool, reason: str) -> Report:
         neighbour_agreement=round(measured.neighbour_agreement, 4) if measured else None,
         accuracy=measured.accuracy if measured else (),
         accuracy_difference=measured.accuracy_difference if measured else None,
-        latency_ms=outcome.latency.p50_ms if outcome.latency else None,
-        first_diverging_layer=outcome.diverges,
-        failed=bool(outcome.failed) or not candidate.file,
+        latency_ms=result.latency.p50_ms if result.latency else None,
+        first_diverging_layer=result.diverges,
+        failed=bool(result.failed) or not candidate.file,
         kept=kept,
         reason=reason,
     )

@@ -1,4 +1,4 @@
-"""The live app: cameras in, names out, taught by showing; a page, a REST API, a terminal, MQTT or a window around it.
+"""The live app: cameras are recognised and taught through a page, a REST API, a window, JSON lines or MQTT.
 
-`session.py` decides and is pure; `service.py` joins it to a recognizer; everything else is one face or one wire.
+`core` has no network in it, `web` is the page and the API, `outputs` are the other interfaces, `live.py` starts all.
 """

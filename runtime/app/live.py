@@ -1,4 +1,4 @@
-"""The live app put together: sources, recognizer, faces; it runs until a signal, or until every source has ended."""
+"""`edgefs live`: starts sources, recognizer and interfaces, and runs until a signal or until every source has ended."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.app.core.camera_worker import Source
+from runtime.app.core.camera_reader import CameraSource
 from runtime.app.core.other_model import OtherModel
 from runtime.app.core.service import Service
 from runtime.app.logs import set_up
-from runtime.app.outputs.json_lines import Lines
-from runtime.app.outputs.mqtt import Mqtt, parse_broker
+from runtime.app.outputs.json_lines import JsonLines
+from runtime.app.outputs.mqtt import MqttPublisher, parse_broker
 from runtime.app.outputs.window import Window
 from runtime.app.systemd import Systemd
 from runtime.app.web.metrics import Metrics
@@ -31,18 +31,22 @@ from runtime.errors import GalleryMismatch
 from runtime.recognizer import Recognizer
 
 TICK_S = 0.2
-STUCK_S = 45.0  # a camera may take 10 s to open and 5 to close; nothing takes three times that
+STUCK_S = 45.0  # a camera may take 10 s to open and 5 s to close; no call takes three times as long
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Options:
-    """What `edgefs live` was asked for; see its help. ready: called with the page's address, or None."""
+    """The options of `edgefs live`, described in its help.
+
+    Attributes:
+        ready: Called with the page's address, or with None if there is no page, once everything runs.
+    """
 
     bundle: Bundle
     gallery: Path
-    sources: Sequence[Source]
+    sources: Sequence[CameraSource]
     engine: str = "auto"
     threads: int | None = None
     stranger_rate: float | None = 0.05
@@ -62,7 +66,13 @@ class Options:
 def run(options: Options) -> None:
     """Run until SIGTERM or SIGINT, until the window is closed, or, headless, until every source has ended.
 
-    Raises EdgefsError if it cannot start: PortBusy, OptionError, GalleryError, BundleError, EngineError.
+    Raises:
+        PortBusy: The address cannot be listened on.
+        OptionError: An option cannot be used here.
+        GalleryError: The gallery cannot be opened.
+        BundleError: The bundle cannot be used.
+        EngineError: No engine runs the bundle.
+        CameraError: Headless: a file could not be played to its end.
     """
     with ExitStack() as stack, _stopped_by_signals() as stop:
         handler = set_up(options.log)
@@ -76,15 +86,15 @@ def run(options: Options) -> None:
         server = None if listener is None else stack.enter_context(_server(options, listener, service, metrics))
         stack.callback(service.close)  # before the server: its streams end with the service
         if broker is not None:
-            stack.callback(Mqtt(service, broker).close)
-        lines = Lines(service.hub, sys.stdout) if options.headless else None
+            stack.callback(MqttPublisher(service, broker).close)
+        lines = JsonLines(service.hub, sys.stdout) if options.headless else None
         if lines is not None:
             stack.callback(lines.close)
         window = Window(service) if options.window else None
         service.start()
         systemd = Systemd()
-        systemd.say("READY=1")
-        stack.callback(systemd.say, "STOPPING=1")
+        systemd.notify("READY=1")
+        stack.callback(systemd.notify, "STOPPING=1")
         options.ready(_address(options.host, server.port) if server else None)
         if window is not None:
             window.run(stop)
@@ -92,11 +102,13 @@ def run(options: Options) -> None:
         while not stop.wait(TICK_S):
             systemd.feed_watchdog(healthy=_healthy(service, server))
             if lines is not None and (service.ended or lines.broken):
+                if service.error is not None:
+                    raise service.error
                 return
 
 
 def _service(options: Options, metrics: Metrics, stack: ExitStack) -> Service:
-    """The service on the gallery asked for, or without it if another model filled it and somebody can be told."""
+    """Return the service; without its gallery if another model filled that and a page can offer to embed it again."""
 
     def opened(gallery: Path | None, **kwargs: Any) -> Recognizer:
         return Recognizer(options.bundle, gallery=gallery, stranger_rate=options.stranger_rate, **kwargs)
@@ -110,32 +122,32 @@ def _service(options: Options, metrics: Metrics, stack: ExitStack) -> Service:
             raise
         recognizer = stack.enter_context(opened(None, **engine))
         other = OtherModel(options.gallery, recognizer, lambda: opened(options.gallery, engine=recognizer.engine))
-        log.warning("%s was filled by another model: the page offers to embed it again", options.gallery)
+        log.warning("%s was filled by another model; the page offers to embed it again.", options.gallery)
     service = Service(
         recognizer,
         options.sources,
         device=platform.node() or "edgefs",
         stranger_rate=options.stranger_rate,
         other_model=other,
-        on_answer=metrics.answer,
+        on_answer=metrics.count,
     )
     metrics.watch(service)
     return service
 
 
 def _server(options: Options, listener: socket.socket, service: Service, metrics: Metrics) -> Server:
-    """The page and the API, with a token when others than this machine can connect."""
+    """Return the server, which asks for a token when other machines can connect."""
     token = None
     if not is_loopback(options.host):
         token, fresh = load_token(options.token_file or default_token_file(), renew=options.new_token)
-        news = "shown when it was made; --new-token makes another" if fresh is None else f"shown this once: {fresh}"
-        print(f"access token, {news}", file=sys.stderr, flush=True)
+        hint = "shown when it was made; --new-token makes another" if fresh is None else f"shown this once: {fresh}"
+        print(f"access token, {hint}", file=sys.stderr, flush=True)
     policy = policy_for(options.host, listener.getsockname()[1], token, options.allow_hosts)
     return Server(build(service, policy, metrics), listener)
 
 
 def _healthy(service: Service, server: Server | None) -> bool:
-    """Whether every thread was at work lately; if not, systemd restarts us."""
+    """Return whether every thread ran lately; if not, systemd restarts the process."""
     alive_s = min(service.alive_s, server.alive_s) if server else service.alive_s
     return time.monotonic() - alive_s < STUCK_S
 
@@ -147,7 +159,10 @@ def _address(host: str, port: int) -> str:
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM or SIGINT sets; a second signal acts as usual. Signals come to the main thread only."""
+    """Yield an event that SIGTERM or SIGINT sets; a second signal has its usual effect.
+
+    Python delivers signals to the main thread, so in any other thread the event is never set.
+    """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop

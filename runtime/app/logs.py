@@ -1,4 +1,4 @@
-"""Logs that may run for months: rotating, and without the password of any camera, tracebacks included."""
+"""Logging for a process that runs for months: rotating files, and no camera password in them, tracebacks included."""
 
 from __future__ import annotations
 
@@ -14,17 +14,24 @@ MAX_BYTES = 5_000_000
 KEPT = 3
 
 
-class Redacting(logging.Formatter):
-    """Formats, then takes out what no log may hold."""
+class RedactingFormatter(logging.Formatter):
+    """Removes user names and passwords from every formatted record."""
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(super().format(record))
 
 
 def set_up(path: Path | None) -> logging.Handler:
-    """Send warnings to stderr, or everything from INFO on to a rotating file; returns the handler, to be removed.
+    """Log everything from INFO on to a rotating file, or warnings to stderr.
 
-    Raises OptionError if the file cannot be written.
+    Args:
+        path: The file; None for stderr.
+
+    Returns:
+        The new handler of the root logger, for the caller to remove.
+
+    Raises:
+        OptionError: The file cannot be written.
     """
     handler: logging.Handler
     if path is None:
@@ -35,8 +42,8 @@ def set_up(path: Path | None) -> logging.Handler:
             path.parent.mkdir(parents=True, exist_ok=True)
             handler = logging.handlers.RotatingFileHandler(path, maxBytes=MAX_BYTES, backupCount=KEPT, encoding="utf-8")
         except OSError as error:
-            raise OptionError(f"--log {path} must be writable, but: {error.strerror or error}") from error
-    handler.setFormatter(Redacting("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+            raise OptionError(f"--log {path} must be writable, but: {error.strerror or error}.") from error
+    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger()
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -1,4 +1,4 @@
-"""The bundle: one model, its preprocessing contract and its proof. `Bundle` is all that other packages need."""
+"""The bundle: one model, its preprocessing contract, and golden frames to check it with."""
 
 from runtime.bundle.bundle import Artifact, Bundle
 

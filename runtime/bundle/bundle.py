@@ -1,6 +1,6 @@
-"""The bundle: one model, how to feed it, and the proof that it still answers as it did. Format: docs/bundle.md.
+"""The bundle: one model, its preprocessing contract, and golden frames to check it with. Format: docs/bundle.md.
 
-Whatever is read is read once, checked against its digest, and handed on as bytes: what was checked is what runs.
+Every file is read once, checked against its digest, and passed on as bytes, so what was checked is what runs.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = ["Artifact", "Bundle"]
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A checked bundle. Make one with `Bundle.load` or `Bundle.build`, never directly."""
+    """A checked bundle. Make one with `Bundle.load` or `Bundle.build`, not with the constructor."""
 
     manifest: Mapping[str, Any]
     path: Path | None
@@ -51,12 +51,15 @@ class Bundle:
     def load(path: str | Path) -> Bundle:
         """Open a bundle directory or its .zip and check every file in it.
 
-        Raises BundleMissing, BundleCorrupt (digest, size, NaN, …) or BundleUnsupported (newer, forbidden operator).
+        Raises:
+            BundleMissing: There is no bundle, or a file is missing.
+            BundleCorrupt: A digest, a size or a number is wrong.
+            BundleUnsupported: The format is newer, or the model uses a forbidden operator.
         """
         path = Path(path)
         try:
             mode = path.stat().st_mode
-        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        except (OSError, ValueError) as error:  # ValueError: the path contains NUL
             why = getattr(error, "strerror", None) or error
             raise BundleMissing(f"{path} must be a bundle directory or its .zip, but: {why}; check the path") from error
         if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
@@ -83,12 +86,25 @@ class Bundle:
         background: NDArray[np.float32] | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> Bundle:
-        """Put a bundle together in memory; `save` writes it.
+        """Build a bundle in memory; `save` writes it.
 
-        model: the ONNX file.  golden_frames: `uint8 [G, H, W, C]` engine inputs.  golden_embeddings: `float32 [G, D]`.
-        background: `float32 [B, D]`, prototypes of base classes: what things look like that were never taught.
-        extra: further files (model card, OpenVINO IR); artifacts: those of them an engine can run.
-        Raises BundleError for whatever `load` would refuse.
+        Args:
+            name: Name of the bundle.
+            description: One sentence for people.
+            preprocess: The preprocessing contract.
+            metric: "cosine" or "euclidean".
+            model: Contents of the ONNX file.
+            golden_frames: Engine inputs, `uint8 [G, H, W, C]`.
+            golden_embeddings: The embeddings that the golden frames must give, `float32 [G, D]`.
+            precision: Precision of model.onnx.
+            extra: Further files, such as a model card or an OpenVINO IR: path in the bundle -> contents.
+            artifacts: Those of the extra files that an engine can run.
+            calibration: Quantiles of genuine and impostor scores by number of shots.
+            background: Prototypes of base classes, `float32 [B, D]`: what things that were not taught look like.
+            provenance: How the bundle was made, as plain JSON.
+
+        Raises:
+            BundleError: `load` would refuse the bundle.
         """
         files = {
             "model.onnx": model,
@@ -121,21 +137,27 @@ class Bundle:
         return bundle
 
     def read(self, name: str) -> bytes:
-        """Return a file's bytes, checked against the manifest just now. Raises BundleMissing or BundleCorrupt."""
+        """Return the contents of a file after checking its digest. Raises BundleMissing or BundleCorrupt."""
         entry = self.manifest["files"].get(name)
         if entry is None:
             raise BundleMissing(f"{name} must be listed in the manifest of {self.name}, but is not; export it again")
         data = self._read(name, entry["bytes"])
         if len(data) != entry["bytes"] or sha256(data) != entry["sha256"]:
             raise BundleCorrupt(
-                f"{name} of {self.where} does not fit its sha256: it is damaged or was edited; copy the bundle again"
+                f"{name} of {self.where} must match its sha256, but is damaged or was edited; copy the bundle again"
             )
         return data
 
     def verify(self) -> list[EngineInfo]:
-        """Check every digest again and run the golden frames on every engine installed here; return what was checked.
+        """Check every digest again, and run the golden frames on every installed engine.
 
-        Raises BundleError or EngineError; EngineMissing when no engine is installed.
+        Returns:
+            One entry for each engine and artifact that was checked.
+
+        Raises:
+            BundleError: A file is damaged.
+            EngineError: An engine does not reproduce the golden frames.
+            EngineMissing: No engine is installed.
         """
         from runtime.engines import verify_engines
 
@@ -143,16 +165,25 @@ class Bundle:
         return verify_engines(self)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Bundle:
-        """Write a directory, or one file when path ends in .zip; aside first, then renamed: never half a bundle.
+        """Write the bundle. It replaces what is at `path` only when it is complete.
 
-        overwrite replaces a bundle, never a folder of other things.  Returns the saved bundle.
-        Raises BundleError when something is there (unless overwrite) or the system refuses; then what was there stays.
+        Args:
+            path: A directory, or a file if it ends in .zip.
+            overwrite: Whether to replace an existing bundle. A folder of other things is never replaced.
+
+        Returns:
+            The saved bundle.
+
+        Raises:
+            BundleError: The path exists already or cannot be written; nothing was changed.
         """
-        import tempfile  # only who writes a bundle needs it, and opening one must be quick
+        import tempfile  # imported here because opening a bundle does not need it and must be fast
 
         path = Path(path)
         if path.exists() and not overwrite:
-            raise BundleError(f"{path} exists already; choose another name, or overwrite it on purpose")
+            raise BundleError(
+                f"{path} must be a new path, but it exists already; choose another name, or save with overwrite=True"
+            )
         if path.is_dir() and any(path.iterdir()) and not (path / "manifest.json").is_file():
             raise BundleError(
                 f"{path} must be a bundle to be overwritten, but has no manifest.json; choose another name"
@@ -161,9 +192,9 @@ class Bundle:
         files |= {name: self.read(name) for name in self.manifest["files"]}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as aside:
-                made = write_files(files, Path(aside) / "new", zipped=path.suffix == ".zip")
-                put_in_place(made, path, Path(aside) / "old")
+            with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as temporary:
+                made = write_files(files, Path(temporary) / "new", zipped=path.suffix == ".zip")
+                put_in_place(made, path, Path(temporary) / "old")
         except OSError as error:
             raise BundleError(
                 f"{path} cannot be written: {error.strerror or error}; free some space or choose a writable place"
@@ -176,12 +207,12 @@ class Bundle:
 
     @property
     def where(self) -> str:
-        """The path, or the name of a bundle that is only in memory."""
+        """Path of the bundle, or its name if it is only in memory."""
         return str(self.path or self.name)
 
     @property
     def fingerprint(self) -> str:
-        """sha256 hex over model and preprocessing: a gallery belongs to exactly one."""
+        """sha256 (hex) of model, preprocessing and metric. A gallery belongs to exactly one fingerprint."""
         return str(self.manifest["fingerprint"])
 
     @property
@@ -205,7 +236,7 @@ class Bundle:
         return self.manifest["calibration"]  # type: ignore[no-any-return]
 
     def golden(self) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Golden frames `uint8 [G, H, W, C]` and the embeddings `float32 [G, D]` they must give."""
+        """Return the golden frames `uint8 [G, H, W, C]` and the embeddings `float32 [G, D]` that they must give."""
         frames, embeddings = (from_npy(self.read(name), name) for name in (GOLDEN_FRAMES, GOLDEN_EMBEDDINGS))
         fits = frames.shape[1:] == self.preprocess.shape and embeddings.shape == (len(frames), self.dim) and len(frames)
         if not fits or frames.dtype != np.uint8 or embeddings.dtype != np.float32 or not np.isfinite(embeddings).all():
@@ -216,7 +247,7 @@ class Bundle:
         return frames, embeddings
 
     def background(self) -> NDArray[np.float32]:
-        """Prototypes of base classes, `float32 [B, D]`; B is 0 where the bundle has none."""
+        """Return prototypes of base classes, `float32 [B, D]`; B is 0 if the bundle has none."""
         if BACKGROUND not in self.manifest["files"]:
             return np.zeros((0, self.dim), np.float32)
         rows = from_npy(self.read(BACKGROUND), BACKGROUND)

@@ -1,4 +1,4 @@
-"""The files of a bundle on disk: read from a directory or a zip without trusting either, written whole or not."""
+"""The files of a bundle on disk: read safely from a directory or a zip, and written completely or not at all."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from runtime.errors import BundleCorrupt, BundleMissing
 
 
 def directory_reader(root: Path) -> Callable[[str, int], bytes]:
+    """Return a function that reads a file by its name in the bundle, of at most so many bytes."""
+
     def read(name: str, limit: int) -> bytes:
         path = root / name
         try:
@@ -41,24 +43,28 @@ def directory_reader(root: Path) -> Callable[[str, int], bytes]:
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    """Open without waiting for the writer of a FIFO."""
+    """Open without waiting, which a FIFO would otherwise do."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def zip_reader(path: Path) -> Callable[[str, int], bytes]:
+    """Return a function that reads a member by its name in the bundle, of at most so many bytes and one more."""
+
     def read(name: str, limit: int) -> bytes:
         try:
             with zipfile.ZipFile(path) as archive:
                 info = archive.getinfo(_zip_root(archive) + name)
-                if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # only these inflate in steps
+                if info.compress_type not in (
+                    zipfile.ZIP_STORED,
+                    zipfile.ZIP_DEFLATED,
+                ):  # only these are decompressed in steps
                     raise NotImplementedError(f"{name} is compressed by another method than deflate")
                 with archive.open(info) as member:
-                    return member.read(
-                        limit + 1
-                    )  # one more than declared: a bomb is cut off, and then fails its digest
+                    # One byte more than declared, so that a longer member is cut off and then fails its digest.
+                    return member.read(limit + 1)
         except KeyError as error:
             raise BundleMissing(f"{name} must be in {path}, but is not; copy the bundle again") from error
-        except Exception as error:  # on damaged files zipfile raises a dozen kinds
+        except Exception as error:  # zipfile raises many different types for damaged files
             raise BundleCorrupt(
                 f"{path} must be the zip of a bundle, but cannot be read ({error}); copy it again"
             ) from error
@@ -67,7 +73,7 @@ def zip_reader(path: Path) -> Callable[[str, int], bytes]:
 
 
 def _zip_root(archive: zipfile.ZipFile) -> str:
-    """The folder the files lie in: people zip the directory itself as often as what is in it."""
+    """Return the folder within the zip that holds the files; people zip the directory itself or its contents."""
     roots = [
         name.removesuffix("manifest.json") for name in archive.namelist() if PurePosixPath(name).name == "manifest.json"
     ]
@@ -75,11 +81,12 @@ def _zip_root(archive: zipfile.ZipFile) -> str:
 
 
 def write_files(files: Mapping[str, bytes], target: Path, *, zipped: bool) -> Path:
+    """Write the files durably to a directory or a zip."""
     if zipped:
         with zipfile.ZipFile(target, "w") as archive:
             for name, data in files.items():
-                info = zipfile.ZipInfo(name)  # no clock in the file
-                info.external_attr = (stat.S_IFREG | 0o644) << 16  # else `unzip` makes files that nobody may read
+                info = zipfile.ZipInfo(name)  # has a fixed date, so that equal bundles give equal files
+                info.external_attr = (stat.S_IFREG | 0o644) << 16  # else `unzip` creates files without read permission
                 archive.writestr(info, data, zipfile.ZIP_DEFLATED)
         _sync(target)
         return target
@@ -92,13 +99,13 @@ def write_files(files: Mapping[str, bytes], target: Path, *, zipped: bool) -> Pa
 
 
 def _sync(path: Path) -> None:
-    """Have the bytes on the medium before the rename is: else a power loss leaves names of empty files."""
+    """Write a file to the medium before it is renamed; else a power loss can leave an empty file of that name."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 
 
 def put_in_place(made: Path, path: Path, old: Path) -> None:
-    """Rename into place. A file replaces a file at once; an old directory steps aside first, and back on failure."""
+    """Rename into place. An old directory is first moved to `old`, and moved back on failure."""
     if made.is_file() and not path.is_dir():
         made.replace(path)
         return

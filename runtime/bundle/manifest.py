@@ -1,4 +1,4 @@
-"""manifest.json of a bundle, format 1: what it may say, and the check that it says it. Format: docs/bundle.md."""
+"""manifest.json of a bundle, format 1: its constants and checks. The format is described in docs/bundle.md."""
 
 from __future__ import annotations
 
@@ -26,7 +26,14 @@ BACKGROUND = "background.npy"
 
 @dataclass(frozen=True)
 class Artifact:
-    """One file an engine can run.  target: "onnx" or "openvino".  min_cosine: what its golden frames must reach."""
+    """A model file of a bundle that an engine can run.
+
+    Attributes:
+        target: "onnx", "openvino", "tensorrt" or "tensorrt-rtx".
+        precision: "fp32", "fp16" or "int8".
+        file: Its path in the bundle.
+        min_cosine: The cosine that its golden embeddings must reach.
+    """
 
     target: str
     precision: str
@@ -35,6 +42,7 @@ class Artifact:
 
 
 def parse_manifest(data: bytes, where: str | Path) -> dict[str, Any]:
+    """Read and check a manifest. Raises BundleCorrupt, or BundleUnsupported for another format version."""
     try:
         manifest = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -43,7 +51,7 @@ def parse_manifest(data: bytes, where: str | Path) -> dict[str, Any]:
         ) from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise BundleCorrupt(
-            f'{where} must hold a manifest.json of format "{FORMAT}", but it is another; check the path'
+            f'{where} must hold a manifest.json of format "{FORMAT}", but it is something else; check the path'
         )
     if manifest.get("version") != VERSION:
         raise BundleUnsupported(
@@ -76,10 +84,10 @@ def _sound_files(manifest: Mapping[str, Any]) -> bool:
 
 def _sound_artifacts(manifest: Mapping[str, Any]) -> bool:
     artifacts = [Artifact(**entry) for entry in manifest["artifacts"]]
-    words = [word for a in artifacts for word in (a.target, a.precision, a.file)]
+    texts = [text for a in artifacts for text in (a.target, a.precision, a.file)]
     needed = {a.file for a in artifacts} | {weights_of(a.file) for a in artifacts if a.target == "openvino"}
     return (
-        all(isinstance(word, str) for word in words)
+        all(isinstance(text, str) for text in texts)
         and needed <= manifest["files"].keys()
         and all(0 < a.min_cosine <= 1 for a in artifacts)
     )
@@ -99,7 +107,7 @@ def _sound_calibration(manifest: Mapping[str, Any]) -> bool:
     )
 
 
-# Each key of the manifest, and whether it is as docs/bundle.md says.
+# For each key of the manifest, the check that it is as docs/bundle.md says.
 _CHECKS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "name": lambda m: isinstance(m["name"], str),
     "preprocess": lambda m: bool(Preprocess.from_json(m["preprocess"])),
@@ -112,12 +120,13 @@ _CHECKS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
 
 
 def fingerprint_of(manifest: Mapping[str, Any]) -> str:
+    """Return sha256 (hex) of model, preprocessing and metric."""
     parts = [manifest["files"]["model.onnx"]["sha256"], manifest["preprocess"], manifest["embedding"]]
     return sha256(json.dumps(parts, sort_keys=True).encode())
 
 
 def _is_inside(name: str) -> bool:
-    """Whether a name is a plain relative path on every system: no `..`, drive, backslash, NUL, or surrogate."""
+    """Return whether a name is a plain relative path on every system: no `..`, drive, backslash, NUL or surrogate."""
     plain = re.fullmatch(r"[\w.+-]+(/[\w.+-]+)*", name, re.ASCII) is not None
     return plain and not {".", ".."} & set(name.split("/")) and name != "manifest.json"
 
@@ -127,6 +136,7 @@ def _is_whole(value: object, low: int, high: int) -> bool:
 
 
 def weights_of(ir: str) -> str:
+    """Return the path of the weights that belong to an OpenVINO IR."""
     return ir.removesuffix(".xml") + ".bin"
 
 

@@ -1,6 +1,6 @@
-"""Look inside an ONNX file before any engine does, without the onnx package (the device may not have it).
+"""Checks an ONNX file before an engine opens it, without the onnx package, which a device may not have.
 
-Protocol buffers are a flat list of (field, wire type, payload); the few fields that matter here are walked directly.
+A protocol buffer is a flat list of (field, wire type, payload), so the few fields that matter are read directly.
 Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3
 """
 
@@ -14,24 +14,30 @@ from numpy.typing import NDArray
 
 from runtime.errors import BundleCorrupt, BundleError, BundleUnsupported
 
-# What embedding networks are made of. No control flow, no custom domains, nothing that reads files.
+# The operators of embedding networks: no control flow, no custom domains, nothing that reads files.
 ALLOWED_OPERATORS = frozenset(
-    """Abs Add AveragePool BatchNormalization Cast Ceil Clip Concat Constant ConstantOfShape Conv DequantizeLinear
-    Div Dropout Elu Equal Erf Exp Expand Flatten Floor Gather Gelu Gemm GlobalAveragePool GlobalMaxPool Greater
-    HardSigmoid HardSwish Identity InstanceNormalization LayerNormalization LeakyRelu Log MatMul Max MaxPool Min
-    Mul Neg Not PRelu Pad Pow QuantizeLinear Range Reciprocal ReduceL2 ReduceMax ReduceMean ReduceSum Relu
-    Reshape Resize Shape Sigmoid Sign Slice Softmax Softplus Split Sqrt Squeeze Sub Sum Tanh Tile Transpose
-    Unsqueeze Where""".split()  # noqa: SIM905 a list would be five times as long
+    """Abs Add AveragePool BatchNormalization Cast Ceil Clip Concat Constant ConstantOfShape Conv Cos CumSum
+    DequantizeLinear Div Dropout Elu Equal Erf Exp Expand Flatten Floor Gather GatherND Gelu Gemm
+    GlobalAveragePool GlobalMaxPool Greater HardSigmoid HardSwish Identity InstanceNormalization
+    LayerNormalization LeakyRelu Log MatMul Max MaxPool Min Mul Neg Not PRelu Pad Pow QuantizeLinear Range
+    Reciprocal ReduceL2 ReduceMax ReduceMean ReduceSum Relu Reshape Resize Shape Sigmoid Sign Sin Slice Softmax
+    Softplus Split Sqrt Squeeze Sub Sum Tanh Tile Transpose Unsqueeze Where""".split()  # noqa: SIM905 a list would be five times as long
 )
-# TensorProto.DataType, and how numpy reads the floating ones; bfloat16 is the upper half of a float32.
+# Floating types of TensorProto.DataType and how numpy reads them; bfloat16 is the upper half of a float32.
 _FLOATS = {1: "<f4", 10: "<f2", 11: "<f8", 16: "<u2"}
 _INTEGERS = {2, 3, 4, 5, 6, 7, 9, 12, 13}
 
 
 def check_onnx(data: bytes, name: str = "model.onnx") -> None:
-    """Refuse a graph that is not a plain, self-contained, finite network.
+    """Refuse a graph that is not a plain, self-contained network with finite weights.
 
-    Raises BundleUnsupported (operator, subgraph, function, external data) or BundleCorrupt (not ONNX, NaN weights).
+    Args:
+        data: Contents of the file.
+        name: Name of the file for messages.
+
+    Raises:
+        BundleUnsupported: It has a forbidden operator, a subgraph, a function or external data.
+        BundleCorrupt: It is no ONNX file, or a weight is NaN or infinite.
     """
     try:
         model = list(_fields(memoryview(data)))
@@ -40,7 +46,7 @@ def check_onnx(data: bytes, name: str = "model.onnx") -> None:
             raise BundleCorrupt(f"{name} must hold one ONNX graph, but holds {len(graphs)}; export it again")
         if any(field in (20, 25) for field, _ in model):
             raise BundleUnsupported(
-                f"{name} must be one plain graph, but brings functions or training steps; inline or drop them"
+                f"{name} must be one plain graph, but has functions or training steps; inline or remove them"
             )
         for field, payload in _fields(graphs[0]):
             if field == 1:
@@ -79,7 +85,7 @@ def _check_attribute(attribute: memoryview, name: str) -> None:
     numbers = [field for field, _ in fields]
     if {6, 11} & set(numbers):  # g, graphs
         raise BundleUnsupported(f"{name} must be one flat graph, but a node carries a subgraph; export it without")
-    if {10, 22, 23} & set(numbers) or numbers.count(5) > 1:  # tensors, sparse tensors; parsers merge a t given twice
+    if {10, 22, 23} & set(numbers) or numbers.count(5) > 1:  # tensors, sparse tensors; parsers merge repeated ones
         raise BundleUnsupported(f"{name} must give an attribute at most one dense tensor; export it again")
     for field, payload in fields:
         if field == 5:  # t: the value of a Constant node
@@ -114,7 +120,7 @@ def _check_tensor(tensor: memoryview, name: str) -> None:
 def _as_floats(dtype: int, field: int, payload: memoryview) -> NDArray[np.floating[Any]]:
     if field in (4, 10):
         return np.frombuffer(payload, "<f4" if field == 4 else "<f8")
-    if field == 5:  # 16-bit floats as numbers
+    if field == 5:  # 16-bit floats stored as integers
         payload = memoryview(np.array([bits & 0xFFFF for bits in _varints(payload)], "<u2").tobytes())
     values = np.frombuffer(payload, _FLOATS[dtype])
     return (values.astype("<u4") << 16).view("<f4") if dtype == 16 else values
@@ -129,11 +135,11 @@ def _check_finite(values: NDArray[np.floating[Any]], name: str, label: str) -> N
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Yield (field number, payload) of one protocol-buffer message; nested messages come as bytes."""
+    """Yield (field number, payload) of a protocol-buffer message; nested messages are bytes."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
-        if not 8 <= key < 1 << 32:  # parsers cut longer keys off and would see another field than we do
+        if not 8 <= key < 1 << 32:  # parsers truncate longer keys and would then see another field
             raise IndexError(f"field key {key}")
         wire = key & 7
         if wire == 0:
@@ -172,5 +178,5 @@ def _varints(message: memoryview) -> Iterator[int]:
 
 def _bytes(payload: int | memoryview) -> memoryview:
     if isinstance(payload, int):
-        raise TypeError("a number where a message is due")
+        raise TypeError("a number instead of a message")
     return payload

@@ -1,4 +1,4 @@
-"""Look inside an OpenVINO IR before OpenVINO does, by the rules of `onnx_guard`: one flat graph, its own layers."""
+"""Checks an OpenVINO IR before OpenVINO opens it, by the rules of `onnx_guard`: one flat graph of standard layers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ SUBGRAPHS = ("If", "Loop", "TensorIterator")
 
 
 def check_ir(data: bytes, name: str = "model.xml") -> None:
-    """Raise BundleUnsupported (subgraph, extension operator, document type) or BundleCorrupt (not an IR)."""
+    """Raise BundleUnsupported for a subgraph, an extension or a document type, BundleCorrupt if it is no IR."""
     from xml.etree import ElementTree
 
-    if b"<!" in data or b"\0" in data:  # entities that inflate, and UTF-16 to hide them in
+    if b"<!" in data or b"\0" in data:  # no entities, which can expand without limit, nor UTF-16, which could hide them
         raise BundleUnsupported(
             f"{name} must be plain XML as OpenVINO writes it, but has a document type; export it again"
         )

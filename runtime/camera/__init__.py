@@ -1,4 +1,4 @@
-"""Cameras, videos and pictures as one thing: `open_camera(source)` gives a FrameSource; base.py is its contract."""
+"""Cameras, videos and pictures: `open_camera(source)` returns a FrameSource, whose contract is in base.py."""
 
 from runtime.camera.base import Frame, FrameSource, Region, State
 from runtime.camera.fake import FakeCamera

@@ -1,6 +1,7 @@
-"""What every source of pictures is: a `FrameSource` that hands out `Frame`s, whether from a file or a live camera.
+"""The contract of every source of pictures: a `FrameSource` returns `Frame`s, from a file or from a live camera.
 
-A file drops nothing and ends. A live camera keeps only its newest frame, counts what nobody asked for, and may stall.
+A file has an end and drops no frame. A live camera keeps only its newest frame, counts the frames that were not read,
+and may stall.
 """
 
 from __future__ import annotations
@@ -18,18 +19,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Self
 
-Region = tuple[int, int, int, int]  # x, y, width, height in pixels of the whole frame
+Region = tuple[int, int, int, int]  # x, y, width, height in pixels of the camera's frame
 State = Literal["live", "stalled", "reconnecting", "ended"]
 
 
-@dataclass(frozen=True, eq=False)  # eq: comparing pictures element by element is never what was meant
+@dataclass(frozen=True, eq=False)  # eq=False, because comparing pictures element by element is not intended
 class Frame:
     """One picture and where it comes from.
 
-    image: `uint8 [H, W, 3]` BGR, a view of the region if the source has one.
-    index: 0-based count of the source's frames; a live source counts what it captured, so a gap is a drop.
-    time_s: position in the file, or for a live source `time.monotonic()` at capture, before decoding.
-    decode_ms: how long a live source took to decode it; 0 for a file.
+    Attributes:
+        image: `uint8 [H, W, 3]` BGR; only the region, if the source has one.
+        index: Number of the frame, from 0. A live source counts captured frames, so a gap means dropped frames.
+        time_s: Position in the file; for a live source `time.monotonic()` at capture, before decoding.
+        decode_ms: How long a live source took to decode it; 0 for a file.
     """
 
     image: NDArray[np.uint8]
@@ -39,10 +41,12 @@ class Frame:
 
 
 class FrameSource(Protocol):
-    """A Protocol, so that anything with these members will do; ours inherit the iteration and the context manager.
+    """Anything with these members is a source; a class that inherits gets iteration and the context manager.
 
-    name: for people and logs, without credentials. live: whether frames are lost when nobody reads them.
-    fps: frames a second as announced, or None.
+    Attributes:
+        name: Name for people and logs, without credentials.
+        live: Whether frames are dropped if they are not read in time.
+        fps: Announced frames per second; None if unknown.
     """
 
     name: str
@@ -51,24 +55,29 @@ class FrameSource(Protocol):
 
     @property
     def state(self) -> State:
-        """Return "live" while frames come, "stalled", "reconnecting" (network only), or "ended" (also once closed)."""
+        """State: "live", "stalled", "reconnecting" (network cameras only) or "ended" (also after `close`)."""
         ...
 
     @property
     def dropped(self) -> int:
-        """Return how many captured frames were never handed out. Always 0 for a file."""
+        """Number of captured frames that were never returned; always 0 for a file."""
         ...
 
     def read(self, timeout_s: float | None = None) -> Frame | None:
         """Return the next frame, or None at the end and after `close`.
 
-        A live source waits for a frame not yet handed out: at most `timeout_s`, or while there is hope if None.
-        Raises CameraError on loss and timeout, VideoTruncated, FrameError for a picture or region that does not fit.
+        Args:
+            timeout_s: How long a live source waits for a new frame, in seconds; None waits until the source ends.
+
+        Raises:
+            CameraError: The camera was lost, or no frame came in time.
+            VideoTruncated: The file ends before the length it announces.
+            FrameError: The picture cannot be decoded, or the region does not lie inside it.
         """
         ...
 
     def close(self) -> None:
-        """Release threads, processes and handles. May be called twice, and while another thread waits in `read`."""
+        """Release threads, processes and handles. It may be called twice, and while another thread waits in `read`."""
         ...
 
     def __iter__(self) -> Iterator[Frame]:
@@ -83,7 +92,7 @@ class FrameSource(Protocol):
 
 
 def check_region(region: Region | None) -> Region | None:
-    """Return the region as it is. Raises FrameError unless it is None or x, y >= 0 and width, height >= 1, all int."""
+    """Return the region. Raises FrameError unless it is None, or x, y >= 0 and width, height >= 1, all int."""
     if region is None:
         return None
     whole = len(region) == 4 and all(isinstance(n, int) for n in region)
@@ -104,20 +113,20 @@ def crop(image: NDArray[np.uint8], region: Region | None) -> NDArray[np.uint8]:
     if x + width > frame_width or y + height > frame_height:
         raise FrameError(
             f"region must lie inside the {frame_width} x {frame_height} frame, but (x, y, width, height) = {region} "
-            f"reaches to ({x + width}, {y + height}). Do: choose a smaller one, or ask the camera for larger frames"
+            f"extends to ({x + width}, {y + height}). Do: choose a smaller one, or larger frames of the camera"
         )
     return image[y : y + height, x : x + width]
 
 
 def plausible_fps(fps: float) -> float | None:
-    """Return the announced rate, or None for what containers and cameras say when they do not know (0, nan, 90000)."""
+    """Return the announced rate, or None for the values that stand for an unknown rate (0, nan, 90000)."""
     return fps if 0.05 <= fps <= 1000 else None
 
 
 def redact(source: str) -> str:
-    """Return a URL or pipeline fit for logs: user, password, and any query are replaced by `***`.
+    """Return a URL or pipeline for logs: user, password and query are replaced by `***`.
 
-    A password may itself hold `/`, `@` or `?`; so everything up to the last `@` of the word goes.
+    A password may contain `/`, `@` or `?`, so everything up to the last `@` before white space is replaced.
     """
     source = re.sub(r"://[^\s\"']*@", "://***@", source)
     source = re.sub(r"(://[^\s\"'?]*)\?[^\s\"']*", r"\1?***", source)

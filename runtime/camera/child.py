@@ -1,8 +1,8 @@
-"""One child process that reads one network camera, seen from the parent: start it, take its frames, kill it.
+"""The child process that reads a network camera, as the parent sees it: start it, take its frames, end it.
 
-A process, because `VideoCapture.read()` can hang for good and a hung thread cannot be stopped. A fresh interpreter
-rather than `multiprocessing`: that would run the user's script again, which needs a `__main__` guard nobody remembers,
-and leave its resource tracker behind. The shared memory has no name, so nothing remains of it whoever dies first.
+A process is used because `VideoCapture.read()` can hang forever and a hung thread cannot be stopped. It is a new
+interpreter and not `multiprocessing`, which would run the user's script again unless it has a `__main__` guard, and
+would leave its resource tracker running. The shared memory has no name, so it is freed in every case.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from runtime.camera.newest import Grabbed
 
 
 class ChildLost(Exception):
-    """The child is silent or gone; the text says which, and why if it knew."""
+    """Raised when the child sends no frame in time or has ended; the message says which, and the reason if known."""
 
 
 class Child:
-    """A running child. `next` and `close` are for one thread, `kill` for any."""
+    """A running child process. `next` and `close` are called by one thread, `kill` by any."""
 
     fps: float | None = None
 
@@ -44,7 +44,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             pass_fds=(self._memory_fd,),
-            start_new_session=True,  # Ctrl-C is for the parent to act on
+            start_new_session=True,  # so that Ctrl-C reaches only the parent
             bufsize=0,
         )
         assert process.stdin is not None
@@ -52,7 +52,7 @@ class Child:
         self._stdin, self._stdout = process.stdin, process.stdout
 
     def next(self, timeout_s: float) -> Grabbed:
-        """Return a copy of the next frame. Raises ChildLost after `timeout_s` of silence or when the child ended."""
+        """Return a copy of the next frame. Raises ChildLost if the child ended or sends none in `timeout_s` seconds."""
         import numpy as np
 
         deadline_s = time.monotonic() + timeout_s
@@ -62,18 +62,18 @@ class Child:
             self._memory = mmap.mmap(self._memory_fd, SLOTS * int(np.prod(self._shape)))
             message = self._message(deadline_s)
         if "error" in message or self._memory is None:
-            raise ChildLost(message.get("error", "it sent nonsense"))
+            raise ChildLost(message.get("error", "it sent an unexpected message"))
         image = np.frombuffer(self._memory, np.uint8).reshape(SLOTS, *self._shape)[message["slot"]].copy()
-        with contextlib.suppress(BrokenPipeError):  # it has ended; its last words are next
+        with contextlib.suppress(BrokenPipeError):  # it has ended; its last message is read by the next call
             self._stdin.write(bytes([message["slot"]]))
         return Grabbed(image, message["time_s"], message["lost"], message["decode_ms"])
 
     def kill(self) -> None:
-        """End the process, even if stopped or hung; a waiting `next` raises ChildLost."""
+        """End the process, even if it is stopped or hangs; a waiting `next` raises ChildLost."""
         self._process.kill()
 
     def close(self) -> None:
-        """Kill, wait, and release every handle."""
+        """End the process, wait for it, and release every handle."""
         self.kill()
         self._process.wait()
         self._stdin.close()
@@ -83,7 +83,7 @@ class Child:
         os.close(self._memory_fd)
 
     def _message(self, deadline_s: float) -> dict[str, Any]:
-        """Wait for a line."""
+        """Wait for the next message."""
         poll = select.poll()
         poll.register(self._stdout, select.POLLIN)
         while b"\n" not in self._pending:

@@ -1,11 +1,11 @@
-"""What runs in the child process of a network camera: open the URL, grab for ever, put pictures into shared memory.
+"""The program of the child process of a network camera: open the URL and write every frame into shared memory.
 
-It is told where to look through the shared memory itself (arguments are visible to every user of the machine), answers
-with one JSON line a frame on stdout, and reads from stdin which slots are free again. It ends when stdin does, however
-its parent died.
+It reads the URL from the shared memory (arguments are visible to every user of the machine), writes one JSON line per
+frame to stdout, and reads from stdin which slots are free again. It ends when stdin is closed, so also when the parent
+was killed.
 
-Run as a script, and it imports nothing of ours: a camera that is away is tried again every other second, and this file
-starts in 50 ms where the whole package takes 300.
+It runs as a script and imports no module of this project: an absent camera is tried again every two seconds, and this
+file starts in 50 ms, while the package takes 300 ms.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from typing import TYPE_CHECKING, Any, TypedDict
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SLOTS = 3  # one the parent copies, one on its way, one to write into
+SLOTS = 3  # one that the parent copies, one that was announced, one to write into
 BACKLOG_S = 2.0
-GAP_S = 0.4  # silence after which the next pictures are not taken for new
-READ_TIMEOUT_S = 30.0  # the parent loses patience long before and kills us; this is for when it cannot
-OPTIONS = "rtsp_flags;prefer_tcp|analyzeduration;500000"  # half a second of looking, not five
+GAP_S = 0.4  # after a pause this long, the next pictures are taken from a buffer and are old
+READ_TIMEOUT_S = 30.0  # the parent ends this process long before; this is for the case that it cannot
+OPTIONS = "rtsp_flags;prefer_tcp|analyzeduration;500000"  # analyse the stream for 0.5 s instead of 5 s
 
 
 class Order(TypedDict):
-    """What to read. `port`: None if nobody need be listening on it (UDP)."""
+    """What to read. `port` is None if no server need listen on it (UDP)."""
 
     url: str
     host: str
@@ -44,9 +44,9 @@ class Order(TypedDict):
 
 
 def main(memory_fd: int) -> None:
-    """Serve frames until the stream or the parent ends; say why in the last line."""
+    """Send frames until the stream or the parent ends; the last line says why."""
     out = os.dup(1)
-    os.dup2(2, 1)  # whatever a library prints must not get between the lines
+    os.dup2(2, 1)  # so that output of a library does not mix with our lines
 
     def send(**message: Any) -> None:
         os.write(out, json.dumps(message).encode() + b"\n")
@@ -58,7 +58,7 @@ def main(memory_fd: int) -> None:
     threading.Thread(target=watch, args=(free, os.getppid()), daemon=True).start()
     try:
         if order["port"]:
-            # before 0.3 s of imports: most attempts to come back end here
+            # checked before imports of 0.3 s, because most attempts to reconnect fail here
             socket.create_connection((order["host"], order["port"]), order["timeout_s"]).close()
         capture, fps = open_stream(order["url"], order["timeout_s"])
         skip_backlog(capture)
@@ -69,8 +69,10 @@ def main(memory_fd: int) -> None:
 
 
 def watch(free: queue.SimpleQueue[int], parent: int) -> None:
-    """Pass on the slots that are free again, one byte each; end the process with the parent, even in a hung C call."""
-    while os.getppid() == parent:  # not only the pipe: a process the parent forked may hold its other end open
+    """Collect free slots, one byte each; end the process when the parent ends, even if a C call hangs."""
+    while (
+        os.getppid() == parent
+    ):  # the pipe is not enough: a process that the parent forked may keep its other end open
         if not select.select([0], [], [], 1.0)[0]:
             continue
         data = os.read(0, SLOTS)
@@ -82,31 +84,31 @@ def watch(free: queue.SimpleQueue[int], parent: int) -> None:
 
 
 def open_stream(url: str, timeout_s: float) -> tuple[Any, float]:
-    """Return an open capture and its announced rate. Raises OSError with FFmpeg's last words (401 Unauthorized)."""
+    """Return an open capture and its announced rate. Raises OSError with FFmpeg's last message (401 Unauthorized)."""
     os.environ["OPENCV_LOG_LEVEL"] = "ERROR"
     os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", OPTIONS)
-    os.environ.pop("OPENCV_FFMPEG_LOGLEVEL", None)  # any value at all sends FFmpeg's words to the buffered stdout
+    os.environ.pop("OPENCV_FFMPEG_LOGLEVEL", None)  # if it is set, FFmpeg prints to the buffered stdout
     import cv2
 
-    said = unnamed_file()
-    os.dup2(said, 2)
+    log = unnamed_file()
+    os.dup2(log, 2)
     limits = [
         *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(timeout_s * 1000)),
         *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, int(READ_TIMEOUT_S * 1000)),
-        *(cv2.CAP_PROP_N_THREADS, 2),  # every decoder thread holds back one frame; two are enough for 4K at 30 fps
+        *(cv2.CAP_PROP_N_THREADS, 2),  # each decoder thread delays one frame; two are enough for 4K at 30 fps
     ]
     capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, limits)
-    words = os.pread(said, 65536, 0).decode(errors="replace").strip().splitlines()
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # a damaged stream prints without end
-    os.close(said)
+    lines = os.pread(log, 65536, 0).decode(errors="replace").strip().splitlines()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # a damaged stream prints endlessly
+    os.close(log)
     if not capture.isOpened():
-        why = re.sub(r"^\[\w+ @ \w+\] ", "", words[-1]) if words else "not a stream it knows"
+        why = re.sub(r"^\[\w+ @ \w+\] ", "", lines[-1]) if lines else "not a stream it knows"
         raise OSError(f"FFmpeg cannot open it: {why}")
     return capture, capture.get(cv2.CAP_PROP_FPS)
 
 
 def serve(capture: Any, fps: float, memory_fd: int, free: queue.SimpleQueue[int], send: Callable[..., None]) -> None:
-    """Put frames into free slots until the stream ends; those that find none are counted. Raises OSError."""
+    """Write frames into free slots until the stream ends; count those for which no slot is free. Raises OSError."""
     import numpy as np
 
     slots: Any = None
@@ -115,7 +117,7 @@ def serve(capture: Any, fps: float, memory_fd: int, free: queue.SimpleQueue[int]
     time_s = time.monotonic()
     while capture.grab():
         before_s, time_s = time_s, time.monotonic()
-        if slots is not None and time_s - before_s > gap_s:  # what was on its way when the server fell silent is old
+        if slots is not None and time_s - before_s > gap_s:  # frames sent before the pause are old
             skip_backlog(capture)
             time_s = time.monotonic()
             continue
@@ -140,7 +142,7 @@ def serve(capture: Any, fps: float, memory_fd: int, free: queue.SimpleQueue[int]
 
 
 def skip_backlog(capture: Any) -> None:
-    """Grab until a grab had to wait: what comes at once was buffered while opening and is up to a second old."""
+    """Grab until a grab has to wait: frames that come at once were buffered and are up to a second old."""
     began_s = now_s = time.monotonic()
     while now_s - began_s < BACKLOG_S and capture.grab():
         before_s, now_s = now_s, time.monotonic()
@@ -149,7 +151,7 @@ def skip_backlog(capture: Any) -> None:
 
 
 def unnamed_file() -> int:
-    """Return a file descriptor for memory that no name leads to, and that is gone with its last user."""
+    """Return a file descriptor for memory without a name, which is freed with its last user."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("edgefs-camera")
     with tempfile.TemporaryFile() as file:  # macOS
@@ -157,5 +159,5 @@ def unnamed_file() -> int:
 
 
 if __name__ == "__main__":
-    sys.path[:] = sys.argv[2:]  # the parent's, wherever it found cv2
+    sys.path[:] = sys.argv[2:]  # the parent's, so that cv2 is found in the same place
     main(int(sys.argv[1]))

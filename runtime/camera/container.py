@@ -1,11 +1,12 @@
-"""Is a video file all there? Judged first by the bytes its header announces: frame counts are often estimates.
+"""Checks whether a video file is complete, first by the number of bytes that its header announces.
 
-`CAP_PROP_FRAME_COUNT` is exact for MP4 and AVI (their headers count frames), duration x rate for Matroska, WebM and
-MPEG-TS, and for GIF whatever FFmpeg finds by scanning, so a cut GIF announces less. A whole file can decode to fewer
-frames than announced (edit lists, dropped frames, a sound track longer than the picture), and a cut one to all of them,
-the last one damaged. Measured on MP4, AVI, GIF, MKV and WebM, whole and cut at 20 to 99.9 %: only the bytes told them
-apart every time. The count decides where the bytes are there but empty, as after a download that never finished.
-MPEG-TS announces nothing at all: a cut one is simply shorter.
+Frame counts are often estimates: `CAP_PROP_FRAME_COUNT` is exact for MP4 and AVI, whose headers count frames; it is
+duration x rate for Matroska, WebM and MPEG-TS; and for GIF it is what FFmpeg finds by scanning, so a cut GIF announces
+fewer. A complete file can decode to fewer frames than announced (edit lists, dropped frames, sound that is longer than
+the picture), and a cut file can decode to all of them, with the last one damaged. In measurements on MP4, AVI, GIF, MKV
+and WebM, complete and cut at 20 to 99.9 %, only the number of bytes told them apart every time. The frame count decides
+where the bytes exist but are empty, as after a download that did not finish. MPEG-TS announces nothing, so a cut file
+cannot be detected.
 """
 
 from __future__ import annotations
@@ -18,21 +19,21 @@ BOXES = (b"ftyp", b"moov", b"moof", b"mdat", b"mfra", b"sidx", b"free", b"skip",
 
 
 def is_cut(path: Path, read: int, announced: float, read_s: float, fps: float | None) -> bool:
-    """Say whether a video ended early, after `read` of `announced` frames, the last one at `read_s` seconds."""
+    """Return whether a video ended early, after `read` of `announced` frames, the last one at `read_s` seconds."""
     announced_s = announced / fps if fps else 0.0
-    ends_early = announced_s - read_s > max(1.0, 0.05 * announced_s)  # sound may well last a second longer
+    ends_early = announced_s - read_s > max(1.0, 0.05 * announced_s)  # the sound may be up to a second longer
     return missing_bytes(path) > 0 or (read < announced and ends_early)
 
 
 def is_video(path: Path) -> bool:
-    """Say whether the first bytes are those of a container for videos; a GIF counts as one."""
+    """Return whether the first bytes are those of a video container; a GIF counts as one."""
     with path.open("rb") as file:
         head = file.read(12)
     return head[:4] in (b"GIF8", b"\x1aE\xdf\xa3") or head[4:8] in BOXES or head[8:] == b"AVI "
 
 
 def missing_bytes(path: Path) -> int:
-    """Return how many of the bytes that an MP4, AVI, Matroska or GIF announces are not there; 0 for other files."""
+    """Return how many of the bytes that an MP4, AVI, Matroska or GIF announces are missing; 0 for other files."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(128)
@@ -44,52 +45,52 @@ def missing_bytes(path: Path) -> int:
             end = _matroska_end(head)
         elif head[:4] == b"GIF8":
             file.seek(-1, os.SEEK_END)
-            end = size + (file.read() != b";")  # the trailer, always the last byte
+            end = size + (file.read() != b";")  # the last byte of a complete GIF
         else:
             end = 0
     return max(0, end - size)
 
 
 def _riff_end(head: bytes) -> int:
-    """Return how long an AVI says it is, within the 8 bytes that writers count or do not; 0 for a live recording."""
+    """Return the announced length of an AVI, to within 8 bytes; 0 for a live recording."""
     length = int.from_bytes(head[4:8], "little")
     return 0 if length == 0xFFFFFFFF else length
 
 
 def _iso_media_end(file: BinaryIO, size: int) -> int:
-    """Return where the last top-level box of an MP4 or MOV says it ends; past the end if there is no index."""
+    """Return the announced end of the last top-level box of an MP4 or MOV; past the file's end if there is no index."""
     at = 0
     has_index = False
     while at < size:
         file.seek(at)
         header = file.read(16)
         length, kind = int.from_bytes(header[:4], "big"), header[4:8]
-        if kind not in BOXES:  # what somebody appended says nothing about the video
+        if kind not in BOXES:  # appended data does not belong to the video
             break
         has_index |= kind in (b"moov", b"moof")
         if length == 1:  # a 64-bit length follows
             length = int.from_bytes(header[8:16], "big")
-        if length < 8:  # 0: to the end of the file
+        if length < 8:  # 0 means to the end of the file
             break
         at += length
-    return at if has_index else max(at, size + 1)  # without its index a whole mdat is of no use
+    return at if has_index else max(at, size + 1)  # without its index the data cannot be played
 
 
 def _matroska_end(head: bytes) -> int:
-    """Return where the Segment, which follows the EBML header, says it ends, or 0 (a live recording)."""
+    """Return the announced end of the Segment, which follows the EBML header; 0 for a live recording."""
     try:
         length, at = _vint(head, 4)
         at += length
         if head[at : at + 4] != b"\x18S\x80g":
             return 0
         length, start = _vint(head, at + 4)
-    except IndexError:  # the 128 bytes end within it
+    except IndexError:  # the header is longer than the 128 bytes that were read
         return 0
     unknown = (1 << 7 * (start - at - 4)) - 1
     return 0 if length == unknown else start + length
 
 
 def _vint(data: bytes, at: int) -> tuple[int, int]:
-    """Read an EBML number: the leading zero bits of the first byte say how many more follow. Return it and its end."""
+    """Read an EBML number, whose leading zero bits give its length. Return the number and the position after it."""
     width = 9 - data[at].bit_length()
     return int.from_bytes(data[at : at + width], "big") & ((1 << 7 * width) - 1), at + width

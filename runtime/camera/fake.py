@@ -1,4 +1,4 @@
-"""A camera for tests and demonstrations: hands out the frames it was given; stalls, recovers and fails when told to."""
+"""A public test double: a camera that returns given frames, and stalls, resumes and fails on command."""
 
 from __future__ import annotations
 
@@ -17,15 +17,22 @@ if TYPE_CHECKING:
 
 
 class FakeCamera(FrameSource):
-    """Every `read` returns the next of `frames` at once, with no thread and no clock: `time_s` is `index / fps`.
+    """Each `read` returns the next frame at once; `time_s` is `index / fps`. It has no thread and no clock.
 
-    frames: `uint8 [N, H, W, 3]` BGR or a sequence of `[H, W, 3]`. loop: start again at the end instead of ending.
-    live: what the source says of itself. For real pacing and real drops wrap it: `realtime(FakeCamera(frames))`.
+    For frames in real time, which are dropped if they are not read, use `realtime(FakeCamera(frames))`.
 
         camera = FakeCamera(frames)
-        camera.stall()       # reads wait, and raise CameraError at their timeout
-        camera.resume()      # and go on
-        camera.fail("gone")  # every read from now on raises CameraError
+        camera.stall()       # reads wait and raise CameraError at their timeout
+        camera.resume()      # reads continue
+        camera.fail("gone")  # every further read raises CameraError
+
+    Args:
+        frames: `uint8 [N, H, W, 3]` BGR, or a sequence of `[H, W, 3]`.
+        fps: Frames per second.
+        loop: Whether to start again at the end.
+        live: The value of `FrameSource.live`.
+        name: The value of `FrameSource.name`.
+        region: The part of each frame to return; None for the whole frame.
     """
 
     dropped = 0
@@ -71,11 +78,11 @@ class FakeCamera(FrameSource):
         self._become("stalled")
 
     def resume(self) -> None:
-        """Go on after `stall`, with the frame that would have come next."""
+        """Continue after `stall` with the next frame."""
         self._become("live")
 
     def fail(self, message: str = "the fake camera failed") -> None:
-        """Raise CameraError from every read, also from one that is waiting."""
+        """Raise CameraError from every further read, and from one that is waiting."""
         self._error = message
         self._become("ended")
 

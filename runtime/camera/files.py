@@ -1,4 +1,4 @@
-"""Sources that end: a video file, a folder of pictures, one picture. Every frame is handed out, as fast as asked."""
+"""Sources with an end: a video file, a folder of pictures, one picture. They return every frame without waiting."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ PICTURES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".
 
 
 class VideoFile(FrameSource):
-    """Every frame of a video file; `time_s` is the position in it. The container's rotation is applied by OpenCV.
+    """Every frame of a video file. OpenCV applies the rotation that the container states.
 
-    Raises CameraMissing if it is no video, VideoTruncated if it is cut: at its end, or at once if nothing can be read.
+    Raises:
+        CameraMissing: The file is no video.
+        VideoTruncated: The file is cut. It is raised at once if nothing can be read, else by `read` at the end.
     """
 
     live = False
@@ -32,7 +34,7 @@ class VideoFile(FrameSource):
         self.name = str(path)
         self._path = path
         self._region = check_region(region)
-        self._lock = threading.Lock()  # releasing a capture while another thread decodes would crash
+        self._lock = threading.Lock()  # releasing a capture while another thread decodes crashes
         self._capture: Any = _open_video(path)
         cv2 = load_cv2()
         self.fps = plausible_fps(self._capture.get(cv2.CAP_PROP_FPS))
@@ -45,7 +47,7 @@ class VideoFile(FrameSource):
     def state(self) -> State:
         return "ended" if self._capture is None else "live"
 
-    def read(self, timeout_s: float | None = None) -> Frame | None:  # noqa: ARG002 - a file never makes anyone wait
+    def read(self, timeout_s: float | None = None) -> Frame | None:  # noqa: ARG002 - reading a file never waits
         with self._lock:
             if self._capture is None:
                 return None
@@ -65,19 +67,19 @@ class VideoFile(FrameSource):
                 self._capture = None
 
     def _end(self) -> None:
-        """Release the capture. Raises VideoTruncated if there should have been more."""
+        """Release the capture. Raises VideoTruncated if the file announced more frames."""
         self._capture.release()
         self._capture = None
         if is_cut(self._path, self._read, self._announced, self._time_s, self.fps):
             raise VideoTruncated(
                 f"{self.name} must hold the video it announces, but it ends after {self._read} frames "
                 f"({self._time_s:.1f} s) of about {self._announced:.0f}. "
-                "Do: copy or download it again; all but the last of its frames are good"
+                "Do: copy or download it again; all of its frames but the last are usable"
             )
 
 
 class Pictures(FrameSource):
-    """Picture files in the given order; `time_s` is as if played at `fps`, or at one a second without it."""
+    """Picture files in the given order. `time_s` is the time at `fps` frames per second, or 1 if `fps` is None."""
 
     live = False
     dropped = 0
@@ -101,7 +103,7 @@ class Pictures(FrameSource):
             index = self._read
             if index >= len(self._paths):
                 return None
-            self._read += 1  # before reading: a caller that catches FrameError goes on with the next picture
+            self._read += 1  # counted first, so that a caller that catches FrameError continues with the next picture
         image = read_image(self._paths[index])
         return Frame(crop(image, self._region), index, index / (self.fps or 1.0))
 
@@ -111,49 +113,51 @@ class Pictures(FrameSource):
 
 
 def open_folder(folder: Path, fps: float | None = None, region: Region | None = None) -> Pictures:
-    """Open the pictures of a folder, not of folders in it, in natural order (2.png, 10.png). Raises CameraMissing."""
+    """Open the pictures of a folder without its subfolders, in natural order (2.png, 10.png). Raises CameraMissing."""
     files = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
     paths = sorted((path for path in files if path.suffix.lower() in PICTURES), key=natural)
     if not paths:
         raise CameraMissing(
-            f"{folder} must hold pictures ({' '.join(PICTURES)}), but of its {len(files)} files none is one. "
+            f"{folder} must hold pictures ({' '.join(PICTURES)}), but none of its {len(files)} files is one. "
             "Do: name the folder that holds the pictures themselves, or a video file"
         )
     return Pictures(paths, str(folder), fps, region)
 
 
 def open_file(path: Path, fps: float | None = None, region: Region | None = None) -> FrameSource:
-    """Open one picture or a video, told apart by content, then by name: a broken `.jpg` is a broken picture."""
-    # The container first: OpenCV takes a GIF, and the beginning of any MP4, for a picture.
+    """Open a picture or a video, distinguished first by content and then by name: a damaged `.jpg` is a picture."""
+    # The container is checked first, because OpenCV accepts a GIF and the beginning of any MP4 as a picture.
     if not is_video(path) and (path.suffix.lower() in PICTURES or load_cv2().haveImageReader(str(path))):
         return Pictures([path], str(path), fps, region)
     return VideoFile(path, region)
 
 
 def natural(path: Path) -> list[tuple[int, str]]:
-    """Return the key that sorts numbers within names by value."""
+    """Return the sort key that orders numbers within names by value."""
     return [
         (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name.lower()) if part
     ]
 
 
 def _open_video(path: Path) -> Any:
-    """Return an open `cv2.VideoCapture`. Raises CameraMissing or VideoTruncated, saying what is wrong with the file."""
+    """Return an open `cv2.VideoCapture`. Raises CameraMissing or VideoTruncated."""
     try:
         size, missing = path.stat().st_size, missing_bytes(path)
     except OSError as error:
         raise CameraMissing(f"{path} must be a readable video, but: {error.strerror or error}") from error
     cv2 = load_cv2()
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # read at the first capture: a cut file prints 4,000 lines
+    os.environ.setdefault(
+        "OPENCV_FFMPEG_LOGLEVEL", "-8"
+    )  # set before the first capture, because a cut file prints 4,000 lines
     for backend in (cv2.CAP_FFMPEG, cv2.CAP_ANY):
-        # resolved: FFmpeg would take the "a" of "a:b.mp4" for a protocol
+        # resolved, because FFmpeg takes the "a" of "a:b.mp4" for a protocol
         capture = cv2.VideoCapture(str(path.resolve()), backend) if size else None
         if capture is not None and capture.isOpened():
             return capture
     if missing or not size:
         raise VideoTruncated(
-            f"{path} must hold the whole video, but it is cut off after {size:,} bytes and its index, without which "
-            "nothing can be played, is not there. Do: copy or download it again"
+            f"{path} must hold the whole video, but it is cut off after {size:,} bytes and has no index, without which "
+            "it cannot be played. Do: copy or download it again"
         )
     raise CameraMissing(
         f"{path} must be a picture or a video that OpenCV can decode, but its {size:,} bytes are neither. "

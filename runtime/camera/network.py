@@ -1,6 +1,6 @@
-"""A network camera that comes back: whenever its child process falls silent or ends, kill it and start another.
+"""A network camera that reconnects: if its child process sends nothing or ends, a new one is started.
 
-Nothing of the old connection is kept. What FFmpeg had buffered when the network went, 28 frames were seen, dies too.
+Nothing of the old connection is kept. So the frames that FFmpeg had buffered (28 were seen) are lost with it.
 """
 
 from __future__ import annotations
@@ -22,15 +22,20 @@ if TYPE_CHECKING:
 
 REOPEN_LEAST_S = 4.0
 RETRY_FIRST_S = 0.2
-RETRY_MOST_S = 2.0  # a refused attempt costs some 50 ms of CPU, so there is no need to wait longer
+RETRY_MOST_S = 2.0  # a refused attempt costs about 50 ms of CPU, so longer waits are not needed
 
-PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}  # TCP, so it can be seen at once whether anyone listens
+PORTS = {
+    "rtsp": 554,
+    "rtsps": 322,
+    "http": 80,
+    "https": 443,
+}  # TCP ports, so it is known at once whether a server listens
 
 log = logging.getLogger(__name__)
 
 
 class NetworkCamera:
-    """The Grabber for a URL. The first connection fails at once and says why; a later one is tried again for ever."""
+    """The Grabber for a URL. A failure of the first connection is raised; later ones are retried without end."""
 
     fps: float | None = None
     connected = False
@@ -45,10 +50,10 @@ class NetworkCamera:
         self._allow_s = open_timeout_s  # for the first frame of the next connection
         self._retry_s = RETRY_FIRST_S
         self._stop = threading.Event()
-        self._lock = threading.Lock()  # between starting a child and interrupt, which must not miss it
+        self._lock = threading.Lock()  # so that `interrupt` does not miss a child that is just being started
 
     def grab(self) -> Grabbed | None:
-        """Return the next frame, however many connections it takes. Raises CameraMissing if the first one fails."""
+        """Return the next frame, reconnecting as needed. Raises CameraMissing if the first connection fails."""
         while (child := self._running()) is not None:
             try:
                 grabbed = child.next(patience(self._stall_s, self.fps) if self.connected else self._allow_s)
@@ -73,7 +78,7 @@ class NetworkCamera:
                 self._child = None
 
     def _running(self) -> Child | None:
-        """Return the child, started if need be; None once interrupted."""
+        """Return the child and start it if there is none; None after `interrupt`."""
         with self._lock:
             if self._stop.is_set():
                 return None
@@ -83,14 +88,14 @@ class NetworkCamera:
             return self._child
 
     def _found(self, child: Child) -> None:
-        """Note the first frame of a connection, and how long the next one may take: opening, too, can hang for good."""
+        """Record the first frame of a connection, and how long the next may take, because opening can hang forever."""
         self.fps = child.fps
         self.connected = self._seen = True
         self._retry_s = RETRY_FIRST_S
         self._allow_s = min(max(REOPEN_LEAST_S, 2 * (time.monotonic() - self._opened_s)), self._order["timeout_s"])
 
     def _lose(self, reason: str) -> None:
-        """Kill the child and wait before the next. Raises CameraMissing if there has never been a frame."""
+        """End the child and wait before the next attempt. Raises CameraMissing if there has never been a frame."""
         if not self.connected:
             self._allow_s = min(2 * self._allow_s, self._order["timeout_s"])
         self.connected = False
@@ -100,7 +105,7 @@ class NetworkCamera:
         if not self._seen:
             raise CameraMissing(
                 f"{self.name} must be a camera or stream that can be opened, but: {redact(reason)}. "
-                "Do: check address, path, user and password, and that this machine reaches it: ffplay URL"
+                "Do: check address, path, user and password, and that this machine can play it: ffplay URL"
             )
         log.warning("%s lost (%s); trying again in %.1f s", self.name, reason, self._retry_s)
         self._stop.wait(self._retry_s)
@@ -108,13 +113,13 @@ class NetworkCamera:
 
 
 def _order(url: str, timeout_s: float) -> Order:
-    """Return what the child needs to know. Raises CameraMissing if the URL itself cannot be right."""
+    """Return the order for the child. Raises CameraMissing if the URL is malformed."""
     try:
         parts = urlsplit(url)
         port = parts.port or PORTS.get(parts.scheme.lower())
-    except ValueError as error:  # a port that is no number, a broken IPv6 address
+    except ValueError as error:  # a port that is no number, or a malformed IPv6 address
         raise CameraMissing(
             f"{redact(url)} must be a URL like rtsp://user:password@host:554/path, but: {error}"
         ) from error
-    knock = parts.scheme.lower() in PORTS
-    return {"url": url, "host": parts.hostname or "", "port": port if knock else None, "timeout_s": timeout_s}
+    tcp = parts.scheme.lower() in PORTS
+    return {"url": url, "host": parts.hostname or "", "port": port if tcp else None, "timeout_s": timeout_s}

@@ -1,7 +1,7 @@
-"""Keep only the newest frame of a live camera: a thread grabs, readers take, what nobody took is counted and dropped.
+"""Keeps only the newest frame of a live camera. A thread grabs frames; those that are not read are counted and dropped.
 
-A reader that is slower than its camera must see the present, not a growing queue of the past. `backlog` lets a few
-frames wait where a hiccup of the reader should cost none: a file that is played.
+A reader that is slower than its camera must get the present frame, not a growing queue of past ones. With `backlog` a
+few frames may wait, so that a short delay of the reader loses none; this is used for files played in real time.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STALL_S = 2.0
-JOIN_S = 5.0  # longer than any grab that will ever return: V4L2 waits 2 s, see opencv.py
+JOIN_S = 5.0  # longer than a grab takes that returns at all: V4L2 waits 2 s, see opencv.py
 
 
 class Grabbed(NamedTuple):
-    """What a Grabber found: `uint8 [H, W, 3]` BGR, `time.monotonic()` at capture, and how many it lost just before."""
+    """A captured frame: `uint8 [H, W, 3]` BGR, `time.monotonic()` at capture, and how many were lost just before."""
 
     image: NDArray[np.uint8]
     time_s: float
@@ -33,14 +33,14 @@ class Grabbed(NamedTuple):
 
 
 class Grabber(Protocol):
-    """The blocking end of a camera. `grab` and `close` are called by one thread, `interrupt` by any."""
+    """The part of a camera that blocks. `grab` and `close` are called by one thread, `interrupt` by any."""
 
     name: str
     fps: float | None
     connected: bool
 
     def grab(self) -> Grabbed | None:
-        """Wait for the next frame; None at the end or after `interrupt`. Raises CameraError when all hope is gone."""
+        """Wait for the next frame; None at the end or after `interrupt`. Raises CameraError if the camera is lost."""
         ...
 
     def interrupt(self) -> None:
@@ -55,7 +55,11 @@ class Grabber(Protocol):
 class LiveSource(FrameSource):
     """A FrameSource around any Grabber.
 
-    stall_s: a camera silent for longer counts as stalled, see `patience`.  backlog: how many frames may wait.
+    Args:
+        grabber: The camera.
+        region: The part of each frame to return; None for the whole frame.
+        stall_s: A camera that sends nothing for longer counts as stalled; see `patience`.
+        backlog: How many frames may wait to be read.
     """
 
     live = True
@@ -67,10 +71,10 @@ class LiveSource(FrameSource):
         self._region = check_region(region)
         self._stall_s = stall_s
         self._grabber = grabber
-        self._changed = threading.Condition()  # guards all that follows
-        self._waiting: deque[Frame] = deque(maxlen=backlog)  # captured and not yet handed out; the oldest is dropped
+        self._changed = threading.Condition()  # guards the attributes below
+        self._waiting: deque[Frame] = deque(maxlen=backlog)  # captured but not yet read; the oldest is dropped
         self._captured = 0
-        self._handed_out = 0
+        self._returned = 0
         self._seen_s = time.monotonic()
         self._ended = False
         self._error: EdgefsError | None = None
@@ -92,10 +96,10 @@ class LiveSource(FrameSource):
     @property
     def dropped(self) -> int:
         with self._changed:
-            return self._captured - self._handed_out - len(self._waiting)
+            return self._captured - self._returned - len(self._waiting)
 
     def wait_ready(self, timeout_s: float) -> None:
-        """Wait for the first frame without taking it. Raises CameraError if none comes."""
+        """Wait for the first frame without reading it. Raises CameraError if none comes."""
         with self._changed:
             self._changed.wait_for(self._has_news, timeout_s)
             if not self._waiting:
@@ -106,7 +110,7 @@ class LiveSource(FrameSource):
             self._changed.wait_for(self._has_news, timeout_s)
             frame = self._waiting.popleft() if self._waiting else None
             if frame is not None:
-                self._handed_out += 1
+                self._returned += 1
             elif self._error is not None:
                 raise self._error
             elif self._ended:
@@ -124,24 +128,24 @@ class LiveSource(FrameSource):
         self._thread.join(JOIN_S)
 
     def _run(self) -> None:
-        """Grab until the end, in the thread that also releases the camera."""
+        """Grab until the end, then release the camera in the same thread."""
         error: EdgefsError | None = None
         try:
             while not self._ended and (grabbed := self._grabber.grab()) is not None:
                 self._keep(grabbed)
         except EdgefsError as lost:
             error = lost
-        except Exception as bug:  # a thread must not die unheard: whoever reads gets the reason
+        except Exception as bug:  # a reader gets the reason why the thread ended
             error = CameraError(f"{self.name} stopped: {type(bug).__name__}: {bug}")
         finally:
             self._grabber.close()
             with self._changed:
-                self._error = None if self._ended else error  # after close() nobody wants to hear of it
+                self._error = None if self._ended else error  # after close() no error is reported
                 self._ended = True
                 self._changed.notify_all()
 
     def _keep(self, grabbed: Grabbed) -> None:
-        """Put the new frame in place of the one before."""
+        """Replace the waiting frame by the new one."""
         with self._changed:
             if self._ended:
                 return
@@ -152,7 +156,7 @@ class LiveSource(FrameSource):
             self._changed.notify_all()
 
     def _has_news(self) -> bool:
-        """Say whether a reader need not wait. A frame from before a stall or loss is dropped: it is not live."""
+        """Return whether a reader need not wait. A frame from before a stall or loss is dropped, as it is not live."""
         if self.state in ("stalled", "reconnecting"):
             self._waiting.clear()
         return bool(self._waiting) or self._ended
@@ -163,11 +167,11 @@ class LiveSource(FrameSource):
     def _silence(self, timeout_s: float | None) -> CameraError:
         return CameraError(
             f"{self.name} must deliver a frame within {timeout_s} s, "
-            f"but it is {self.state} and silent for {self._silent_s():.1f} s. "
+            f"but it is {self.state} and has sent nothing for {self._silent_s():.1f} s. "
             "Do: check its power and cable or network, or wait longer"
         )
 
 
 def patience(stall_s: float, fps: float | None) -> float:
-    """Return the silence in seconds after which a camera counts as stalled: never less than three of its frames."""
+    """Return after how many seconds without a frame a camera counts as stalled: at least three frame intervals."""
     return max(stall_s, 3 / fps) if fps else stall_s

@@ -1,4 +1,4 @@
-"""From what a person writes after `--source` to the source itself."""
+"""Opens the source that a person names, such as the argument of `--source`."""
 
 from __future__ import annotations
 
@@ -37,12 +37,24 @@ def open_camera(
     stall_s: float = STALL_S,
     open_timeout_s: float = OPEN_TIMEOUT_S,
 ) -> FrameSource:
-    """Open whatever `source` names; see FORMS. A live source is returned once its first frame is there.
+    """Open a source. A live source is returned when its first frame has come.
 
-    region: (x, y, width, height) in pixels, to look at a part of every frame. realtime: play a file at its own speed,
-    dropping frames like a camera. width, height, fps: wishes to a USB camera; fps is also the speed of a folder.
-    stall_s: silence that counts as a stall. open_timeout_s: how long the first frame of a live source may take.
-    Raises CameraMissing, CameraError, VideoTruncated, FrameError (for the region), OpenCVMissing.
+    Args:
+        source: One of FORMS.
+        region: (x, y, width, height) in pixels, to use only a part of every frame.
+        realtime: Whether to play a file at its own speed, dropping frames like a camera.
+        width: Frame width to request from a USB camera, in pixels.
+        height: Frame height to request from a USB camera, in pixels.
+        fps: Frame rate to request from a USB camera; also the speed of a folder.
+        stall_s: How many seconds without a frame count as a stall.
+        open_timeout_s: How long the first frame of a live source may take, in seconds.
+
+    Raises:
+        CameraMissing: The source is absent, refused, or not a video.
+        CameraError: No frame came in time.
+        VideoTruncated: The file is cut and nothing can be read.
+        FrameError: The region is malformed.
+        OpenCVMissing: OpenCV is not installed.
     """
     check_region(region)
     text = str(source)
@@ -50,7 +62,7 @@ def open_camera(
     device = re.fullmatch(r"(?:/dev/video)?(\d+)", text)
     if device:
         live = LiveSource(open_device(int(device[1]), width, height, fps), region, stall_s)
-    elif re.match(r"(?!file:)\w[\w+.-]*://", text):  # before "!", which a password may hold
+    elif re.match(r"(?!file:)\w[\w+.-]*://", text):  # checked before "!", which a password may contain
         live = LiveSource(NetworkCamera(text, stall_s, open_timeout_s), region, stall_s)
     elif os.path.exists(text):  # noqa: PTH110 - Path.exists raises for a pipeline longer than 255 characters
         file = open_folder(path, fps, region) if path.is_dir() else open_file(path, fps, region)

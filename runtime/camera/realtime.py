@@ -1,4 +1,4 @@
-"""Play a file at its own speed as if it were a camera: frames that nobody takes in time are dropped."""
+"""Plays a file at its own speed like a camera: frames that are not read in time are dropped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from runtime.camera.base import FrameSource
 
 
-BACKLOG = 4  # frames: a reader that was held up for a tenth of a second catches up and misses none
+BACKLOG = 4  # frames; a reader that is delayed by a tenth of a second misses none
 
 
 class _Player:
@@ -33,23 +33,23 @@ class _Player:
         decode_s = time.monotonic() - began_s
         if frame is None:
             return None
-        if self._start_s is None:  # the clock starts with the first frame, not with the decoder's start-up
+        if self._start_s is None:  # the clock starts with the first frame, after the decoder has started
             self._start_s = time.monotonic() - frame.time_s
         due_s = self._start_s + frame.time_s
         stopped = self._stop.wait(max(0.0, due_s - time.monotonic()))
         if stopped:
             return None
-        # A camera's picture is there when it is taken and is decoded afterwards; here it was decoded before it was due.
+        # A camera captures a picture and decodes it afterwards. Here it was decoded before it was due.
         return Grabbed(frame.image, time.monotonic() - decode_s, decode_ms=decode_s * 1e3)
 
     def interrupt(self) -> None:
         self._stop.set()
-        self._source.close()  # also wakes a FakeCamera that was told to stall
+        self._source.close()  # this also ends the wait of a stalled FakeCamera
 
     def close(self) -> None:
         self._source.close()
 
 
 def realtime(source: FrameSource) -> LiveSource:
-    """Return a live source that plays `source`, a file or a FakeCamera, by its frames' `time_s`, and closes it."""
+    """Return a live source that plays a file or a FakeCamera by the `time_s` of its frames, and closes it."""
     return LiveSource(_Player(source), backlog=BACKLOG)

@@ -1,8 +1,9 @@
-"""Which engine was fastest here, remembered, so that `engine="auto"` opens one engine and not all of them.
+"""A file that remembers which engine was fastest here, so that `engine="auto"` opens one engine and not all of them.
 
-One small JSON file, in EDGEFS_MODEL_CACHE where that names a folder, else in the user's cache folder. It holds names
-and numbers, never code: a wrong one costs speed and nothing else. A choice is kept per model, precision and machine,
-and holds until the version of its engine changes; `edgefs doctor --tune` measures more carefully and replaces it.
+It is one small JSON file, in the folder that EDGEFS_MODEL_CACHE names, else in the user's cache folder. It holds names
+and numbers, never code, so a wrong entry costs speed and nothing else. An entry is kept per model, precision and
+machine. It is valid until the version of its engine changes. `edgefs doctor --tune` measures more carefully and
+replaces it.
 """
 
 from __future__ import annotations
@@ -19,12 +20,19 @@ from runtime.bundle import Bundle
 from runtime.engines.base import cpus
 
 CACHE = "EDGEFS_MODEL_CACHE"
-MAX_CHOICES = 100  # the oldest give way
+MAX_CHOICES = 100  # the oldest entries are removed first
 
 
 @dataclass(frozen=True)
 class Choice:
-    """engine, version: what to open.  threads: of one call; None where nobody measured them.  reason: in words."""
+    """The engine to open.
+
+    Attributes:
+        engine: Its name.
+        version: The version of its library that was measured.
+        threads: CPU threads of one call; None if they were not measured.
+        reason: Why it was chosen, for people.
+    """
 
     engine: str
     version: str
@@ -33,13 +41,19 @@ class Choice:
 
 
 def file() -> Path:
-    """Where the choices are kept."""
+    """Return the path of the file."""
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get(CACHE) or Path(caches) / "edgefs") / "engines.json"
 
 
 def remembered(bundle: Bundle, precision: str, threads: int | None = None) -> Choice | None:
-    """The choice for this model here and the threads asked for; None where there is none or it cannot be read."""
+    """Return the choice for this model on this machine, or None if there is none that is valid.
+
+    Args:
+        bundle: The bundle to open.
+        precision: Precision of the artifact.
+        threads: The number of threads the caller asked for; None if the caller left it open.
+    """
     try:
         choice = Choice(**_all()[_key(bundle, precision, threads)])
     except (KeyError, TypeError):
@@ -50,16 +64,16 @@ def remembered(bundle: Bundle, precision: str, threads: int | None = None) -> Ch
 
 
 def remember(bundle: Bundle, precision: str, choice: Choice, threads: int | None = None) -> bool:
-    """Keep a choice; False where the folder cannot be written, as on a read-only device, which is no fault."""
-    import tempfile  # 5 ms that reading a choice need not pay
+    """Store a choice. Returns False if the folder cannot be written, as on a read-only device, which is no error."""
+    import tempfile  # imported here because it takes 5 ms, which reading a choice does not need
 
     key, path = _key(bundle, precision, threads), file()
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         kept = [(k, value) for k, value in _all().items() if k != key][1 - MAX_CHOICES :]
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".engines.", delete=False) as aside:
-            json.dump(dict([*kept, (key, asdict(choice))]), aside, indent=1)
-        Path(aside.name).replace(path)  # a reader sees the old file or the new one
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".engines.", delete=False) as new:
+            json.dump(dict([*kept, (key, asdict(choice))]), new, indent=1)
+        Path(new.name).replace(path)  # a reader sees the old file or the new one
         return True
     return False
 
@@ -67,7 +81,7 @@ def remember(bundle: Bundle, precision: str, choice: Choice, threads: int | None
 def _all() -> dict[str, Any]:
     try:
         found = json.loads(file().read_text())
-    except (OSError, ValueError, RecursionError, RuntimeError):  # RuntimeError: no home folder
+    except (OSError, ValueError, RecursionError, RuntimeError):  # RuntimeError: there is no home folder
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -77,7 +91,7 @@ def _key(bundle: Bundle, precision: str, threads: int | None) -> str:
 
 
 def _cpu() -> str:
-    """The CPU's name where Linux tells it: a disk may move to another machine."""
+    """Return the name of the CPU, which Linux knows; it is part of the key because a disk may change machines."""
     with contextlib.suppress(OSError), Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
             if line.startswith(("model name", "Model")):

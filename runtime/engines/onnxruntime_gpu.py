@@ -1,25 +1,24 @@
-"""ONNX Runtime on an NVIDIA GPU: its TensorRT provider where it works, else its CUDA provider; never silently the CPU.
+"""ONNX Runtime on an NVIDIA GPU: its TensorRT provider if that works, else its CUDA provider, but never the CPU.
 
-The second way onto the GPU, for a bundle without a plan for this machine. The TensorRT provider links TensorRT 10 and
-builds its engine when it is opened, which takes a minute or more; ask for it by name.
+This engine is for a bundle that has no TensorRT plan for this machine. The TensorRT provider links TensorRT 10 and
+builds its plan when it is opened, which takes a minute or more, so `engine="auto"` does not choose it.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from runtime.bundle import Artifact, Bundle
-from runtime.engines.base import EngineInfo, check_inputs
-from runtime.engines.cuda import Cuda
-from runtime.errors import BundleError, EngineError, EngineMissing
+from runtime.engines.base import EngineInfo, EngineSpec, import_library
+from runtime.engines.nvidia.cuda import Cuda
+from runtime.engines.onnxruntime_session import SessionEngine
+from runtime.errors import EngineError, EngineMissing
 
-TARGETS = ("onnx",)
+TITLE = "ONNX Runtime for GPUs"
+INSTALL = "On a Jetson take the wheel for its JetPack; else do: pip install onnxruntime-gpu (instead of onnxruntime)"
 _TENSORRT, _CUDA = "TensorrtExecutionProvider", "CUDAExecutionProvider"
 _NAMES = {_TENSORRT: "onnxruntime-tensorrt", _CUDA: "onnxruntime-cuda"}
-# float32 means float32; no engine cache: a cached engine is code that nobody has checked
+# TF32 is off, so that float32 is really computed. Plans are not cached, because a cached plan is unchecked code.
 _OPTIONS: dict[str, dict[str, Any]] = {
     _TENSORRT: {"trt_engine_cache_enable": False, "trt_timing_cache_enable": False},
     _CUDA: {"use_tf32": 0},
@@ -27,14 +26,17 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def version() -> str:
-    """The installed version. Raises EngineMissing with the install line, or without a GPU."""
+    """Return the installed version. Raises EngineMissing if the library or a GPU is missing."""
     ort = _import()
     Cuda().close()
     return str(ort.__version__)
 
 
-class OnnxRuntimeGpuEngine:
-    """The first provider that really takes the model: `get_providers()` is asked, because the fall-back is quiet."""
+class OnnxRuntimeGpuEngine(SessionEngine):
+    """Runs on the first provider that accepts the model.
+
+    ONNX Runtime falls back to the CPU without an error, so the provider in use is read from the session and checked.
+    """
 
     def __init__(self, bundle: Bundle, artifact: Artifact, threads: int) -> None:
         ort = _import()
@@ -42,46 +44,21 @@ class OnnxRuntimeGpuEngine:
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         wanted = [name for name in _OPTIONS if name in ort.get_available_providers()]
-        try:
-            self._session: Any = ort.InferenceSession(
-                bundle.read(artifact.file), options, providers=[(name, _OPTIONS[name]) for name in wanted]
-            )
-        except BundleError:
-            raise
-        except Exception as error:  # its own RuntimeError subclasses, which differ between versions
+        super().__init__(ort, bundle, artifact, options, [(name, _OPTIONS[name]) for name in wanted])
+        provider = self._session.get_providers()[0]
+        if provider not in wanted:
             raise EngineError(
-                f"ONNX Runtime {ort.__version__} refuses {artifact.file} on the GPU: {error}; use engine onnxruntime"
-            ) from error
-        taken = self._session.get_providers()[0]
-        if taken not in wanted:
-            raise EngineError(
-                f"ONNX Runtime {ort.__version__} must run on {' or '.join(wanted)}, but fell back to {taken}: "
+                f"ONNX Runtime {ort.__version__} must run on {' or '.join(wanted)}, but fell back to {provider}: "
                 "the CUDA, cuDNN or TensorRT it was built for is missing; install those, or use engine onnxruntime"
             )
-        self._shape, self._dim = bundle.preprocess.shape, bundle.dim
-        self._input = self._session.get_inputs()[0].name
-        self.info = EngineInfo(_NAMES[taken], ort.__version__, artifact.file, artifact.precision, threads)
-
-    def embed(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        check_inputs(frames, self._shape)
-        if not len(frames):
-            return np.zeros((0, self._dim), np.float32)
-        try:
-            embeddings: NDArray[np.float32] = self._session.run(None, {self._input: frames})[0]
-            return embeddings
-        except Exception as error:  # also AttributeError: closed
-            raise EngineError(f"{self.info.name} cannot run, or was closed: {error}; open it again") from error
-
-    def close(self) -> None:
-        self._session = None
+        self.info = EngineInfo(_NAMES[provider], ort.__version__, artifact.file, artifact.precision, threads)
 
 
 def _import() -> Any:
-    line = "On a Jetson take the wheel for its JetPack; else do: pip install onnxruntime-gpu (instead of onnxruntime)"
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise EngineMissing(f"ONNX Runtime for GPUs is not installed ({error}). {line}") from error
+    onnxruntime = import_library("onnxruntime", TITLE, INSTALL)
     if not set(_OPTIONS) & set(onnxruntime.get_available_providers()):
-        raise EngineMissing(f"this ONNX Runtime {onnxruntime.__version__} was built without CUDA. {line}")
+        raise EngineMissing(f"this ONNX Runtime {onnxruntime.__version__} was built without CUDA. {INSTALL}")
     return onnxruntime
+
+
+ENGINE = EngineSpec(TITLE, ("onnx",), OnnxRuntimeGpuEngine, version, INSTALL, auto=False)

@@ -1,10 +1,10 @@
-"""OpenVINO on the CPU: the OpenVINO artefact where the bundle has one, else model.onnx, which it reads itself.
+"""OpenVINO on the CPU. It runs the OpenVINO artifact of a bundle, or model.onnx if the bundle has no such artifact.
 
-Precision is pinned to the artefact's own: on machines with AMX the default is a silent bf16. A batch of one, the live
-case, gets a model of its own with a static shape, which is measurably faster; the dynamic one is compiled when first
-used. The requests of the live case have their input bound once: copying a frame into it takes microseconds, wrapping
-it in a new tensor for every call 0.1 to 0.2 ms. Where EDGEFS_MODEL_CACHE names a folder, compiled models are kept
-there and open in a fifth of the time. Whoever can write to that folder can change what runs: it must be yours alone.
+The arithmetic is set to the artifact's precision: on machines with AMX, OpenVINO would use bf16 by default. A batch of
+one, the live case, is compiled with a static shape, which is faster; the dynamic model is compiled at its first use.
+The requests of the live case bind their input array once: copying a frame into it takes microseconds, while wrapping
+a frame in a new tensor takes 0.1 to 0.2 ms. If EDGEFS_MODEL_CACHE names a folder, compiled models are stored there and
+open in a fifth of the time. Only you should be able to write to that folder, because its files are run as code.
 """
 
 from __future__ import annotations
@@ -20,32 +20,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.bundle import Artifact, Bundle
-from runtime.engines.base import EngineInfo, check_inputs, cpus
-from runtime.errors import BundleError, EngineError, EngineMissing
+from runtime.engines.base import EngineInfo, EngineSpec, check_inputs, cpus, import_library
+from runtime.errors import BundleError, EngineError
 
-TARGETS = ("openvino", "onnx")
+INSTALL = "Do: pip install 'edgefs[pc]'"
 PRECISIONS = ("fp32", "fp16", "int8")
 CACHE = "EDGEFS_MODEL_CACHE"
 
 
 def version() -> str:
-    """The installed version. Raises EngineMissing with the install line."""
+    """Return the installed version. Raises EngineMissing with the install line."""
     return str(_import().__version__).split("-")[0]
 
 
 @cache
 def core() -> Any:
-    """OpenVINO's Core, one for the process and never freed. Raises EngineMissing.
+    """Return OpenVINO's Core: one for the process, never freed. Raises EngineMissing.
 
-    Where the kernel asks for large signal stacks, the CPU plugin of each Core lends one to the thread that loads it,
-    and gives back what it found when it goes. Of two Cores freed in the order they were made, the second gives back
-    the first's freed one, and the next Ctrl-C is a segmentation fault (seen with 2026.4.1).
+    On kernels that need large signal stacks, the CPU plugin of each Core installs one in the thread that loads it, and
+    restores the previous one when it is freed. If two Cores are freed in the order in which they were made, the second
+    one restores the stack that the first one had freed, and the next Ctrl-C is a segmentation fault (seen with
+    2026.4.1).
     """
     return _import().Core()
 
 
 class _Bound(NamedTuple):
-    """An infer request for one frame with its input and output in plain sight."""
+    """An infer request for one frame, with its input and output arrays."""
 
     request: Any
     input: NDArray[np.uint8]
@@ -53,10 +54,10 @@ class _Bound(NamedTuple):
 
 
 class OpenVinoEngine:
-    """Latency hint, threads of one call and precision pinned.
+    """Runs with the latency hint and a fixed number of threads and precision.
 
-    One caller gets one stream. As soon as two call at once there are as many streams as the CPUs bear: small networks
-    gain more from two frames side by side than from two threads on one frame.
+    A single caller uses one stream. As soon as two threads call at once, the model is compiled for as many streams as
+    there are CPUs for: small networks gain more from two frames in parallel than from two threads on one frame.
     """
 
     def __init__(self, bundle: Bundle, artifact: Artifact, threads: int) -> None:
@@ -80,28 +81,30 @@ class OpenVinoEngine:
             self._idle: Any = self._requests(1)
         except BundleError:
             raise
-        except Exception as error:  # RuntimeError mostly, but its frontends raise others
+        except Exception as error:  # mostly RuntimeError, but its frontends raise other types
             why = " ".join(str(error).split())
             raise EngineError(
                 f"OpenVINO {version()} refuses {artifact.file} of {bundle.where}: {why}; try another engine"
             ) from error
-        self._most_streams = max(1, cpus() // threads)
-        self._many: Any = None
+        self._max_streams = max(1, cpus() // threads)
+        self._many: Any = None  # the request for batches
         self._lock = threading.Lock()  # an infer request serves one caller at a time
         self.info = EngineInfo("openvino", version(), artifact.file, artifact.precision, threads, arithmetic=arithmetic)
 
     def embed(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See `Engine.embed`."""
         check_inputs(frames, self._shape)
         if not len(frames):
             return np.zeros((0, self._dim), np.float32)
         try:
             return self._embed_one(frames) if len(frames) == 1 else self._embed_many(frames)
-        except Exception as error:  # also AttributeError: closed
+        except Exception as error:  # AttributeError means that the engine was closed
             raise EngineError(
                 f"OpenVINO cannot run {self.info.artifact}, or was closed: {error}; open it again"
             ) from error
 
     def close(self) -> None:
+        """See `Engine.close`."""
         with self._lock:
             self._idle = self._many = self._model = self._core = None
 
@@ -110,7 +113,7 @@ class OpenVinoEngine:
         try:
             bound = idle.get_nowait()
         except queue.Empty:
-            idle = self._widened()
+            idle = self._with_more_streams()
             bound = idle.get()
         try:
             np.copyto(bound.input, frames)
@@ -128,9 +131,10 @@ class OpenVinoEngine:
             return self._many.get_output_tensor().data.copy()  # type: ignore[no-any-return]
 
     def _arithmetic(self, precision: str) -> str:
-        """What to compute in. A CPU without float16 would take bfloat16 for it (cosine 0.990 to fp32), so it gets f32.
+        """Return the type to compute in.
 
-        The layers of int8 models are int8 by their own quantisers; the rest of them is float32.
+        On a CPU without float16, OpenVINO would use bfloat16 instead (cosine 0.990 to fp32), so f32 is used there. In
+        int8 models the quantised layers are int8 and all others are float32.
         """
         halves = precision == "fp16" and "FP16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         return "f16" if halves else "f32"
@@ -149,16 +153,16 @@ class OpenVinoEngine:
         return self._core.compile_model(model, "CPU", options)
 
     def _requests(self, streams: int) -> queue.LifoQueue[_Bound]:
-        """Bound requests of a model compiled for so many callers; more than those wait for one to come back."""
+        """Return idle requests of a model compiled for this many concurrent callers; further callers wait for one."""
         compiled, idle = self._compile(1, streams), queue.LifoQueue[_Bound]()
         for _ in range(streams):
             idle.put(self._bind(compiled))
         return idle
 
-    def _widened(self) -> Any:
+    def _with_more_streams(self) -> Any:
         with self._lock:
-            if self._most_streams > 1:
-                self._idle, self._most_streams = self._requests(self._most_streams), 1
+            if self._max_streams > 1:
+                self._idle, self._max_streams = self._requests(self._max_streams), 1
             return self._idle
 
     def _bind(self, compiled: Any) -> _Bound:
@@ -168,8 +172,7 @@ class OpenVinoEngine:
 
 
 def _import() -> Any:
-    try:
-        import openvino
-    except ImportError as error:
-        raise EngineMissing(f"OpenVINO is not installed ({error}). Do: pip install 'edgefs[pc]'") from error
-    return openvino
+    return import_library("openvino", "OpenVINO", INSTALL)
+
+
+ENGINE = EngineSpec("OpenVINO", ("openvino", "onnx"), OpenVinoEngine, version, INSTALL, cpu=True)

@@ -1,14 +1,9 @@
-"""TensorRT on an NVIDIA GPU: plans built on this very machine, by `edgefs export --targets tensorrt`."""
+"""TensorRT on an NVIDIA GPU. It runs plans that `edgefs export --targets tensorrt` built on the same machine."""
 
-from __future__ import annotations
+from functools import partial
 
-from runtime.engines.plan import PlanEngine as TensorRtEngine
-from runtime.engines.tensorrt_library import usable_version
+from runtime.engines.base import EngineSpec
+from runtime.engines.nvidia.library import INSTALL, usable_version
+from runtime.engines.nvidia.plan import PlanEngine
 
-__all__ = ["TARGETS", "TensorRtEngine", "version"]
-TARGETS = ("tensorrt",)
-
-
-def version() -> str:
-    """The installed version. Raises EngineMissing with the install line, or without a GPU."""
-    return usable_version("tensorrt")
+ENGINE = EngineSpec("TensorRT", ("tensorrt",), PlanEngine, partial(usable_version, "tensorrt"), INSTALL["tensorrt"])

@@ -1,14 +1,10 @@
-"""TensorRT for RTX on a PC's GPU: plans built ahead of time, on any machine; kernels are compiled at first use."""
+"""TensorRT for RTX on the GPU of a PC. It runs plans built on any machine and compiles their kernels at first use."""
 
-from __future__ import annotations
+from functools import partial
 
-from runtime.engines.plan import PlanEngine as TensorRtRtxEngine
-from runtime.engines.tensorrt_library import usable_version
+from runtime.engines.base import EngineSpec
+from runtime.engines.nvidia.library import INSTALL, usable_version
+from runtime.engines.nvidia.plan import PlanEngine
 
-__all__ = ["TARGETS", "TensorRtRtxEngine", "version"]
-TARGETS = ("tensorrt-rtx",)
-
-
-def version() -> str:
-    """The installed version. Raises EngineMissing with the install line, or without a GPU."""
-    return usable_version("tensorrt-rtx")
+TARGET = "tensorrt-rtx"
+ENGINE = EngineSpec("TensorRT for RTX", (TARGET,), PlanEngine, partial(usable_version, TARGET), INSTALL[TARGET])

@@ -1,12 +1,12 @@
-"""The gallery: what the device was shown. Shots are the source of truth, prototypes are derived from them.
+"""The gallery stores the shots of every class. Prototypes are derived from the shots.
 
-`open_gallery` opens or creates one, `peek` looks without touching, `export_gallery` and `import_gallery` carry one
-in a single file.
+`open_gallery` opens or creates a gallery, `peek` summarises one without changing it, and `export_gallery` and
+`import_gallery` move shots between devices in a single file.
 """
 
 from runtime.gallery.archive import ImportSummary, export_gallery, import_gallery
 from runtime.gallery.base import ClassShots, Damaged, Gallery, GalleryInfo, NewShot, Operation, ShotRecord
-from runtime.gallery.labels import clean_label
+from runtime.gallery.labels import clean_label, similar_label
 from runtime.gallery.opening import open_gallery, peek
 from runtime.gallery.sqlite import SqliteGallery
 
@@ -25,4 +25,5 @@ __all__ = [
     "import_gallery",
     "open_gallery",
     "peek",
+    "similar_label",
 ]

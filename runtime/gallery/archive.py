@@ -1,14 +1,14 @@
-"""A gallery as one file, to carry it to another device.
+"""A gallery as one file, to move it to another device.
 
-A zip, nothing in it compressed (JPEGs would not shrink, and what is not compressed cannot be a bomb), always the same
-bytes for the same gallery:
+The file is a zip without compression: JPEGs would not shrink, and an uncompressed zip cannot expand without limit. The
+same gallery always gives the same bytes. Its members are:
 
-    gallery.json     format, fingerprint, dim, sha256 per member; per shot label, negative, burst, quality, source,
-                     time_s and the name of its crop
+    gallery.json     format, fingerprint, dim, sha256 of each member; for each shot its label, negative, burst, quality,
+                     source, time_s and the name of its crop
     embeddings.npy   float32 [n, D], in the order of the shots
-    crops/<n>.jpg    of shot n, unless it was kept private
+    crops/<n>.jpg    the crop of shot n, unless the gallery keeps no crops
 
-What can be undone, and what was set aside as damaged, stays behind.
+The archive contains neither the history of changes nor damaged records.
 """
 
 from __future__ import annotations
@@ -42,34 +42,38 @@ _F4 = np.dtype("<f4")
 
 @dataclass(frozen=True)
 class ImportSummary:
-    """What `import_gallery` did, counting shots and negatives."""
+    """What `import_gallery` did. The counts include negative examples."""
 
     added: int
     skipped_duplicates: int
-    per_class: dict[str, int]  # added to each class
+    per_class: dict[str, int]  # label -> number of shots added
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """One shot of an archive; its crop is read when it is needed."""
+    """One shot of an archive. Its crop is read when it is needed."""
 
     label: str
     negative: bool
     shot: NewShot
-    crop: str | None  # name of the member
-    key: bytes
+    crop: str | None  # name of the member; None if no crop was kept
+    key: bytes  # equal for equal shots, see `_key`
 
 
 def export_gallery(gallery: Gallery, path: str | Path) -> None:
-    """Write all sound shots of `gallery` to one file. Raises GalleryUnwritable; an older file is then still there."""
+    """Write all undamaged shots of a gallery to one file, which replaces an older file only when it is complete.
+
+    Raises:
+        GalleryUnwritable: The system refused; an older file is unchanged.
+    """
     path = Path(path).absolute()
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with aside.open("xb") as file:
+        with part.open("xb") as file:
             _write(gallery, file)
             file.flush()
             os.fsync(file.fileno())
-        aside.replace(path)
+        part.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
         raise GalleryUnwritable(
@@ -77,21 +81,29 @@ def export_gallery(gallery: Gallery, path: str | Path) -> None:
         ) from error
     finally:
         with suppress(OSError):
-            aside.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
 
 
 def import_gallery(gallery: Gallery, path: str | Path, *, embed: Embed | None = None) -> ImportSummary:
-    """Add the shots of an archive to `gallery` as one operation, which `undo` takes back. Shots it has are skipped.
+    """Add the shots of an archive to a gallery as one operation, which `undo` takes back.
 
-    `embed` (JPEGs -> float32 [n, D]) is for an archive that another model filled: its crops are embedded afresh.
-    Raises GalleryCorrupt for a broken archive, GalleryMismatch for one of another model; then nothing was changed.
+    Shots that the gallery already has are skipped. If an error is raised, nothing was changed.
+
+    Args:
+        gallery: The gallery to add to.
+        path: The archive.
+        embed: Embeds crops: JPEGs -> `float32 [n, D]`. It is needed only for an archive that another model filled.
+
+    Raises:
+        GalleryCorrupt: The archive is damaged.
+        GalleryMismatch: Another model filled it, and `embed` or a crop is missing.
     """
     path = Path(path)
     try:
         with zipfile.ZipFile(path) as members:
             return _import(gallery, _Archive(members, path), embed)
     except GalleryUnwritable:
-        raise  # an OSError too, but not the archive's
+        raise  # this is an OSError too, but it concerns the gallery and not the archive
     except OSError as error:
         raise _corrupt(path, f"it cannot be read: {error.strerror or error}") from error
     except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
@@ -99,7 +111,7 @@ def import_gallery(gallery: Gallery, path: str | Path, *, embed: Embed | None = 
 
 
 def _write(gallery: Gallery, file: BinaryIO) -> None:
-    # Shots before negatives: the import needs a class to exist before it is told what the class is not.
+    # Shots come before negative examples, because the import can add those only to a class that exists.
     records = [
         record
         for label in gallery.classes
@@ -129,15 +141,15 @@ def _sound_crop(gallery: Gallery, record: ShotRecord) -> bytes | None:
     try:
         return gallery.crop(record.id)
     except GalleryCorrupt:
-        return None  # the embedding is still good
+        return None  # the embedding is undamaged
 
 
 def _import(gallery: Gallery, archive: _Archive, embed: Embed | None) -> ImportSummary:
     known = {_record_key(record): label for label in gallery.classes for record in gallery.records(label)}
-    # A class that was renamed here is recognised by the shots both have.
-    homes = {entry.label: known[entry.key] for entry in archive.entries if entry.key in known}
+    # A class that was renamed in this gallery is found by the shots that both have.
+    renamed = {entry.label: known[entry.key] for entry in archive.entries if entry.key in known}
     fresh = [
-        entry if entry.label in gallery.classes else replace(entry, label=homes.get(entry.label, entry.label))
+        entry if entry.label in gallery.classes else replace(entry, label=renamed.get(entry.label, entry.label))
         for entry in archive.entries
         if entry.key not in known
     ]
@@ -157,7 +169,7 @@ def _import(gallery: Gallery, archive: _Archive, embed: Embed | None) -> ImportS
 
 
 class _Archive:
-    """An opened archive whose every statement was checked but for the crops, which are checked when read."""
+    """An opened archive. Everything in it was checked except the crops, which are checked when they are read."""
 
     def __init__(self, members: zipfile.ZipFile, path: Path) -> None:
         self.path, self._members = path, members
@@ -172,7 +184,7 @@ class _Archive:
             self._digests, shots = state["sha256"], state["shots"]
             sound = isinstance(self._digests, dict) and isinstance(shots, list) and isinstance(self.fingerprint, str)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise self._corrupt(f"gallery.json is missing or not what it must be ({error!r})") from error
+            raise self._corrupt(f"gallery.json is missing or malformed ({error!r})") from error
         if type(version) is int and version > FORMAT:
             raise self._corrupt(f"it has the newer format {version}; upgrade edgefs")
         if not sound or version != FORMAT or type(self.dim) is not int or self.dim < 1:
@@ -184,17 +196,21 @@ class _Archive:
             raise self._corrupt("its members are not those that gallery.json names")
 
     def crop(self, entry: _Entry) -> bytes | None:
-        """Read the crop of a shot, digest checked."""
+        """Read the crop of a shot and check its digest."""
         return None if entry.crop is None else self._member(entry.crop)
 
     def embedded(self, entries: Sequence[_Entry], gallery: Gallery, embed: Embed | None) -> list[_Entry]:
-        """Embed entries afresh from their crops. Raises GalleryMismatch if that cannot be done."""
+        """Embed entries again from their crops. Raises GalleryMismatch if that is not possible."""
         bare = sum(entry.crop is None for entry in entries)
         if embed is None or bare:
-            way = f"but {bare} of these {len(entries)} have none" if bare else "with import_gallery(…, embed=…)"
+            way = (
+                f"Shots can be embedded again from their crops, but {bare} of these {len(entries)} have none"
+                if bare
+                else "Embed its crops again: import_gallery(gallery, path, embed=…), or edgefs gallery import"
+            )
             raise GalleryMismatch(
                 f"{self.path} must be filled by the model of the gallery, {gallery.fingerprint[:12]}, but was filled "
-                f"by {self.fingerprint[:12]}. Shots with crops can be embedded again, {way}."
+                f"by {self.fingerprint[:12]}. {way}."
             )
         fresh: list[_Entry] = []
         for start in range(0, len(entries), EMBED_BATCH):
@@ -208,7 +224,7 @@ class _Archive:
     def _member(self, name: str) -> bytes:
         if name not in self._members.NameToInfo:
             raise self._corrupt(f"{name} is missing")
-        data = self._members.read(name)  # names are looked up in the zip, never on the disk
+        data = self._members.read(name)  # names are looked up in the zip, never on disk
         if sha256(data).hexdigest() != self._digests.get(name):
             raise self._corrupt(f"{name} has another digest than gallery.json states")
         return data
@@ -234,10 +250,10 @@ class _Archive:
             label, negative, crop = clean_label(item["label"]), item["negative"], item["crop"]
             burst, quality, source, time_s = (item[key] for key in ("burst", "quality", "source", "time_s"))
         except (KeyError, TypeError, InvalidLabel) as error:
-            raise self._corrupt(f"shot {number} is not described as it must be ({error})") from error
+            raise self._corrupt(f"shot {number} is malformed ({error})") from error
         types = [type(value) for value in (negative, burst, quality, source, time_s)]
         if types != [bool, str, float, str, float] or not 0 <= quality <= 1 or not math.isfinite(time_s):
-            raise self._corrupt(f"shot {number} is not described as it must be")
+            raise self._corrupt(f"shot {number} is malformed")
         if crop not in (None, f"crops/{number}.jpg"):
             raise self._corrupt(f"shot {number} has a crop of another name")
         shot = NewShot(embedding, None, burst, quality, source, time_s)
@@ -249,9 +265,9 @@ class _Archive:
 
 
 def _key(negative: bool, shot: NewShot | ShotRecord, crop_sha256: str | None) -> bytes:
-    """What makes two shots the same one: not the label (it can be renamed), nor the embedding if there is a crop."""
-    said = repr((negative, shot.burst, shot.quality, shot.source, shot.time_s, crop_sha256))
-    return sha256(said.encode() + (b"" if crop_sha256 else shot.embedding.tobytes())).digest()
+    """Return the identity of a shot. The label is not part of it, as it can change, nor the embedding of a crop."""
+    fields = repr((negative, shot.burst, shot.quality, shot.source, shot.time_s, crop_sha256))
+    return sha256(fields.encode() + (b"" if crop_sha256 else shot.embedding.tobytes())).digest()
 
 
 def _record_key(record: ShotRecord) -> bytes:

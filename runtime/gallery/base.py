@@ -1,4 +1,4 @@
-"""What a gallery is, whatever stores it: the records that go in and out, and the Protocol the recogniser relies on."""
+"""The records that go into and come out of a gallery, and the Protocol that the recognizer uses."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class NewShot:
-    """What enrolment hands in."""
+    """A shot to be stored."""
 
     embedding: NDArray[np.float32]  # [D], finite
-    crop: bytes | None  # JPEG; None in privacy mode, which also means that it cannot be re-embedded
-    burst: str  # id of the enrolment burst: shots of one burst look alike, so thresholds leave out whole bursts
+    crop: bytes | None  # JPEG; None if crops are not kept, and then the shot cannot be embedded again
+    burst: str  # id of the enrolment burst; shots of one burst look alike, so thresholds leave out whole bursts
     quality: float  # 0..1
     source: str  # "camera 0", "file.mp4", "api"
     time_s: float  # unix seconds
@@ -25,20 +25,20 @@ class NewShot:
 
 @dataclass(frozen=True, eq=False)
 class ClassShots:
-    """One class in memory. Immutable: a changed class is a new object, an unchanged one stays the same object."""
+    """One class in memory. It is immutable: a changed class is a new object, an unchanged one stays the same."""
 
     label: str
     ids: NDArray[np.int64]  # [n], n >= 1, ascending
     embeddings: NDArray[np.float32]  # [n, D], C-contiguous, read-only
-    bursts: tuple[str, ...]  # per shot
+    bursts: tuple[str, ...]  # of each shot
     qualities: NDArray[np.float32]  # [n]
-    negatives: NDArray[np.float32]  # [m, D] "not this one", read-only
-    confirmed: frozenset[int] = frozenset()  # shots a person said are right, however unlike the others
+    negatives: NDArray[np.float32]  # [m, D] examples of what the class is not, read-only
+    confirmed: frozenset[int] = frozenset()  # ids of shots that a person said are right
 
 
 @dataclass(frozen=True, eq=False)
 class ShotRecord:
-    """Everything stored about one shot but its crop."""
+    """Everything stored about one shot except its crop."""
 
     id: int
     label: str
@@ -47,22 +47,22 @@ class ShotRecord:
     quality: float
     source: str
     time_s: float
-    crop_sha256: str | None  # None: no crop was kept
+    crop_sha256: str | None  # None if no crop was kept
     embedding: NDArray[np.float32]  # [D], read-only
 
 
 @dataclass(frozen=True)
 class Damaged:
-    """A record set aside because its digest does not fit. It is kept, but never used."""
+    """A record whose digest does not match. It stays in the file, but is not used."""
 
-    id: int  # of the shot; of the class if the record of a whole class is damaged
-    label: str  # "" if it cannot be known
+    id: int  # of the shot, or of the class if the record of a class is damaged
+    label: str  # "" if it cannot be read
     what: str
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One change that `undo` can still take back."""
+    """One change to the gallery."""
 
     id: int
     time_s: float  # unix seconds
@@ -71,7 +71,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class GalleryInfo:
-    """What `peek` sees. Digests of shots are not checked."""
+    """A summary of a gallery, made without checking the digests of shots."""
 
     fingerprint: str
     dim: int
@@ -81,10 +81,10 @@ class GalleryInfo:
 
 
 class Gallery(Protocol):
-    """The seam between recognition and storage: SQLite on one device, a server for many."""
+    """What the recognizer needs of a gallery. `SqliteGallery` documents the methods."""
 
     @property
-    def path(self) -> Path | None: ...  # None: in memory
+    def path(self) -> Path | None: ...  # None if it is in memory
 
     @property
     def fingerprint(self) -> str: ...  # of the bundle whose embeddings these are
@@ -93,15 +93,15 @@ class Gallery(Protocol):
     def dim(self) -> int: ...
 
     @property
-    def classes(self) -> Mapping[str, ClassShots]: ...  # immutable snapshot in order of first enrolment; no lock
+    def classes(self) -> Mapping[str, ClassShots]: ...  # an immutable snapshot, in order of first enrolment
 
     @property
     def damaged(self) -> tuple[Damaged, ...]: ...
 
     @property
-    def keep_crops(self) -> bool: ...  # False: privacy, remembered in the file
+    def keep_crops(self) -> bool: ...  # stored in the file
 
-    def set_keep_crops(self, keep: bool) -> None: ...  # what is stored already stays as it is
+    def set_keep_crops(self, keep: bool) -> None: ...
 
     def add(self, label: str, shots: Sequence[NewShot], *, negative: bool = False) -> list[int]: ...
 
@@ -113,7 +113,7 @@ class Gallery(Protocol):
 
     def merge(self, label: str, into: str) -> int: ...
 
-    def keep_shot(self, shot_id: int) -> str: ...  # never set it aside; returns its class
+    def keep_shot(self, shot_id: int) -> str: ...
 
     def remove_shot(self, shot_id: int) -> str: ...
 
@@ -142,9 +142,9 @@ class Gallery(Protocol):
         self, embeddings: Mapping[int, NDArray[np.float32]], *, fingerprint: str, dim: int
     ) -> None: ...
 
-    def background(self) -> list[tuple[bool, NDArray[np.float32]]]: ...  # (told, [D]), oldest first
+    def background(self) -> list[tuple[bool, NDArray[np.float32]]]: ...  # (confirmed by a person, [D])
 
-    def set_background(self, frames: Sequence[tuple[bool, NDArray[np.float32]]]) -> None: ...  # no operation
+    def set_background(self, frames: Sequence[tuple[bool, NDArray[np.float32]]]) -> None: ...
 
     def refresh(self) -> bool: ...
 

@@ -1,6 +1,7 @@
-"""The SQLite file: its tables, how it is opened, how it is known to be ours, and what its errors mean.
+"""The SQLite file: its tables, how it is opened and identified, and what its errors mean.
 
-WAL with synchronous FULL is what makes an acknowledged write survive power loss: NORMAL lost 330 writes when measured.
+Completed writes survive a power loss only with write-ahead logging (WAL) and `synchronous = FULL`: with NORMAL, a
+measurement lost 330 writes.
 """
 
 from __future__ import annotations
@@ -9,15 +10,16 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote as quoted
 from urllib.parse import quote
 
-from runtime.errors import GalleryCorrupt, GalleryUnwritable
+from runtime.errors import GalleryCorrupt, GalleryMissing, GalleryUnwritable
 from runtime.gallery.records import write_header
 
 APPLICATION_ID = 0x65646673  # "edfs"
 FORMAT = 2
-# Forget and merge delete no class, they mark it with the operation that took it away (gone_by), and a shot never moves:
-# after a merge its class points on (merged_into). So the inverse of every operation is a few small rows.
+# Forget and merge do not delete a class: they record in gone_by which operation removed it. Shots never move: after a
+# merge their class points to the other class (merged_into). So the inverse of every operation is a few small rows.
 SCHEMA = (
     "CREATE TABLE header (id INTEGER PRIMARY KEY CHECK (id = 1), fingerprint TEXT, dim INTEGER, digest BLOB)",
     """CREATE TABLE classes (id INTEGER PRIMARY KEY AUTOINCREMENT, label TEXT, made_by INTEGER, gone_by INTEGER,
@@ -26,16 +28,16 @@ SCHEMA = (
     class INTEGER REFERENCES classes (id) ON DELETE CASCADE, negative INTEGER, burst TEXT, quality REAL, source TEXT,
     time_s REAL, crop_digest BLOB, embedding BLOB, digest BLOB)""",
     "CREATE INDEX shots_by_class ON shots (class, negative)",
-    # Apart from shots, so that opening a gallery does not read every picture.
+    # Crops have their own table, so that opening a gallery does not read every picture.
     "CREATE TABLE crops (shot INTEGER PRIMARY KEY REFERENCES shots (id) ON DELETE CASCADE, jpeg BLOB)",
     """CREATE TABLE operations (id INTEGER PRIMARY KEY AUTOINCREMENT, time_s REAL, what TEXT, first_shot INTEGER,
     last_shot INTEGER, class INTEGER, was TEXT, digest BLOB)""",
 )
-SCHEMA_2 = (  # what format 2 added
-    # What a person decided about a shot: 0 removed, 1 keep it. The newest mark of a shot counts.
+SCHEMA_2 = (  # added by format 2
+    # What a person decided about a shot: keep is 0 for removed and 1 for kept. The newest mark of a shot counts.
     """CREATE TABLE marks (id INTEGER PRIMARY KEY AUTOINCREMENT, shot INTEGER REFERENCES shots (id) ON DELETE CASCADE,
     keep INTEGER, made_by INTEGER, digest BLOB)""",
-    # Frames that show nothing taught; told INTEGER: a person said so.
+    # Frames that show nothing taught; told is 1 if a person said so.
     "CREATE TABLE background (id INTEGER PRIMARY KEY AUTOINCREMENT, told INTEGER, embedding BLOB, digest BLOB)",
     "CREATE TABLE settings (name TEXT PRIMARY KEY, value INTEGER, digest BLOB)",
 )
@@ -50,15 +52,18 @@ _HINTS = {
 
 @contextmanager
 def explained(path: Path | None, doing: str) -> Iterator[None]:
-    """Turn SQLite's errors into GalleryUnwritable (the system said no) or GalleryCorrupt (the file is broken)."""
+    """Turn SQLite's errors into GalleryUnwritable (the system refused) or GalleryCorrupt (the file is damaged)."""
     try:
         yield
     except sqlite3.OperationalError as error:
         hint = next((hint for key, hint in _HINTS.items() if key in str(error)), "See the reason")
         raise GalleryUnwritable(
-            f"{path} must let us {doing}, but SQLite says: {error}. {hint}. Nothing was changed."
+            f"The gallery {path} must be usable to {doing}, but SQLite says: {error}. {hint}. Nothing was changed."
         ) from error
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter: a broken name in SQLite's own message
+    except (
+        sqlite3.DatabaseError,
+        UnicodeDecodeError,
+    ) as error:  # UnicodeDecodeError: SQLite's own message quotes a damaged name
         raise GalleryCorrupt(
             f"{path} must be a sound edgefs gallery, but SQLite says: {error}. "
             "If it was one, restore a backup or import its last export."
@@ -66,25 +71,37 @@ def explained(path: Path | None, doing: str) -> Iterator[None]:
 
 
 def connect(path: Path | None, *, new: tuple[str, int] | None, readonly: bool, timeout_s: float) -> sqlite3.Connection:
-    """Open a gallery file, or create it for `new` (fingerprint, dim). Never changes a file that is not ours.
+    """Open a gallery file, or create it. A file that is not a gallery is never changed.
 
-    Raises GalleryCorrupt if it is something else or, with new=None, absent; GalleryUnwritable if the system refuses.
+    Args:
+        path: The file; None for a gallery in memory.
+        new: (fingerprint, dim) of a gallery to create if there is none; None to open an existing one only.
+        readonly: Whether to write nothing, even if that is possible.
+        timeout_s: How long to wait for another process that writes.
+
+    Raises:
+        GalleryMissing: There is no such file and it may not be created.
+        GalleryCorrupt: The file is something else.
+        GalleryUnwritable: The system refused.
     """
     if path is None:
         return _open(":memory:", path, new, timeout_s)
     found = path.is_file() and path.stat().st_size > 0
     if not found and (new is None or readonly):
-        raise GalleryCorrupt(f"{path} must be an edgefs gallery, but there is none. Enrol something first.")
+        raise GalleryMissing(
+            f"{path} must be an edgefs gallery, but there is no such file. Teach a first class: "
+            f"edgefs enroll NAME SOURCE --gallery {quoted(str(path))}"
+        )
     uri = f"file:{quote(str(path.absolute()))}"
     with explained(path, "open it"):
         if not readonly:
             try:
                 return _open(f"{uri}?mode=rwc", path, new, timeout_s)
             except sqlite3.OperationalError as error:
-                # A WAL needs a shared-memory file beside it, which a read-only folder refuses.
+                # A WAL needs a shared-memory file beside it, which cannot be created in a read-only folder.
                 if not found or not any(key in str(error) for key in ("readonly", "unable to open")):
                     raise
-        # `immutable` leaves no file behind, but ignores a WAL. So it is right exactly when there is no WAL to ignore.
+        # `immutable` creates no file, but ignores the WAL. So it is used exactly if the WAL is empty.
         wal = path.with_name(f"{path.name}-wal")
         pending = wal.exists() and wal.stat().st_size > 0
         return _open(f"{uri}?mode=ro{'' if pending else '&immutable=1'}", path, None, timeout_s, readonly=True)
@@ -93,10 +110,10 @@ def connect(path: Path | None, *, new: tuple[str, int] | None, readonly: bool, t
 def _open(
     uri: str, path: Path | None, new: tuple[str, int] | None, timeout_s: float, *, readonly: bool = False
 ) -> sqlite3.Connection:
-    """Return a connection to a gallery we can read, created if the database is empty and `new` is given."""
+    """Connect to a gallery; create its tables if the database is empty and `new` is given."""
     db = sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False)
     try:
-        db.text_factory = bytes  # a flipped bit can make any text invalid UTF-8; digests are over bytes anyway
+        db.text_factory = bytes  # a flipped bit can make text invalid UTF-8; digests are over bytes
         for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON", "trusted_schema = OFF"):
             db.execute(f"PRAGMA {pragma}")
         empty = new is not None and not _tables(db)
@@ -106,7 +123,7 @@ def _open(
         if new and empty:
             _create(db, *new)
         elif version < FORMAT and readonly:
-            for statement in SCHEMA_2:  # as if it had them, empty
+            for statement in SCHEMA_2:  # empty tables stand in for those that an older format lacks
                 db.execute(statement.replace("CREATE TABLE", "CREATE TEMP TABLE"))
         elif version < FORMAT:
             _bring_up_to_date(db)
@@ -117,17 +134,17 @@ def _open(
 
 
 def _checked_version(db: sqlite3.Connection, path: Path | None) -> int:
-    """The format of the file. Raises GalleryCorrupt unless it says it is a gallery and has exactly its tables."""
+    """Return the format of the file. Raises GalleryCorrupt unless it is a gallery with exactly the expected tables."""
     (application_id,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if application_id != APPLICATION_ID:
-        raise GalleryCorrupt(f"{path} must be an edgefs gallery, but it is an SQLite database of something else.")
+        raise GalleryCorrupt(f"{path} must be an edgefs gallery, but it is another SQLite database.")
     if version > FORMAT:
         raise GalleryCorrupt(
             f"{path} must have gallery format {FORMAT} or older, but it has the newer format {version}. Upgrade edgefs."
         )
     tables = {statement.encode() for statement in (SCHEMA if version < FORMAT else SCHEMA + SCHEMA_2)}
-    if _tables(db) != tables:  # a foreign trigger would run inside our writes
+    if _tables(db) != tables:  # an added trigger would run within our writes
         raise GalleryCorrupt(
             f"{path} must have the tables of gallery format {version}, but it has others. Restore a backup."
         )
@@ -135,7 +152,7 @@ def _checked_version(db: sqlite3.Connection, path: Path | None) -> int:
 
 
 def _tables(db: sqlite3.Connection) -> set[bytes]:
-    """The SQL of every table, index, view and trigger in the file, SQLite's own left out."""
+    """Return the SQL of every table, index, view and trigger in the file except SQLite's own."""
     return {sql for name, sql in db.execute("SELECT name, sql FROM sqlite_master") if not name.startswith(b"sqlite_")}
 
 
@@ -143,14 +160,14 @@ def _require_wal(db: sqlite3.Connection, path: Path | None) -> None:
     (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != (b"memory" if path is None else b"wal"):
         raise GalleryUnwritable(
-            f"{path} must be on a file system with shared memory for SQLite's WAL, but it has none (a network share?). "
+            f"{path} must be on a file system with shared memory for SQLite's WAL, but it is not (a network share?). "
             "Put the gallery on a local disk."
         )
 
 
 def _create(db: sqlite3.Connection, fingerprint: str, dim: int) -> None:
     db.execute("BEGIN IMMEDIATE")
-    if not _tables(db):  # another process may have been first
+    if not _tables(db):  # another process may have done it just before
         for statement in SCHEMA + SCHEMA_2:
             db.execute(statement)
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -160,10 +177,10 @@ def _create(db: sqlite3.Connection, fingerprint: str, dim: int) -> None:
 
 
 def _bring_up_to_date(db: sqlite3.Connection) -> None:
-    """Add what a file of an older format lacks; nothing that is there is touched."""
+    """Add the tables that a file of an older format lacks."""
     db.execute("BEGIN IMMEDIATE")
     (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version < FORMAT:  # another process may have been first
+    if version < FORMAT:  # another process may have done it just before
         for statement in SCHEMA_2:
             db.execute(statement)
         db.execute(f"PRAGMA user_version = {FORMAT}")

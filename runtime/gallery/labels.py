@@ -1,27 +1,45 @@
-"""What a class may be called, and what to say when nobody is called that."""
+"""What a class may be called, and the error for a label that no class has."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
 from runtime.errors import InvalidLabel, UnknownLabel
 
 MAX_LABEL_CHARS = 100
+RESERVED = "unknown"  # the answer for a stranger, on screen, in reports and in MQTT messages
 # Control, line and paragraph separators, lone surrogates (not UTF-8), invisible formatting (right-to-left override).
 _FORBIDDEN = {"Cc", "Zl", "Zp", "Cs", "Cf"}
-_JOINERS = "\u200c\u200d"  # invisible, but Persian, Indic scripts and emoji are misspelt without them
+_JOINERS = "\u200c\u200d"  # these are invisible, but Persian, Indic scripts and emoji need them
+
+
+def normalised(label: str) -> str:
+    """Return a label in Unicode form NFC without surrounding white space. Raises InvalidLabel if it is no string."""
+    if not isinstance(label, str):
+        raise InvalidLabel(f"A label must be a string, but got {type(label).__name__}. Pass str(label).")
+    return unicodedata.normalize("NFC", label).strip()
 
 
 def clean_label(label: str) -> str:
-    """Return `label` as it is stored: NFC, without surrounding white space. Raises InvalidLabel."""
-    if not isinstance(label, str):
-        raise InvalidLabel(f"A label must be a string, but got {type(label).__name__}. Pass str(label).")
-    clean = unicodedata.normalize("NFC", label).strip()
+    """Check the label of a new class.
+
+    Returns:
+        The label as it is stored, see `normalised`.
+
+    Raises:
+        InvalidLabel: It is empty, too long, reserved, or has control or invisible characters.
+    """
+    clean = normalised(label)
     if not 1 <= len(clean) <= MAX_LABEL_CHARS:
         raise InvalidLabel(
             f"A label must have 1 to {MAX_LABEL_CHARS} characters, but {clean[:20]!r} has {len(clean)}. Choose another."
+        )
+    if clean.casefold() == RESERVED:
+        raise InvalidLabel(
+            f"A label must not be {RESERVED!r}, because that is the answer for things that were not taught, but got "
+            f"{clean!r}. Choose another."
         )
     for char in clean:
         if unicodedata.category(char) in _FORBIDDEN and char not in _JOINERS:
@@ -31,8 +49,13 @@ def clean_label(label: str) -> str:
     return clean
 
 
+def similar_label(label: str, existing: Iterable[str]) -> str | None:
+    """Return the existing label that differs from this one only in case or white space; None if there is none."""
+    return next((other for other in existing if other != label and _letters(other) == _letters(label)), None)
+
+
 def unknown_label(label: str, known: Collection[str]) -> UnknownLabel:
-    """The error for a label nobody has: names the closest ones."""
+    """Return the error for a label that no class has; its message names the most similar labels."""
     if not known:
         return UnknownLabel(f"{label!r} must be a class of the gallery, but the gallery is empty. Enrol it first.")
     close = get_close_matches(label, known, n=3, cutoff=0.5)
@@ -41,3 +64,7 @@ def unknown_label(label: str, known: Collection[str]) -> UnknownLabel:
     else:
         hint = f"It has {', '.join(map(repr, list(known)[:5]))}{' and more' if len(known) > 5 else ''}."
     return UnknownLabel(f"{label!r} must be a class of the gallery, but it has no such class. {hint}")
+
+
+def _letters(label: str) -> str:
+    return "".join(label.casefold().split())

@@ -1,10 +1,10 @@
-"""What is in memory of a gallery file: an immutable snapshot, read with every digest checked."""
+"""The contents of a gallery in memory: an immutable snapshot that is read with every digest checked."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -23,24 +23,24 @@ from runtime.gallery.records import (
 )
 
 KEEP_CROPS = "keep_crops"
-_LOST = -1  # the root of a class whose record, or that of a class it was merged into, is damaged or missing
+_LOST = -1  # stands for the root of a class whose record, or a record that it was merged into, is damaged
 
 
 @dataclass(frozen=True)
 class Memory:
-    """One consistent view. It is replaced as a whole, so readers need no lock."""
+    """One consistent state. It is replaced as a whole, so readers need no lock."""
 
     fingerprint: str
     dim: int
-    roots: Mapping[int, int | None]  # class -> the living class its shots count for; None: forgotten
-    ids: Mapping[str, int]  # label -> living class, in order of first enrolment
-    classes: Mapping[str, ClassShots]  # in that order too; without classes that have no sound shot
+    roots: Mapping[int, int | None]  # class -> the current class that its shots count for; None if it was forgotten
+    ids: Mapping[str, int]  # label -> current class, in order of first enrolment
+    classes: Mapping[str, ClassShots]  # in the same order; a class without any undamaged shot is left out
     damaged: tuple[Damaged, ...]
     keep_crops: bool
 
 
 class Added(NamedTuple):
-    """A shot that was just written, without its crop."""
+    """A shot that was just written."""
 
     label: str
     id: int
@@ -51,9 +51,12 @@ class Added(NamedTuple):
 
 
 def load(db: sqlite3.Connection, before: Memory | None = None, touched: Collection[int] | None = None) -> Memory:
-    """Read the gallery within a transaction; with `before` and the `touched` classes, only the shots these concern.
+    """Read the gallery within a transaction.
 
-    A class that did not change stays the same object as in `before`.
+    Args:
+        db: The open gallery.
+        before: The state before; a class that did not change stays the same object as in it.
+        touched: Ids of the classes that changed since; only their shots are read. None means that all may have changed.
     """
     fingerprint, dim = read_header(db)
     rows, damaged = _classes(db)
@@ -62,8 +65,7 @@ def load(db: sqlite3.Connection, before: Memory | None = None, touched: Collecti
     shots = {before.ids[label]: shots for label, shots in before.classes.items()} if before else {}
     wanted: Iterable[tuple[Any, ...]]
     if before and touched is not None and not before.damaged and not damaged:
-        ways = [of.get(id_) for id_ in touched for of in (roots, before.roots)]
-        changed = {root for root in ways if root is not None}
+        changed = {root for id_ in touched for of in (roots, before.roots) if (root := of.get(id_)) is not None}
         wanted = rows_of_class(db, roots, *changed)
     else:
         changed, wanted = {*labels, *shots}, every_shot(db)
@@ -86,7 +88,7 @@ def load(db: sqlite3.Connection, before: Memory | None = None, touched: Collecti
 
 
 def append(before: Memory, new_classes: Mapping[str, int], added: Iterable[Added]) -> Memory:
-    """What `load` would give after these shots were written, without reading anything."""
+    """Return what `load` would return after these shots were written, without reading the file."""
     groups: dict[str, list[Added]] = {}
     for shot in added:
         groups.setdefault(shot.label, []).append(shot)
@@ -103,19 +105,16 @@ def append(before: Memory, new_classes: Mapping[str, int], added: Iterable[Added
             np.array([shot.embedding for shot in group if shot.negative], np.float32).reshape(-1, before.dim),
         )
         classes[label] = _joined(old, fresh) if old else fresh
-    return Memory(
-        before.fingerprint,
-        before.dim,
+    return replace(
+        before,
         roots={**before.roots, **{id_: id_ for id_ in new_classes.values()}},
         ids={**before.ids, **new_classes},
         classes=MappingProxyType(classes),
-        damaged=before.damaged,
-        keep_crops=before.keep_crops,
     )
 
 
 def shot_row(db: sqlite3.Connection, id_: int) -> tuple[Any, ...]:
-    """The row of one shot, SHOT_COLUMNS, digest not checked; (id, None) if there is none or its page is torn."""
+    """Return the row of one shot, SHOT_COLUMNS, unchecked; (id, None) if there is none or its page is damaged."""
     try:
         row = db.execute(f"SELECT {SHOT_COLUMNS} FROM shots WHERE id = ?", (id_,)).fetchone()
     except sqlite3.DatabaseError:
@@ -124,17 +123,17 @@ def shot_row(db: sqlite3.Connection, id_: int) -> tuple[Any, ...]:
 
 
 def rows_of_class(db: sqlite3.Connection, roots: Mapping[int, int | None], *wanted: int) -> list[tuple[Any, ...]]:
-    """The rows of all shots that count for the wanted living classes, in order of id."""
+    """Return the rows of all shots that count for these current classes, in order of id."""
     members = [id_ for id_, root in roots.items() if root in wanted]
-    # The index has the ids, so one torn page costs only the shots on it.
+    # The ids come from the index, so that a damaged page costs only the shots on it.
     ids = {id_ for member in members for (id_,) in db.execute("SELECT id FROM shots WHERE class = ?", (member,))}
     return [shot_row(db, id_) for id_ in sorted(ids)]
 
 
 def every_shot(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
-    """Yield every row of shots; (id, None) for one the index knows but the table cannot give, as after a torn page.
+    """Yield every row of shots; (id, None) for a row that is in the index but cannot be read from the table.
 
-    A flipped pointer can make SQLite give one row twice, in the place of another.
+    A flipped bit in a pointer can make SQLite return one row twice, instead of another.
     """
     seen, torn = set(), False
     try:
@@ -142,7 +141,7 @@ def every_shot(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
             yield row
             seen.add(row[0])
     except sqlite3.DatabaseError:
-        torn = True  # the index leads to what lies on other pages
+        torn = True  # the index leads to the rows on other pages
     try:
         (count,) = db.execute("SELECT count(*) FROM shots INDEXED BY shots_by_class").fetchone()
         indexed = db.execute("SELECT id FROM shots INDEXED BY shots_by_class") if torn or count != len(seen) else ()
@@ -150,13 +149,13 @@ def every_shot(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
     except sqlite3.DatabaseError:
         if torn:
             raise
-        return  # recognition does not need the index
+        return  # the index is damaged, but every row was read
     for id_ in missing:
         yield shot_row(db, id_)
 
 
 def census(db: sqlite3.Connection) -> GalleryInfo:
-    """Count living classes and shots, without reading a shot."""
+    """Count current classes and their shots without reading any shot."""
     rows, _ = _classes(db)
     counts = [0, 0]
     classes = {id_ for id_ in rows if _root(id_, rows) == id_}
@@ -176,12 +175,12 @@ def _classes(db: sqlite3.Connection) -> tuple[dict[int, ClassRow], list[Damaged]
             rows[row.id] = row
         else:
             label = row.label.decode(errors="replace") if isinstance(row.label, bytes) else ""
-            damaged.append(Damaged(row.id, label, "the record of this class is damaged; its shots are set aside"))
+            damaged.append(Damaged(row.id, label, "the record of this class is damaged, so its shots are not used"))
     return rows, damaged
 
 
 def _root(id_: int, rows: Mapping[int, ClassRow]) -> int | None:
-    """Follow merges to the class that lives, None if that was forgotten, _LOST if the way there is damaged."""
+    """Follow merges to the current class; None if that was forgotten, _LOST if a record on the way is damaged."""
     for _ in rows:
         if id_ not in rows:
             break
@@ -201,7 +200,7 @@ def _group(
     labels: Mapping[int, str],
     marks: Mapping[int, bool],
 ) -> tuple[dict[int, ClassShots], list[Damaged]]:
-    """Check rows and stack them by living class."""
+    """Check rows and stack them by current class."""
     members: dict[int, tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]] = {}  # shots and negatives
     sound: set[int] = set()
     damaged = []

@@ -1,4 +1,4 @@
-"""Open a gallery, or look what is in one."""
+"""Open a gallery, or summarise one."""
 
 from __future__ import annotations
 
@@ -19,14 +19,23 @@ def open_gallery(
     readonly: bool = False,
     timeout_s: float = 5.0,
 ) -> SqliteGallery:
-    """Open the gallery at `path`, or create it; None keeps it in memory.
+    """Open a gallery, or create it.
 
-    `fingerprint` and `dim` are those of the bundle; fingerprint=None takes whatever the gallery holds, to list it or to
-    re-embed it. `timeout_s` is how long a write waits for another process. A file that cannot be written is opened for
-    recognition all the same; with `readonly` nothing is written even if it could be.
+    A file that cannot be written is opened for recognition all the same.
 
-    Raises GalleryMismatch if another model filled it, GalleryCorrupt if it is something else (or absent, and no model
-    is given to create it for), GalleryUnwritable if the system refuses.
+    Args:
+        path: The file; None keeps the gallery in memory.
+        fingerprint: Of the bundle that computes the embeddings. None accepts any existing gallery, to list it or to
+            embed it again.
+        dim: Length of an embedding; needed to create a gallery.
+        readonly: Whether to write nothing, even if that is possible.
+        timeout_s: How long a write waits for another process, in seconds.
+
+    Raises:
+        GalleryMissing: There is no such file, and no model is given to create it for.
+        GalleryMismatch: Another model filled it.
+        GalleryCorrupt: The file is damaged or something else.
+        GalleryUnwritable: The system refused.
     """
     path = None if path is None else Path(path)
     new = None if fingerprint is None or dim is None else (fingerprint, dim)
@@ -41,7 +50,7 @@ def open_gallery(
 
 
 def peek(path: str | Path) -> GalleryInfo:
-    """Say what a gallery holds, whatever model filled it, and change nothing. Raises GalleryCorrupt."""
+    """Summarise a gallery that any model filled, without changing it. Raises GalleryMissing or GalleryCorrupt."""
     path = Path(path)
     db = connect(path, new=None, readonly=True, timeout_s=5.0)
     try:

@@ -1,7 +1,7 @@
-"""Every change to a gallery, and its inverse. Each runs in a write transaction and returns (result, memory after it).
+"""Every change to a gallery, and its inverse. Each runs in a write transaction and returns (result, new memory).
 
-Operations are undone newest first, so each finds the gallery exactly as it left it, and one inverse fits all: delete
-the shots and classes it made, bring back the class it took away, restore the label it changed.
+Operations are undone newest first, so the gallery is then exactly as the operation left it. One inverse fits them all:
+delete the shots and classes that it made, restore the class that it removed, and restore the label that it changed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from runtime.errors import GalleryCorrupt, InvalidLabel, InvalidShot, NothingToUndo, StaleOperation
 from runtime.gallery import redo_stack
 from runtime.gallery.base import NewShot
-from runtime.gallery.labels import clean_label, unknown_label
+from runtime.gallery.labels import clean_label, normalised, unknown_label
 from runtime.gallery.memory import KEEP_CROPS, Added, Memory, append, load, shot_row
 from runtime.gallery.records import (
     ClassRow,
@@ -41,8 +41,8 @@ KEPT_OPERATIONS = 100
 
 
 def class_id(memory: Memory, label: str) -> int:
-    """The living class called `label`. Raises UnknownLabel."""
-    label = clean_label(label)
+    """Return the id of the current class with this label. Raises UnknownLabel."""
+    label = normalised(label)
     if label not in memory.ids:
         raise unknown_label(label, memory.ids)
     return memory.ids[label]
@@ -51,15 +51,16 @@ def class_id(memory: Memory, label: str) -> int:
 def enroll(
     db: sqlite3.Connection, memory: Memory, batch: Iterable[tuple[str, NewShot, bool]], what: str
 ) -> tuple[list[int], Memory]:
-    """Add (label, shot, negative) in order, with the classes that are new. A negative needs its class to exist."""
+    """Add (label, shot, negative) in order and create new classes. A negative example needs its class to exist."""
     operation, first_shot, next_class = (next_id(db, table) for table in ("operations", "shots", "classes"))
     made: dict[str, int] = {}
     added: list[Added] = []
     for raw_label, shot, negative in batch:
-        label = clean_label(raw_label)
+        label = normalised(raw_label)
         if label not in memory.ids and label not in made:
             if negative:
                 raise unknown_label(label, memory.ids)
+            clean_label(label)
             made[label] = next_class + len(made)
             write_class(db, ClassRow(made[label], label.encode(), operation, None, None))
         owner = made[label] if label in made else memory.ids[label]
@@ -78,42 +79,44 @@ def enroll(
 
 
 def forget(db: sqlite3.Connection, memory: Memory, label: str) -> tuple[int, Memory]:
-    """Mark a class as forgotten; `purge` deletes it when its operation can no longer be undone."""
+    """Mark a class as forgotten. `purge` deletes it when the operation can no longer be undone."""
     id_ = class_id(memory, label)
     count = _count(memory, id_)
-    _take_away(db, id_, None, f"forgot {clean_label(label)!r} ({_shots(count)})")
+    _remove(db, id_, None, f"forgot {normalised(label)!r} ({counted(count)})")
     return count, load(db, memory, {id_})
 
 
 def rename(db: sqlite3.Connection, memory: Memory, label: str, to: str) -> tuple[None, Memory]:
-    """Give a class another, free label; its place in the order stays."""
+    """Give a class another label, which must be free. Its place in the order stays."""
     id_, to = class_id(memory, label), clean_label(to)
     if to in memory.ids:
-        raise InvalidLabel(f"The new label must be free, but {to!r} is a class already. To join the two use merge.")
+        raise InvalidLabel(f"The new label must be free, but {to!r} is a class already. To join the two, merge them.")
     row = _class_row(db, id_)
     write_class(db, row._replace(label=to.encode()))
-    what = f"renamed {clean_label(label)!r} to {to!r}".encode()
+    what = f"renamed {normalised(label)!r} to {to!r}".encode()
     write_operation(db, OperationRow(next_id(db, "operations"), time.time(), what, None, None, id_, row.label))
     return None, load(db, memory, {id_})
 
 
 def merge(db: sqlite3.Connection, memory: Memory, label: str, into: str) -> tuple[int, Memory]:
-    """Let the shots and negatives of one class count for another."""
+    """Let the shots and negative examples of one class count for another."""
     id_, target = class_id(memory, label), class_id(memory, into)
     if id_ == target:
-        raise InvalidLabel(f"Two different classes must be merged, but both are {clean_label(into)!r}. Name another.")
+        raise InvalidLabel(f"Two different classes must be merged, but both are {normalised(into)!r}. Name another.")
     count = _count(memory, id_)
-    _take_away(db, id_, target, f"merged {clean_label(label)!r} ({_shots(count)}) into {clean_label(into)!r}")
+    _remove(db, id_, target, f"merged {normalised(label)!r} ({counted(count)}) into {normalised(into)!r}")
     return count, load(db, memory, {id_})
 
 
 def mark(db: sqlite3.Connection, memory: Memory, shot_id: int, *, keep: bool) -> tuple[str, Memory]:
-    """Keep a shot whatever the others look like, or remove it, which `purge` makes final; returns its class."""
+    """Keep a shot even if it is an outlier, or remove it, which `purge` makes final. Returns its class."""
     label = next((label for label, shots in memory.classes.items() if shot_id in shots.ids), None)
     if label is None:
         raise no_shot(shot_id)
     if not keep and len(memory.classes[label].ids) == 1:
-        raise InvalidShot(f"A class must keep one shot at least, but {shot_id} is the last of {label!r}. Forget it.")
+        raise InvalidShot(
+            f"A class must keep one shot at least, but {shot_id} is the last of {label!r}. Forget the class."
+        )
     operation = next_id(db, "operations")
     write_mark(db, shot_id, operation, keep=keep)
     what = f"{'kept' if keep else 'removed'} shot {shot_id} of {label!r}".encode()
@@ -122,7 +125,7 @@ def mark(db: sqlite3.Connection, memory: Memory, shot_id: int, *, keep: bool) ->
 
 
 def set_keep_crops(db: sqlite3.Connection, memory: Memory, keep: bool) -> tuple[None, Memory]:
-    """Store the pictures of shots from now on, or not."""
+    """Set whether crops are stored with new shots."""
     write_setting(db, KEEP_CROPS, int(keep))
     return None, replace(memory, keep_crops=keep)
 
@@ -130,7 +133,7 @@ def set_keep_crops(db: sqlite3.Connection, memory: Memory, keep: bool) -> tuple[
 def set_background(
     db: sqlite3.Connection, memory: Memory, frames: Sequence[tuple[bool, NDArray[np.float32]]]
 ) -> tuple[None, Memory]:
-    """Replace the frames (told, float32 [dim]) that show nothing taught."""
+    """Replace the frames (told, float32 [dim]) that show nothing taught; told says whether a person confirmed it."""
     db.execute("DELETE FROM background")
     for told, embedding in frames:
         write_background(db, checked_embedding(embedding, memory.dim).tobytes(), told=told)
@@ -195,7 +198,7 @@ def replace_embeddings(
     fingerprint: str,
     dim: int,
 ) -> tuple[None, Memory]:
-    """Write the embeddings of another model over all sound shots; damaged ones stay set aside, not sealed afresh."""
+    """Replace the embeddings of all undamaged shots; damaged shots keep their record, so that they stay damaged."""
     missing = []
     for (id_,) in db.execute("SELECT id FROM shots").fetchall():
         row = shot_row(db, id_)
@@ -208,18 +211,18 @@ def replace_embeddings(
         db.execute("UPDATE shots SET embedding = ?, digest = ? WHERE id = ?", (fresh[-1], seal_shot(*fresh), id_))
     if missing:
         raise InvalidShot(
-            "Every stored shot must get a new embedding, forgotten ones that undo can bring back too, but "
+            "Every stored shot must get a new embedding, including forgotten shots that undo can restore, but "
             f"{len(missing)} have none (ids {missing[:5]}…). Give one for each of stored_ids(). Nothing was changed."
         )
-    redo_stack.clear(db)  # its embeddings are of the model before
+    redo_stack.clear(db)  # its embeddings are of the previous model
     if fingerprint != memory.fingerprint:
-        db.execute("DELETE FROM background")  # there are no pictures of it
+        db.execute("DELETE FROM background")  # its frames have no crops and cannot be embedded again
     write_header(db, fingerprint, dim)
     return None, load(db, memory)
 
 
 def purge(db: sqlite3.Connection) -> bool:
-    """Drop what is older than the newest KEPT_OPERATIONS, and delete for good what was forgotten or removed by it."""
+    """Drop all but the newest KEPT_OPERATIONS, and delete for good what the dropped ones forgot or removed."""
     old = "SELECT id FROM operations ORDER BY id DESC LIMIT -1 OFFSET ?"
     (newest,) = db.execute(f"SELECT max(id) FROM ({old})", (KEPT_OPERATIONS,)).fetchone()
     if newest is None:
@@ -232,22 +235,24 @@ def purge(db: sqlite3.Connection) -> bool:
 
 
 def _delete_classes(db: sqlite3.Connection, where: str, operation: int) -> bool:
-    """Delete classes; what was merged into them, and all their shots and crops, follow by ON DELETE CASCADE."""
-    doomed = [row.id for row, sound in read_classes(db, where, operation) if sound]  # a damaged row may not mean it
+    """Delete classes. ON DELETE CASCADE deletes what was merged into them, and all their shots and crops."""
+    doomed = [
+        row.id for row, sound in read_classes(db, where, operation) if sound
+    ]  # a damaged row may be wrong about that
     for id_ in doomed:
         db.execute("DELETE FROM classes WHERE id = ?", (id_,))
     return bool(doomed)
 
 
 def _class_row(db: sqlite3.Connection, id_: int) -> ClassRow:
-    """A class that is about to be rewritten. Raises GalleryCorrupt: a fresh digest must not hide damage."""
+    """Read a class that is about to be rewritten. Raises GalleryCorrupt, because a new digest would hide damage."""
     for row, sound in read_classes(db, "id = ?", id_):
         if sound:
             return row
     raise GalleryCorrupt("A class must be sound to be changed, but its record is damaged. Restore a backup.")
 
 
-def _take_away(db: sqlite3.Connection, id_: int, merged_into: int | None, what: str) -> None:
+def _remove(db: sqlite3.Connection, id_: int, merged_into: int | None, what: str) -> None:
     operation = next_id(db, "operations")
     row = _class_row(db, id_)
     write_class(db, row._replace(gone_by=operation, merged_into=merged_into))
@@ -258,5 +263,6 @@ def _count(memory: Memory, id_: int) -> int:
     return sum(len(shots.ids) for label, shots in memory.classes.items() if memory.ids[label] == id_)
 
 
-def _shots(count: int) -> str:
+def counted(count: int) -> str:
+    """Return "1 shot", "2 shots"."""
     return f"{count} shot{'' if count == 1 else 's'}"

@@ -1,7 +1,7 @@
-"""Rows that carry a digest, so that a flipped bit is seen: SQLite's own integrity check misses those.
+"""Rows with a digest, which detects flipped bits that SQLite's own integrity check misses.
 
-Every row of every table but the crops' ends in `digest`, over all its other columns; a crop's digest stands in the row
-of its shot.
+Every row of every table except `crops` ends in `digest`, which covers all its other columns. The digest of a crop is in
+the row of its shot.
 """
 
 from __future__ import annotations
@@ -18,23 +18,22 @@ SHOT_COLUMNS = "id, class, negative, burst, quality, source, time_s, crop_digest
 
 
 def seal(*columns: Column, blob: bytes = b"") -> bytes:
-    """The digest of a row. `repr` never fails on what a damaged row may hold, and tells 1, 1.0 and b'1' apart."""
+    """Return the digest of a row. `repr` accepts whatever a damaged row holds and distinguishes 1, 1.0 and b'1'."""
     return sha256(repr(columns).encode() + blob).digest()
 
 
 def seal_shot(*columns: Column) -> bytes:
-    """The digest of a shot's row, given without its digest. Its last column is the embedding, too long for `repr`."""
+    """Return the digest of the row of a shot. The last column given is the embedding, which is too long for `repr`."""
     *rest, embedding = columns
     return seal(*rest, blob=embedding if isinstance(embedding, bytes) else b"")
 
 
 def shot_is_sound(row: Sequence[Any], size: int) -> bool:
-    """Whether a row of SHOT_COLUMNS is what was written, with an embedding of `size` bytes."""
+    """Return whether a row of SHOT_COLUMNS is undamaged and has an embedding of `size` bytes."""
     if row[-1] is None or type(row[-2]) is not bytes or len(row[-2]) != size:
         return False
-    return bool(
-        sha256(repr(row[:-2]).encode() + row[-2]).digest() == row[-1]
-    )  # `seal_shot`, in one line for 100,000 rows
+    # This repeats `seal_shot`, because the calls would cost time for 100,000 rows.
+    return bool(sha256(repr(row[:-2]).encode() + row[-2]).digest() == row[-1])
 
 
 class ClassRow(NamedTuple):
@@ -42,7 +41,7 @@ class ClassRow(NamedTuple):
     label: bytes
     made_by: int
     gone_by: int | None  # the operation that forgot or merged it
-    merged_into: int | None  # the class its shots count for since then; None: forgotten
+    merged_into: int | None  # the class that its shots count for since then; None if it was forgotten
 
 
 class OperationRow(NamedTuple):
@@ -56,7 +55,7 @@ class OperationRow(NamedTuple):
 
 
 def write_header(db: sqlite3.Connection, fingerprint: str, dim: int) -> None:
-    """State which model filled the gallery."""
+    """Store which model filled the gallery."""
     text = fingerprint.encode()
     db.execute("INSERT OR REPLACE INTO header VALUES (1, CAST(? AS TEXT), ?, ?)", (text, dim, seal(1, text, dim)))
 
@@ -73,7 +72,7 @@ def read_header(db: sqlite3.Connection) -> tuple[str, int]:
 
 
 def write_class(db: sqlite3.Connection, row: ClassRow) -> None:
-    """Insert a class, or replace what is said about it."""
+    """Insert a class, or replace its row."""
     db.execute(
         "INSERT INTO classes VALUES (?, CAST(? AS TEXT), ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
         "label = excluded.label, gone_by = excluded.gone_by, merged_into = excluded.merged_into, "
@@ -83,18 +82,18 @@ def write_class(db: sqlite3.Connection, row: ClassRow) -> None:
 
 
 def read_classes(db: sqlite3.Connection, where: str = "1", *values: int) -> Iterator[tuple[ClassRow, bool]]:
-    """Yield every class with whether its record is sound, in order of first enrolment."""
+    """Yield every class, and whether its record is undamaged, in order of first enrolment."""
     for *columns, digest in db.execute(f"SELECT * FROM classes WHERE {where} ORDER BY id", values):
         yield ClassRow(*columns), seal(*columns) == digest
 
 
 def write_operation(db: sqlite3.Connection, row: OperationRow) -> None:
-    """Log an operation, with what undo needs."""
+    """Store an operation with what undo needs."""
     db.execute("INSERT INTO operations VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, CAST(? AS TEXT), ?)", (*row, seal(*row)))
 
 
 def read_operations(db: sqlite3.Connection) -> Iterator[OperationRow]:
-    """Yield what can be undone, newest first. It ends at a damaged record: beyond that undo would not be exact."""
+    """Yield what can be undone, newest first, up to a damaged record: beyond it undo would not be exact."""
     for *columns, digest in db.execute("SELECT * FROM operations ORDER BY id DESC"):
         if seal(*columns) != digest:
             return
@@ -102,13 +101,13 @@ def read_operations(db: sqlite3.Connection) -> Iterator[OperationRow]:
 
 
 def write_mark(db: sqlite3.Connection, shot: int, operation: int, *, keep: bool) -> None:
-    """Note what a person decided about a shot."""
+    """Store what a person decided about a shot."""
     row = next_id(db, "marks"), shot, int(keep), operation
     db.execute("INSERT INTO marks VALUES (?, ?, ?, ?, ?)", (*row, seal(*row)))
 
 
 def read_marks(db: sqlite3.Connection) -> dict[int, bool]:
-    """The shots that a person decided about: True keep, False removed. A damaged mark does not count."""
+    """Return the shots that a person decided about: True for kept, False for removed. Damaged marks are ignored."""
     rows = db.execute("SELECT * FROM marks ORDER BY id")
     return {columns[1]: bool(columns[2]) for *columns, digest in rows if seal(*columns) == digest}
 
@@ -120,20 +119,20 @@ def write_background(db: sqlite3.Connection, embedding: bytes, *, told: bool) ->
 
 
 def read_background(db: sqlite3.Connection, size: int) -> Iterator[tuple[bool, bytes]]:
-    """Yield (told, embedding of `size` bytes), oldest first; damaged ones are left out."""
+    """Yield (told, embedding of `size` bytes), oldest first. Damaged rows are left out."""
     for id_, told, embedding, digest in db.execute("SELECT * FROM background ORDER BY id"):
         if isinstance(embedding, bytes) and len(embedding) == size and seal(id_, told, blob=embedding) == digest:
             yield bool(told), embedding
 
 
 def write_setting(db: sqlite3.Connection, name: str, value: int) -> None:
-    """Remember how this gallery is to be kept."""
+    """Store a setting of this gallery."""
     key = name.encode()
     db.execute("INSERT OR REPLACE INTO settings VALUES (CAST(? AS TEXT), ?, ?)", (key, value, seal(key, value)))
 
 
 def read_setting(db: sqlite3.Connection, name: str) -> int | None:
-    """How this gallery is to be kept; None if that was never said. Raises GalleryCorrupt."""
+    """Read a setting of this gallery; None if it was never set. Raises GalleryCorrupt."""
     row = db.execute("SELECT * FROM settings WHERE name = ?", (name,)).fetchone()
     if row is not None and seal(*row[:-1]) != row[-1]:
         raise GalleryCorrupt(f"The setting {name!r} must be what was set, but its record is damaged. Restore a backup.")
@@ -141,7 +140,7 @@ def read_setting(db: sqlite3.Connection, name: str) -> int | None:
 
 
 def next_id(db: sqlite3.Connection, table: str) -> int:
-    """The id the next row will get; ids are never used twice. Only within a write transaction."""
+    """Return the id of the next row, within a write transaction. Ids are never used twice."""
     (newest,) = db.execute(f"SELECT max(id) FROM {table}").fetchone()
     (ever,) = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone() or (0,)
     return max(newest or 0, ever) + 1

@@ -1,4 +1,4 @@
-"""One shot: what is accepted, how it becomes a row, and how a row becomes a record."""
+"""One shot: how it is checked and written, and how its row becomes a record."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from runtime.gallery.records import seal_shot
 
 def checked_embedding(embedding: ArrayLike, dim: int) -> NDArray[np.float32]:
     """Return `embedding` as float32 [dim]. Raises InvalidShot."""
-    with np.errstate(over="ignore"):  # too large for float32 becomes inf, which is refused below
+    with np.errstate(over="ignore"):  # a number too large for float32 becomes inf, which is refused below
         vector = np.ascontiguousarray(embedding, np.dtype("<f4"))
     if vector.shape != (dim,):
         raise InvalidShot(
@@ -54,7 +54,7 @@ def write_shot(
 
 
 def shot_record(row: Sequence[Any], label: str) -> ShotRecord:
-    """A sound row of SHOT_COLUMNS, as it is shown."""
+    """Return an undamaged row of SHOT_COLUMNS as a record."""
     id_, _, negative, burst, quality, source, time_s, crop_digest, embedding, _ = row
     return ShotRecord(
         id=id_,
@@ -70,7 +70,8 @@ def shot_record(row: Sequence[Any], label: str) -> ShotRecord:
 
 
 def no_shot(shot_id: int) -> InvalidShot:
-    """The error for a shot that is not there."""
+    """Return the error for a shot that does not exist."""
     return InvalidShot(
-        f"Shot {shot_id} must be in the gallery, but it is not, or no longer. List them with records(label)."
+        f"Shot {shot_id} must be in the gallery, but it is not, or was removed. To list the shots of a class: "
+        "edgefs gallery show LABEL --gallery FILE, or gallery.records(label) in Python."
     )

@@ -1,8 +1,8 @@
-"""A gallery in one SQLite file, with everything recognition needs in memory.
+"""A gallery in one SQLite file, with everything that recognition needs in memory.
 
-The file is the truth and memory follows it: each change is one transaction (WAL, synchronous FULL) that logs what
-undoes it, and memory is replaced only after the commit. Several threads may share a gallery and several processes a
-file: before each write what others changed is taken in; `refresh` does so without writing.
+Each change is one transaction, which also stores what undoes it. The state in memory is replaced only after the commit.
+Several threads may share a gallery, and several processes may share a file: each write first reads what others changed,
+and `refresh` does the same without writing.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
+from shlex import quote
 from types import TracebackType
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -23,7 +24,7 @@ from runtime.errors import GalleryCorrupt, GalleryMismatch, GalleryUnwritable
 from runtime.gallery import operations, redo_stack
 from runtime.gallery.base import ClassShots, Damaged, NewShot, Operation, ShotRecord
 from runtime.gallery.database import explained
-from runtime.gallery.labels import clean_label
+from runtime.gallery.labels import normalised
 from runtime.gallery.memory import Memory, census, every_shot, load, rows_of_class, shot_row
 from runtime.gallery.records import (
     next_id,
@@ -40,7 +41,7 @@ T = TypeVar("T")
 
 
 class SqliteGallery:
-    """See `runtime.gallery.base.Gallery`. Made by `runtime.gallery.opening.open_gallery`."""
+    """The gallery that `open_gallery` returns."""
 
     def __init__(self, db: sqlite3.Connection, path: Path | None, fingerprint: str | None, dim: int | None) -> None:
         self._path, self._db, self._closed = path, db, False
@@ -55,12 +56,12 @@ class SqliteGallery:
 
     @property
     def path(self) -> Path | None:
-        """Where the file lies; None: in memory."""
+        """Path of the file; None if the gallery is in memory."""
         return self._path
 
     @property
     def fingerprint(self) -> str:
-        """Of the bundle whose embeddings these are."""
+        """Fingerprint of the bundle that computed the embeddings."""
         return self._memory.fingerprint
 
     @property
@@ -70,60 +71,71 @@ class SqliteGallery:
 
     @property
     def classes(self) -> Mapping[str, ClassShots]:
-        """An immutable snapshot in order of first enrolment. Taking it needs no lock."""
+        """An immutable snapshot of all classes, in order of first enrolment."""
         return self._memory.classes
 
     @property
     def keep_crops(self) -> bool:
-        """Whether pictures of shots are stored; False: privacy, remembered in the file, whoever adds shots."""
+        """Whether crops are stored with shots. The setting is in the file, so it holds for every program."""
         return self._memory.keep_crops
 
     def set_keep_crops(self, keep: bool) -> None:
-        """Store pictures from now on, or not; those that are there stay. It is no operation."""
+        """Set whether crops are stored with new shots. Stored crops stay. This cannot be undone by `undo`."""
         if keep != self.keep_crops:
             self._change(operations.set_keep_crops, keep)
 
     @property
     def damaged(self) -> tuple[Damaged, ...]:
-        """Records set aside. To be rid of them forget their class, or export the gallery and import that anew."""
+        """Damaged records, which are not used. Forgetting their class removes them, as does an export and import."""
         return self._memory.damaged
 
     def add(self, label: str, shots: Sequence[NewShot], *, negative: bool = False) -> list[int]:
-        """Add shots to a class, made if it is new, and return their ids once they are durable.
+        """Add shots to a class, which is created if it is new. They are durable when this returns.
 
-        `negative` shots ("not this") need the class to exist.
-        Raises InvalidLabel, UnknownLabel, InvalidShot or GalleryUnwritable; then nothing was changed.
+        Args:
+            label: Name of the class.
+            shots: At least one shot.
+            negative: Whether they are examples of what the class is not; then the class must exist.
+
+        Returns:
+            The ids of the shots.
+
+        Raises:
+            InvalidLabel: The label is not allowed.
+            UnknownLabel: A negative example needs its class to exist.
+            InvalidShot: A shot does not fit this gallery.
+            GalleryUnwritable: The system refused. In all these cases nothing was changed.
         """
-        label, count = clean_label(label), f"{len(shots)} shot{'' if len(shots) == 1 else 's'}"
+        label, count = normalised(label), operations.counted(len(shots))
         what = f"marked {count} as not {label!r}" if negative else f"enrolled {count} of {label!r}"
         return self.add_all([(label, shot, negative) for shot in shots], what)
 
     def add_all(self, batch: Iterable[tuple[str, NewShot, bool]], what: str) -> list[int]:
-        """Add (label, shot, negative) of many classes as one operation called `what`; if `batch` raises, none of it."""
+        """Add (label, shot, negative) of many classes as one operation, described by `what`. See `add`."""
         return self._change(operations.enroll, batch, what)
 
     def forget(self, label: str) -> int:
-        """Forget a class; return its number of shots.
+        """Forget a class; return its number of shots. Raises UnknownLabel.
 
-        It can be undone until 100 more operations were made. Then the class, its shots and its crops are deleted for
-        good, and their bytes are overwritten in the file.
+        This can be undone until 100 more operations were made. Then the class, its shots and its crops are deleted for
+        good, and their bytes in the file are overwritten.
         """
         return self._change(operations.forget, label)
 
     def rename(self, label: str, to: str) -> None:
-        """Give a class another label. Raises InvalidLabel if that is taken."""
+        """Give a class another label. Raises UnknownLabel, or InvalidLabel if the new one is taken or not allowed."""
         self._change(operations.rename, label, to)
 
     def merge(self, label: str, into: str) -> int:
-        """Let all shots and negatives of `label` count for `into`; return the number of shots."""
+        """Move all shots and negative examples of a class to another; return how many shots. Raises UnknownLabel."""
         return self._change(operations.merge, label, into)
 
     def keep_shot(self, shot_id: int) -> str:
-        """Say that a shot is right, however unlike the others it is; return its class. Raises InvalidShot."""
+        """Keep a shot even if it is an outlier of its class; return its class. Raises InvalidShot."""
         return self._change(operations.mark, int(shot_id), keep=True)
 
     def remove_shot(self, shot_id: int) -> str:
-        """Remove a shot, for good once it cannot be undone; return its class. Raises InvalidShot for the last one."""
+        """Remove a shot; return its class. Raises InvalidShot for an unknown shot or the last one of a class."""
         return self._change(operations.mark, int(shot_id), keep=False)
 
     def undo(self, expected: int | None = None) -> str:
@@ -156,14 +168,22 @@ class SqliteGallery:
         return getattr(self._made, "operation", None)
 
     def replace_embeddings(self, embeddings: Mapping[int, NDArray[np.float32]], *, fingerprint: str, dim: int) -> None:
-        """Write the embeddings float32 [dim] of another model, one for each of `stored_ids`, in one transaction.
+        """Replace all embeddings with those of another model, in one transaction.
 
-        It is no operation: earlier ones can still be undone, this cannot. Raises InvalidShot; then nothing was changed.
+        Earlier operations can still be undone, but this change cannot.
+
+        Args:
+            embeddings: Shot id -> `float32 [dim]`, for each of `stored_ids`.
+            fingerprint: Of the bundle that computed them.
+            dim: Length of an embedding.
+
+        Raises:
+            InvalidShot: An embedding is missing or does not fit; nothing was changed.
         """
         self._change(operations.replace_embeddings, embeddings, fingerprint, dim)
 
     def history(self) -> list[Operation]:
-        """What `undo` would undo, newest first."""
+        """Return the changes that `undo` would take back, newest first."""
         with self._transaction("read it"):
             return [Operation(row.id, row.time_s, row.what.decode()) for row in read_operations(self._db)]
 
@@ -173,7 +193,7 @@ class SqliteGallery:
             return [Operation(row.id, row.time_s, row.what.decode()) for row in redo_stack.undone(self._db)]
 
     def crop(self, shot_id: int) -> bytes | None:
-        """The JPEG of a shot, also of a forgotten one, or None if none was kept. Raises InvalidShot, GalleryCorrupt."""
+        """Return the JPEG of any shot, even if forgotten; None if it has none. Raises InvalidShot or GalleryCorrupt."""
         with self._transaction("read it"):
             row = self._db.execute(
                 "SELECT crop_digest, jpeg FROM shots LEFT JOIN crops ON shot = id WHERE id = ?", (int(shot_id),)
@@ -185,15 +205,15 @@ class SqliteGallery:
             return None
         if not isinstance(jpeg, bytes) or sha256(jpeg).digest() != digest:
             raise GalleryCorrupt(
-                f"The crop of shot {shot_id} must be what was enrolled, but its digest does not fit. Enrol it again."
+                f"The crop of shot {shot_id} must be what was enrolled, but its digest does not match. Enrol it again."
             )
         return jpeg
 
     def shot(self, shot_id: int) -> ShotRecord:
-        """Everything about one shot. Raises InvalidShot if it is unknown, forgotten or damaged."""
+        """Return one shot. Raises InvalidShot if it is unknown, forgotten or damaged."""
         with self._up_to_date() as memory:
             labels = {id_: label for label, id_ in memory.ids.items()}
-            row = shot_row(self._db, int(shot_id))  # numpy's integers are none to SQLite
+            row = shot_row(self._db, int(shot_id))  # SQLite does not accept numpy's integers
             root = memory.roots.get(row[1])
             removed = not read_marks(self._db).get(row[0], True)
             if root in labels and not removed and shot_is_sound(row, 4 * memory.dim):
@@ -201,41 +221,40 @@ class SqliteGallery:
         raise no_shot(shot_id)
 
     def records(self, label: str) -> list[ShotRecord]:
-        """Everything about the sound shots and negatives of a class, in order of enrolment."""
+        """Return the undamaged shots and negative examples of a class, in order of enrolment. Raises UnknownLabel."""
         with self._up_to_date() as memory:
             id_ = operations.class_id(memory, label)
             marks, size = read_marks(self._db), 4 * memory.dim
             rows = [row for row in rows_of_class(self._db, memory.roots, id_) if marks.get(row[0], True)]
-            return [shot_record(row, clean_label(label)) for row in rows if shot_is_sound(row, size)]
+            return [shot_record(row, normalised(label)) for row in rows if shot_is_sound(row, size)]
 
     def stored_ids(self) -> list[int]:
-        """Every sound shot and negative, forgotten ones included: what `replace_embeddings` must be given."""
-        with self._up_to_date() as memory:
-            return sorted({row[0] for row in every_shot(self._db) if shot_is_sound(row, 4 * memory.dim)})
+        """Return the ids of all undamaged shots and negative examples, including forgotten ones, in ascending order."""
+        return sorted(self.stored_embeddings())
 
     def stored_embeddings(self) -> dict[int, NDArray[np.float32]]:
-        """The embedding float32 [dim] of each of `stored_ids`."""
+        """Return the embedding `float32 [dim]` of each of `stored_ids`."""
         with self._up_to_date() as memory:
             rows = [row for row in every_shot(self._db) if shot_is_sound(row, 4 * memory.dim)]
             return {row[0]: np.frombuffer(row[-2], np.dtype("<f4")) for row in rows}
 
     def background(self) -> list[tuple[bool, NDArray[np.float32]]]:
-        """Frames that show nothing taught, (told, float32 [dim]), oldest first; told: a person said so."""
+        """Return frames that show nothing taught, oldest first: (whether a person said so, `float32 [dim]`)."""
         with self._up_to_date() as memory:
             rows = read_background(self._db, 4 * memory.dim)
             return [(told, np.frombuffer(embedding, np.dtype("<f4"))) for told, embedding in rows]
 
     def set_background(self, frames: Sequence[tuple[bool, NDArray[np.float32]]]) -> None:
-        """Replace them all. It is no operation. Raises InvalidShot, GalleryUnwritable."""
+        """Replace the frames that show nothing taught; `undo` ignores it. Raises InvalidShot, GalleryUnwritable."""
         self._change(operations.set_background, frames)
 
     def refresh(self) -> bool:
-        """Take in what other processes changed; return whether there was anything. Raises GalleryMismatch."""
+        """Read what other processes changed; return whether they changed anything. Raises GalleryMismatch."""
         with self._transaction("read it"):
             return self._catch_up()
 
     def close(self) -> None:
-        """Close the file. `classes` stays usable."""
+        """Close the file. `classes` can still be read."""
         with self._lock:
             self._closed = True
             self._db.close()
@@ -254,7 +273,7 @@ class SqliteGallery:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Run one operation durably, then show it in memory."""
+        """Run one operation in a transaction, then replace the state in memory."""
         with self._lock:
             with self._transaction("write to it", write=True):
                 self._catch_up()
@@ -264,7 +283,10 @@ class SqliteGallery:
                     self._made.operation = operation
                 redo_stack.clear_stale(self._db)
                 purged = operations.purge(self._db)
-                version, self._version = self._version, -1  # if Ctrl-C comes after the commit, everything is read again
+                version, self._version = (
+                    self._version,
+                    -1,
+                )  # so that everything is read again if Ctrl-C comes between commit and assignment
             self._memory, self._version = memory, version
             if purged:
                 self._wipe()
@@ -281,7 +303,7 @@ class SqliteGallery:
                 if write:
                     self._db.execute("COMMIT")
             finally:
-                # Reads end so too: COMMIT would repeat the error of a torn page that was already dealt with.
+                # Reads are rolled back too: COMMIT would repeat the error of a damaged page that was already handled.
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
 
@@ -292,7 +314,7 @@ class SqliteGallery:
             yield self._memory
 
     def _catch_up(self) -> bool:
-        """Within a transaction, read again what another process changed."""
+        """Read what another process changed, within a transaction."""
         version = self._data_version()
         if version == self._version:
             return False
@@ -303,7 +325,7 @@ class SqliteGallery:
         return True
 
     def _data_version(self) -> int:
-        (version,) = self._db.execute("PRAGMA data_version").fetchone()  # changes when others commit, not when we do
+        (version,) = self._db.execute("PRAGMA data_version").fetchone()  # it changes when another connection commits
         return int(version)
 
     def _require(self, fingerprint: str | None, dim: int | None) -> None:
@@ -314,11 +336,11 @@ class SqliteGallery:
             raise GalleryMismatch(
                 f"{self._path} must be filled by the model {(fingerprint or found)[:12]} (dimension {dim}), but its "
                 f"{info.classes} classes with {info.shots} shots were filled by {found[:12]} (dimension {found_dim}). "
-                "To compute them again from their crops open it with `Recognizer(bundle, gallery=..., reembed=True)` "
-                f"or run `edgefs gallery reembed {self._path} --bundle BUNDLE`."
+                "To compute them again from their crops, open it with `Recognizer(bundle, gallery=..., reembed=True)` "
+                f"or run: edgefs gallery reembed --gallery {quote(str(self._path))} --bundle BUNDLE"
             )
 
     def _wipe(self) -> None:
-        """Let nothing that was deleted live on in the WAL. The change itself is durable, so a failure is no error."""
+        """Remove deleted data from the WAL too. The change itself is durable already, so a failure is no error."""
         with self._lock, suppress(sqlite3.DatabaseError):
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

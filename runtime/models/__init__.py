@@ -1,4 +1,4 @@
-"""The embedded default bundle: works out of the box, without a network, for things it has never seen."""
+"""The default bundle, which ships inside the package."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from runtime.bundle import Bundle
 
 
 def default_bundle() -> Bundle:
-    """Load and check the bundle that ships inside the package; `recipes/default_embedder` made it."""
+    """Load and check the default bundle, which `recipes/default_embedder` made."""
     return Bundle.load(Path(__file__).parent / "default.edgefs")

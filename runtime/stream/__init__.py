@@ -1,1 +1,1 @@
-"""What happens over time in a stream of frames: recent answers, strangers, smoothing, several cameras."""
+"""What happens over time in streams of frames: recent answers, repeated strangers, smoothing, several cameras."""

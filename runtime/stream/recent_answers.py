@@ -1,4 +1,4 @@
-"""A bounded memory of recent answers: what is explained, rejected and previewed after the frame itself is gone."""
+"""Keeps recent answers, so that they can be explained and rejected after their frame is gone."""
 
 from __future__ import annotations
 
@@ -11,12 +11,19 @@ from numpy.typing import NDArray
 
 from runtime.recognition import Recognition
 
-CAPACITY = 3600  # an hour at one answer a second; at D = 512 and 40 kB a crop about 150 MB
+CAPACITY = 3600  # an hour at one answer per second; about 150 MB with D = 512 and crops of 40 kB
 
 
 @dataclass(frozen=True, eq=False)
 class RecentAnswer:
-    """id: growing, never used twice in one ring.  crop: JPEG or None.  time_s: as handed in."""
+    """An answer that was kept.
+
+    Attributes:
+        id: Ascending number, never used twice in one ring.
+        recognition: The answer.
+        crop: JPEG of the frame, or None.
+        time_s: Time of the frame, as given to `Ring.add`.
+    """
 
     id: int
     recognition: Recognition
@@ -25,7 +32,7 @@ class RecentAnswer:
 
 
 class Ring:
-    """The newest `capacity` answers, by id. Safe from several threads."""
+    """The newest `capacity` answers, by id. It can be used from several threads."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self.capacity = capacity
@@ -34,7 +41,7 @@ class Ring:
         self._lock = threading.Lock()
 
     def add(self, recognition: Recognition, crop: bytes | None, time_s: float) -> int:
-        """Remember an answer, and forget the oldest when full; returns its id."""
+        """Keep an answer and drop the oldest if there are too many; return its id."""
         with self._lock:
             id_, self._next = self._next, self._next + 1
             self._answers[id_] = RecentAnswer(id_, recognition, crop, time_s)
@@ -43,11 +50,11 @@ class Ring:
         return id_
 
     def get(self, id_: int) -> RecentAnswer | None:
-        """The answer of this id while it is still there, else None."""
+        """Return the answer with this id, or None if it was dropped."""
         return self._answers.get(id_)
 
     def answers(self) -> list[RecentAnswer]:
-        """All that is remembered, oldest first."""
+        """Return all answers, oldest first."""
         with self._lock:
             return list(self._answers.values())
 

@@ -1,8 +1,8 @@
-"""Several agreeing frames make an answer: what one frame says may flicker, what is shown to people should not.
+"""Smooths the answers of a stream: single frames may alternate, but what is shown to people should be stable.
 
-A name appears after `appear` agreeing frames among the last few and stays until as many frames in a row as `vanish` say
-something else: it is harder to come than to stay (hysteresis), so a name on the edge does not blink. No clock, no
-camera: time is handed in, so a recorded stream always gives the same answers.
+A label appears after `appear` agreeing frames among the last `window`, and disappears after `vanish` frames in a row
+without it. This hysteresis keeps a label that is close to its threshold from flickering. The time is an argument, so a
+recorded stream always gives the same result.
 """
 
 from __future__ import annotations
@@ -16,7 +16,13 @@ from runtime.recognition import Recognition
 
 @dataclass(frozen=True)
 class Smoothed:
-    """label: the stable name, None for unknown.  since_s: when it became that.  agreeing: of the last frames."""
+    """The stable answer of a stream.
+
+    Attributes:
+        label: The label to show; None for unknown.
+        since_s: Since when it is shown.
+        agreeing: How many of the last frames agree with it.
+    """
 
     label: str | None
     since_s: float
@@ -24,11 +30,16 @@ class Smoothed:
 
 
 class Smoother:
-    """One stream's stable answer.
+    """Smooths the answers of one stream.
 
-    appear: frames among the last `window` that must agree on a name.  vanish: frames in a row without the shown name
-    that take it away.  gap_s: after a silence this long nothing seen before counts.
-    Raises OptionError for counts that cannot be met.
+    Args:
+        appear: How many of the last `window` frames must agree on a label before it is shown.
+        window: How many frames are considered.
+        vanish: After how many frames in a row without it a label is no longer shown.
+        gap_s: After a pause of more than this many seconds, earlier frames do not count.
+
+    Raises:
+        OptionError: A value is outside its range.
     """
 
     def __init__(self, *, appear: int = 3, window: int = 5, vanish: int = 6, gap_s: float = 2.0) -> None:
@@ -41,10 +52,10 @@ class Smoother:
         self._recent: deque[str | None] = deque(maxlen=window)
         self._shown: str | None = None
         self._since_s = self._last_s = float("-inf")
-        self._missing = 0  # frames in a row that did not say what is shown
+        self._missing = 0  # frames in a row without the shown label
 
     def update(self, recognition: Recognition, now_s: float) -> Smoothed:
-        """Take in one answer, at a time in seconds that never goes back; returns what to show."""
+        """Add one answer; return what to show. The time, in seconds, must not decrease."""
         if now_s - self._last_s > self.gap_s:
             self._recent.clear()
             self._show(None, now_s)

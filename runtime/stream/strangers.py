@@ -1,7 +1,8 @@
-"""Strangers seen again and again, each with an id that stays: naming one teaches it, without showing it anew.
+"""Groups unknown frames into strangers with stable ids, so that a stranger can be taught from views already seen.
 
-Leader clustering: an unknown frame joins the stranger whose mean it is nearest to, if it is near enough, or becomes a
-new one. Online, bounded, and an id never changes; the price is that one thing seen from two sides may have two ids.
+The method is leader clustering: an unknown frame joins the stranger with the nearest mean if that is near enough, or
+becomes a new stranger. It works online with bounded memory, and an id never changes; but one thing seen from two sides
+may have two ids.
 """
 
 from __future__ import annotations
@@ -20,15 +21,23 @@ from runtime.recognition import Recognition
 from runtime.teaching.enrolling import Observation
 from runtime.teaching.quality import FrameQuality, same_view
 
-MIN_SEEN = 3  # frames: once is a passer-by
-MAX_STRANGERS = 64  # the one not seen for longest makes room
-MAX_VIEWS = 16  # kept of each stranger, all different
+MIN_SEEN = 3  # frames before a stranger is listed
+MAX_STRANGERS = 64  # the one that was not seen for longest is dropped
+MAX_VIEWS = 16  # different views kept of each stranger
 SAME_THING = 0.5  # cosine; for other metrics see `_near_enough`
 
 
 @dataclass(frozen=True, eq=False)
 class Stranger:
-    """id: stays as long as the inbox.  seen: frames.  first_s, last_s: as handed in.  crop: the newest JPEG."""
+    """A thing that was seen and is not known.
+
+    Attributes:
+        id: Its number, which stays the same as long as the inbox exists.
+        seen: How many frames showed it.
+        first_s: Time of the first frame, as given to `Inbox.add`.
+        last_s: Time of the last frame.
+        crop: The newest JPEG, or None.
+    """
 
     id: int
     seen: int
@@ -45,7 +54,7 @@ class _Cluster:
 
 
 class Inbox:
-    """The strangers of one stream of answers. In memory. Safe from several threads."""
+    """The strangers of one stream of answers, in memory. It can be used from several threads."""
 
     def __init__(self, bundle: Bundle, *, capacity: int = MAX_STRANGERS) -> None:
         self._metric, self._dim, self._model = bundle.metric, bundle.dim, bundle.fingerprint
@@ -55,7 +64,7 @@ class Inbox:
         self._lock = threading.Lock()
 
     def add(self, recognition: Recognition, crop: bytes | None, time_s: float) -> int | None:
-        """Take in an answer; returns the id of the stranger it shows, None if it was recognised."""
+        """Add an answer; return the id of the stranger it shows, or None if it was recognized."""
         if recognition.label is not None:
             return None
         embedding = recognition.embedding
@@ -70,24 +79,24 @@ class Inbox:
         return id_
 
     def strangers(self) -> list[Stranger]:
-        """Those seen at least MIN_SEEN times, the most often seen first."""
+        """Return the strangers seen at least MIN_SEEN times, the most frequent first."""
         with self._lock:
             found = [cluster.stranger for cluster in self._clusters.values()]
         return sorted((s for s in found if s.seen >= MIN_SEEN), key=lambda s: (-s.seen, s.id))
 
     def views(self, id_: int) -> list[Observation]:
-        """The different views kept of a stranger. Raises UnknownLabel."""
+        """Return the different views kept of a stranger. Raises UnknownLabel."""
         with self._lock:
             return list(self._of(id_).views)
 
     def dismiss(self, id_: int) -> None:
-        """Forget a stranger; seen again it is a new one. Raises UnknownLabel."""
+        """Forget a stranger. If it is seen again, it is a new one. Raises UnknownLabel."""
         with self._lock:
             self._of(id_)
             del self._clusters[id_]
 
     def let_go_known(self, match_many: Callable[[NDArray[np.float32]], list[Recognition]]) -> None:
-        """Forget those that are recognised by now, from most of their views: what was taught since is no stranger."""
+        """Forget the strangers of which most views are recognized by now, because they were taught since."""
         with self._lock:
             seen = {id_: [view.embedding for view in cluster.views] for id_, cluster in self._clusters.items()}
         known = [id_ for id_, views in seen.items() if _mostly_known(match_many(np.array(views)))]
@@ -97,7 +106,7 @@ class Inbox:
 
     def _of(self, id_: int) -> _Cluster:
         if id_ not in self._clusters:
-            raise UnknownLabel(f"stranger {id_} must be in the inbox, but is not, or no longer; see strangers()")
+            raise UnknownLabel(f"stranger {id_} must be in the inbox, but is not, or was dropped; see strangers()")
         return self._clusters[id_]
 
     def _nearest(self, embedding: NDArray[np.float32]) -> int | None:
@@ -113,7 +122,7 @@ class Inbox:
         old = cluster.stranger
         total = cluster.mean * old.seen + embedding
         mean = total / (old.seen + 1)
-        if self._metric == "cosine":  # the mean direction; its length would count the spread twice
+        if self._metric == "cosine":  # only the direction of the mean counts
             mean = mean / max(float(np.linalg.norm(mean)), 1e-12)
         cluster.mean = mean
         cluster.stranger = Stranger(old.id, old.seen + 1, old.first_s, time_s, crop or old.crop)
@@ -131,7 +140,7 @@ def _mostly_known(answers: list[Recognition]) -> bool:
 
 
 def _near_enough(embedding: NDArray[np.float32], metric: str) -> float:
-    """The score that makes two frames one thing; for distances, that of two vectors of this length at SAME_THING."""
+    """Return the score from which two frames show one thing. SAME_THING is converted to a distance if needed."""
     if metric == "cosine":
         return SAME_THING
     return -float(np.sqrt(2 * (1 - SAME_THING)) * np.linalg.norm(embedding))

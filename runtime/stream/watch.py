@@ -1,12 +1,12 @@
-"""Several cameras, one recogniser: every camera has a thread of its own that takes its newest frame all the way.
+"""Several cameras with one recognizer. Each camera has a thread that recognizes its newest frame.
 
     for seen in edgefs.watch(recognizer, {"door": open_camera(0), "shelf": open_camera("rtsp://…")}):
         print(seen.camera, seen.recognition.label if isinstance(seen, Seen) else seen.error)
 
-A frame is resized, embedded and matched in one thread: it stays in that core's caches and is never handed over. What
-overlaps is the work of different frames, on as many CPUs as there are, and capture, which live sources do in threads of
-their own. cv2 and the engines release Python's lock. A camera that is faster than the machine loses frames at its own
-source, where they are counted, and never delays another.
+A frame is resized, embedded and matched in one thread, so it stays in the caches of that core. Different frames are
+processed in parallel on all CPUs, because cv2 and the engines release Python's global lock. Live sources capture in
+further threads. If a camera is faster than the machine, its source drops frames and counts them; other cameras are not
+delayed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """One answer.  camera: its name.  done_s: `time.monotonic()` when it was there; live frames carry their capture."""
+    """The answer for one frame.
+
+    Attributes:
+        camera: Name of the camera.
+        frame: The frame.
+        recognition: The answer.
+        done_s: `time.monotonic()` when the answer was ready; `frame.time_s` of a live frame is the time of capture.
+    """
 
     camera: str
     frame: Frame
@@ -38,22 +45,31 @@ class Seen:
 
 @dataclass(frozen=True)
 class Lost:
-    """A camera that will deliver no more, and why."""
+    """A camera that failed and will deliver no more frames."""
 
     camera: str
     error: EdgefsError
 
 
-Answers = queue.Queue["Seen | Lost | Exception | None"]  # None: a camera's thread is done
+Answers = queue.Queue["Seen | Lost | Exception | None"]  # None means that the thread of a camera has ended
 
 
 def watch(recognizer: Recognizer, cameras: Mapping[str, FrameSource]) -> Iterator[Seen | Lost]:
-    """Recognise what every camera shows until all have ended; stop early by closing the iterator, or the cameras.
+    """Recognize what every camera shows until all have ended, or until the iterator or the cameras are closed.
 
-    A camera that fails is reported as Lost, once, and the others go on; what the recogniser raises is raised here.
-    Closes the cameras at the end.
+    At the end the cameras are closed.
+
+    Args:
+        recognizer: The recognizer.
+        cameras: Name -> source.
+
+    Yields:
+        Seen for each frame, and Lost once for each camera that fails, while the others continue.
+
+    Raises:
+        EdgefsError: The recognizer raised it.
     """
-    answers: Answers = queue.Queue(maxsize=2 * len(cameras))  # a slow reader slows the threads
+    answers: Answers = queue.Queue(maxsize=2 * len(cameras))  # if the reader is slow, the threads wait
     stop = threading.Event()
     threads = [
         threading.Thread(
@@ -91,7 +107,7 @@ def _follow(
         while not stop.is_set() and (frame := _read(camera, name, answers)) is not None:
             recognition = recognizer.recognize(frame.image)
             answers.put(Seen(name, frame, recognition, time.monotonic()))
-    except Exception as error:  # an engine that fails, or a bug: not the camera's fault, so it concerns them all
+    except Exception as error:  # the recognizer failed, which concerns all cameras
         answers.put(error)
     finally:
         answers.put(None)
@@ -106,7 +122,7 @@ def _read(camera: FrameSource, name: str, answers: Answers) -> Frame | None:
 
 
 def _drain(answers: Answers, threads: list[threading.Thread]) -> None:
-    """Take what nobody will read, so that no thread waits for room for ever."""
+    """Empty the queue, so that no thread waits forever to put an answer into it."""
     while any(thread.is_alive() for thread in threads):
         try:
             answers.get(timeout=0.05)

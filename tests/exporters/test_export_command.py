@@ -52,16 +52,16 @@ def test_a_users_onnx_becomes_a_bundle_that_engines_open(user_onnx, photos, tmp_
     assert open_engine(bundle, "onnxruntime").info.golden_cosine > 0.9999
     assert (tmp_path / "triton/user-onnx-fp32/config.pbtxt").is_file()
     assert (tmp_path / "ovms/config.json").is_file()
-    assert "4 of 4 artefacts kept" in (tmp_path / "report.html").read_text()
+    assert "4 of 4 artifacts kept" in (tmp_path / "report.html").read_text()
     assert " s  openvino fp16" in err, "a line for each stage where there is no terminal"
 
 
 def test_a_checkpoint_keeps_its_own_metric_and_centring(tmp_path, photos, capsys):
-    checkpoint = pytest.importorskip("edgefs.training.checkpoint")
-    config = pytest.importorskip("edgefs.training.config")
+    checkpoint = pytest.importorskip("edgefs.checkpoint")
+    config = pytest.importorskip("edgefs.methods")
     data = pytest.importorskip("edgefs.data")
     spec = data.spec_of("folder", size=32)
-    settings = config.TrainConfig(method="protonet", data="folder", size=32, backbone="conv4")
+    settings = config.config_of("protonet", data="folder", size=32, backbone="conv4")
     torch.manual_seed(0)
     method = checkpoint.new_method(settings, spec)
     path = checkpoint.save_checkpoint(tmp_path / "best.safetensors", method, settings, spec)

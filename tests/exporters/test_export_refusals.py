@@ -121,7 +121,7 @@ def test_a_disk_that_fills_up_midway_leaves_nothing(user_onnx, photos, tmp_path,
     assert Bundle.load(out).verify()
 
 
-def test_a_full_disk_does_not_make_a_wrong_artefact(export, user_onnx):
+def test_a_full_disk_does_not_make_a_wrong_artifact(export, user_onnx):
     """OpenVINO writes its weights itself, into a temporary file, before they go into the bundle."""
     path = user_onnx()
     with full_disk(500):

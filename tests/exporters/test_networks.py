@@ -10,14 +10,14 @@ pytest.importorskip("torchvision")
 pytest.importorskip("onnx")
 
 from edgefs.networks import BACKBONES, build  # noqa: E402
-from exporters.onnx.finish import session  # noqa: E402
 from exporters.onnx.graph import EmbedderGraph  # noqa: E402
+from exporters.onnx.session import open_session  # noqa: E402
 from exporters.pipeline import export  # noqa: E402
-from exporters.request import Request  # noqa: E402
 from exporters.sources.pictures import sample_pictures  # noqa: E402
 from exporters.sources.torch_source import TorchSource  # noqa: E402
 from exporters.sources.torchvision_source import set_batch_statistics, torchvision_source  # noqa: E402
-from exporters.targets.openvino import to_openvino  # noqa: E402
+from exporters.targets.openvino import build as build_openvino  # noqa: E402
+from exporters.targets.request import Request  # noqa: E402
 from runtime.engines import agreement  # noqa: E402
 from runtime.preprocess import Preprocess  # noqa: E402
 
@@ -48,8 +48,8 @@ def test_the_network_answers_as_in_torch_on_both_engines(name, photos):
     source = source_of(name)
     frames = sample_pictures(photos, source.preprocess, count=16).frames[::4]
     expected, model = source.embed(frames), source.to_onnx()
-    assert agreement(session(model).run(None, {"frames": frames})[0], expected).min() > 0.9999
-    ir = to_openvino(model, "fp16").files
+    assert agreement(open_session(model).run(None, {"frames": frames})[0], expected).min() > 0.9999
+    ir = build_openvino(model, "fp16", Request()).files
     read = openvino.Core().read_model(ir["openvino/fp16/model.xml"], ir["openvino/fp16/model.bin"])
     compiled = openvino.Core().compile_model(read, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     assert agreement(compiled(frames)[0], expected).min() > 0.999

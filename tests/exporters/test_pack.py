@@ -16,7 +16,6 @@ from exporters.errors import ExportError  # noqa: E402
 from exporters.onnx.graph import EmbedderGraph  # noqa: E402
 from exporters.onnx.trace import to_onnx  # noqa: E402
 from exporters.pack import pack  # noqa: E402
-from exporters.verify.calibration import calibration_table  # noqa: E402
 
 
 def network(channels: int = 3, dim: int = 16) -> nn.Module:
@@ -61,17 +60,6 @@ def test_a_packed_module_answers_on_the_device_as_in_torch(colour, channels, met
         np.testing.assert_allclose(np.linalg.norm(expected, axis=1), 1, rtol=1e-5)
 
 
-def test_bgr_frames_reach_an_rgb_network_as_rgb():
-    class Channels(nn.Module):
-        def forward(self, x):
-            return x.mean((2, 3))
-
-    graph = EmbedderGraph(Channels(), mean=[0, 0, 0], std=[1, 1, 1], metric="euclidean")
-    blue = torch.zeros((1, 4, 4, 3), dtype=torch.uint8)
-    blue[..., 0] = 255
-    np.testing.assert_allclose(graph(blue).numpy(), [[0, 0, 1]])
-
-
 @pytest.mark.parametrize(("weights", "share"), [("fp16", 0.55), ("int8", 0.3)])
 def test_weights_stored_smaller_make_a_smaller_file(weights, share):
     preprocess = Preprocess((24, 24))
@@ -96,15 +84,3 @@ def test_nan_weights_are_refused_at_export():
     net[0].weight.data[0, 0, 0, 0] = float("nan")
     with pytest.raises(EdgefsError, match="NaN"):
         to_onnx(EmbedderGraph(net, mean=[0] * 3, std=[1] * 3), Preprocess((24, 24)))
-
-
-def test_the_calibration_table_separates_what_is_separate():
-    rng = np.random.default_rng(0)
-    centres = rng.standard_normal((12, 32))
-    labels = np.repeat(np.arange(12), 30)
-    embeddings = centres[labels] + 0.3 * rng.standard_normal((360, 32))
-    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
-    table = calibration_table(embeddings.astype(np.float32), labels, metric="cosine")
-    for n_shot in ("1", "5", "20"):
-        assert table["genuine"][n_shot][5] > table["impostor"][n_shot][95]
-        assert table["genuine"][n_shot] == sorted(table["genuine"][n_shot])

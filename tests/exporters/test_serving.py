@@ -11,10 +11,11 @@ pytestmark = pytest.mark.torch
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
+from exporters import Request  # noqa: E402
 from exporters.errors import ExportError  # noqa: E402
 from exporters.serving import write_ovms, write_triton  # noqa: E402
-from exporters.targets.openvino import to_openvino  # noqa: E402
-from exporters.verify.candidate_check import Trial  # noqa: E402
+from exporters.targets.openvino import build as build_openvino  # noqa: E402
+from exporters.verify.candidate_check import CandidateCheck  # noqa: E402
 from runtime.bundle import Artifact  # noqa: E402
 
 OVMS_KEYS = {
@@ -31,22 +32,22 @@ OVMS_KEYS = {
 
 @pytest.fixture
 def bundle(tiny_source, tiny_onnx, pictures):
-    ir = to_openvino(tiny_onnx, "fp32")
-    trial = Trial(tiny_source, tiny_onnx, pictures, tiny_source.embed(pictures.frames))
+    ir = build_openvino(tiny_onnx, "fp32", Request())
+    check = CandidateCheck(tiny_source, tiny_onnx, pictures)
     plan = {"tensorrt/fp16/model.plan": b"plan", "tensorrt-rtx/fp16/model.plan": b"plan"}
     artifacts = (
         Artifact("openvino", "fp32", ir.file),
         Artifact("tensorrt", "fp16", "tensorrt/fp16/model.plan"),
         Artifact("tensorrt-rtx", "fp16", "tensorrt-rtx/fp16/model.plan"),
     )
-    return trial.bundle({**ir.files, **plan}, artifacts)
+    return check.bundle({**ir.files, **plan}, artifacts)
 
 
 def files_of(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-def test_triton_gets_a_model_for_every_artefact_it_can_run(bundle, tmp_path):
+def test_triton_gets_a_model_for_every_artifact_it_can_run(bundle, tmp_path):
     assert write_triton(bundle, tmp_path, max_batch=4) == ["tiny-onnx-fp32", "tiny-openvino-fp32", "tiny-tensorrt-fp16"]
     assert files_of(tmp_path / "tiny-openvino-fp32") == ["1/edgefs.json", "1/model.bin", "1/model.xml", "config.pbtxt"]
     assert (tmp_path / "tiny-onnx-fp32/1/model.onnx").read_bytes() == bundle.read("model.onnx")

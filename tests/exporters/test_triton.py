@@ -1,13 +1,10 @@
-"""The Triton layout in NVIDIA's own server (`tests/triton_server.py` says what of it is real)."""
+"""The Triton layout in NVIDIA's own server; `tests/triton_server.py` states what of it is real."""
 
 from __future__ import annotations
 
-import importlib.util
 import io
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,11 +18,14 @@ MAX_BATCH = 4
 
 
 @pytest.fixture(scope="module")
-def triton():
-    spec = importlib.util.spec_from_file_location("triton_server", Path(__file__).parents[1] / "triton_server.py")
-    sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def triton(load_module):
+    return load_module("triton_server")
+
+
+@pytest.fixture(scope="module")
+def root(triton, downloaded):
+    """The folder of the server's unpacked wheel."""
+    return downloaded(triton.WHEEL)
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +50,13 @@ def bundle(tiny, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def served(triton, bundle, tmp_path_factory):
+def served(triton, root, bundle, tmp_path_factory):
     """The repository, and a server that looks at it every second."""
     repository = tmp_path_factory.mktemp("repository")
     assert write_triton(bundle, repository, max_batch=MAX_BATCH) == MODELS
     watch = ("--model-control-mode=poll", "--repository-poll-secs=1")
     try:
-        with triton.serve(repository, tmp_path_factory.mktemp("server"), *watch) as server:
+        with triton.serve(root, repository, tmp_path_factory.mktemp("server"), *watch) as server:
             yield repository, server
     except triton.Unavailable as error:
         pytest.skip(str(error))
@@ -80,7 +80,7 @@ def test_frames_of_another_shape_are_refused_by_the_server(triton, served, bundl
         served[1].embed(model, frames[:1, :16])
 
 
-def test_single_requests_are_gathered_into_batches(triton, served, bundle):
+def test_single_requests_are_put_into_batches(triton, served, bundle):
     _, server = served
     frames, expected = bundle.golden()
     with ThreadPoolExecutor(8) as pool:
@@ -92,23 +92,23 @@ def test_single_requests_are_gathered_into_batches(triton, served, bundle):
         server.embed(MODELS[0], frames[: MAX_BATCH + 1])
 
 
-def test_a_new_export_is_served_without_a_restart(served, bundle):
+def test_a_new_export_is_served_without_a_restart(triton, served, bundle):
     repository, server = served
     frames, _ = bundle.golden()
     write_triton(bundle, repository, max_batch=MAX_BATCH)
-    until = time.monotonic() + 30
+    until = time.monotonic() + triton.STARTS_S
     while (version := server.embed(MODELS[0], frames[:1])[1]) != "2" and time.monotonic() < until:
         time.sleep(0.2)
     assert version == "2"
 
 
-def test_a_layout_the_server_cannot_read_is_noticed(triton, bundle, tmp_path):
+def test_a_layout_the_server_cannot_read_is_noticed(triton, root, bundle, tmp_path):
     write_triton(bundle, tmp_path / "repository")
     config = tmp_path / "repository" / MODELS[0] / "config.pbtxt"
     config.write_text(config.read_text().replace("max_batch_size", "batch_size"))
     try:
         with pytest.raises(triton.Refused, match='no field named "batch_size"'):  # noqa: SIM117
-            with triton.serve(tmp_path / "repository", tmp_path):
+            with triton.serve(root, tmp_path / "repository", tmp_path):
                 pass
     except triton.Unavailable as error:
         pytest.skip(str(error))

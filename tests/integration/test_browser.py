@@ -1,4 +1,4 @@
-"""The whole story in a real browser on the real server: `edgefs live` as people start it, cameras that play clips.
+"""The main use in a real browser on the real server: `edgefs live` as a process, with cameras that play clips.
 
 Each clip is a camera; what is "in view" is which camera is shown. One set is filmed by the virtual camera, the other is
 real clips (shared/data/videos), where they are.
@@ -40,7 +40,7 @@ class Live:
         sources = [option for source in sources for option in ("--source", str(source))]
         self.command = [sys.executable, "-m", "edgefs.cli", "live", *sources, "--gallery", str(gallery),
                         "--port", str(self.port), *options]  # fmt: skip
-        self.said = Path(f"{gallery}.log")
+        self.log = Path(f"{gallery}.log")
         self.start()
 
     @property
@@ -48,18 +48,18 @@ class Live:
         return f"http://127.0.0.1:{self.port}/"
 
     def start(self):
-        with self.said.open("w") as log:
+        with self.log.open("w") as file:
             environment = os.environ | {"PYTHONPATH": str(ROOT)}
-            self.process = subprocess.Popen(self.command, stderr=log, stdout=log, cwd=ROOT, env=environment)
+            self.process = subprocess.Popen(self.command, stderr=file, stdout=file, cwd=ROOT, env=environment)
         limit = time.monotonic() + 60
-        while "edgefs live: http" not in self.said.read_text():
-            assert self.process.poll() is None, self.said.read_text()
-            assert time.monotonic() < limit, self.said.read_text()
+        while "edgefs live: http" not in self.log.read_text():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < limit, self.log.read_text()
             time.sleep(0.1)
 
     def stop(self):
         self.process.terminate()
-        assert self.process.wait(20) == 0, self.said.read_text()
+        assert self.process.wait(20) == 0, self.log.read_text()
 
 
 @pytest.fixture(scope="module")
@@ -120,9 +120,9 @@ def look_at(page, clip):
     page.locator("#dot.live").wait_for()
 
 
-def says(page, words):
-    """The answer settles on these words."""
-    page.locator("#said").filter(has_text=re.compile(f"^{re.escape(words)}$")).wait_for()
+def shows(page, text):
+    """Wait until the answer is this text."""
+    page.locator("#answer-label").filter(has_text=re.compile(f"^{re.escape(text)}$")).wait_for()
 
 
 def moves(page):
@@ -164,7 +164,7 @@ def change(page, label, what):
     page.locator(f'#classes > [data-key="{label}"]').get_by_role("button", name=what).click()
 
 
-def test_the_whole_story(clips, start, visit, accessible):
+def test_teach_recognise_explain_undo_and_restart(clips, start, visit, accessible):
     (first, first_clip), (second, second_clip), (_, stranger_clip) = clips.items()
     server = start(clips.values())
     page = visit(server, expected=GONE)
@@ -173,23 +173,23 @@ def test_the_whole_story(clips, start, visit, accessible):
     # teach two things, see them recognised
     look_at(page, first_clip)
     teach_by_button(page, first)
-    says(page, first)
+    shows(page, first)
     look_at(page, second_clip)
-    says(page, "Unknown")
+    shows(page, "Unknown")
     teach_by_space_bar(page, second)
-    says(page, second)
+    shows(page, second)
     look_at(page, first_clip)
-    says(page, first)
+    shows(page, first)
 
     # a stranger is unknown, and waits in the inbox
     look_at(page, stranger_clip)
-    says(page, "Unknown")
+    shows(page, "Unknown")
     page.locator("#strangers img").first.wait_for()
     accessible(page)
 
     # why, with pictures
     look_at(page, first_clip)
-    says(page, first)
+    shows(page, first)
     page.get_by_role("button", name="Why?").click()
     page.locator("#why-body figure").nth(3).wait_for()
     page.wait_for_function("() => [...document.querySelectorAll('#why-body img')].every((i) => i.naturalWidth > 0)")
@@ -205,7 +205,7 @@ def test_the_whole_story(clips, start, visit, accessible):
     page.get_by_text(f"This view is not {first}").wait_for()
     page.locator("#undo:enabled").filter(has_text=first).click()
     page.get_by_text("Undone").wait_for()
-    says(page, first)
+    shows(page, first)
 
     # a second browser sees the changes live
     other = visit(server, expected=GONE)
@@ -214,8 +214,8 @@ def test_the_whole_story(clips, start, visit, accessible):
     page.keyboard.type("renamed")
     page.keyboard.press("Enter")
     other.get_by_role("button", name="More about renamed").wait_for()
-    says(other, "renamed")
-    says(page, "renamed")
+    shows(other, "renamed")
+    shows(page, "renamed")
 
     # merge and undo
     before = shot_count(page, "renamed"), shot_count(page, second)
@@ -233,9 +233,9 @@ def test_the_whole_story(clips, start, visit, accessible):
     change(page, second, "Forget")
     other.get_by_role("button", name=f"More about {second}").wait_for(state="detached")
     look_at(other, second_clip)
-    says(other, "Unknown")
+    shows(other, "Unknown")
     page.locator("#notices").get_by_role("button", name="Undo").last.click()
-    says(other, second)
+    shows(other, second)
 
     # reload, and even restart: everything is still there
     page.reload()
@@ -246,7 +246,7 @@ def test_the_whole_story(clips, start, visit, accessible):
     server.start()
     page.get_by_text("The device does not answer", exact=True).wait_for(state="hidden")
     look_at(page, first_clip)
-    says(page, "renamed")
+    shows(page, "renamed")
     assert moves(page)
 
 
@@ -268,17 +268,17 @@ def test_the_keyboard_is_enough(filmed, start, visit):
     page.get_by_role("button", name="Keep").wait_for()
     page.keyboard.type("tom cat")
     page.keyboard.press("Enter")
-    says(page, "tom cat")
+    shows(page, "tom cat")
     tab_to("#classes button")
     page.keyboard.press("Enter")
     tab_to("#classes .acts button")
     page.keyboard.press("Enter")
     page.keyboard.type("tom")
     page.keyboard.press("Enter")
-    says(page, "tom")
+    shows(page, "tom")
     tab_to("#undo")
     page.keyboard.press("Enter")
-    says(page, "tom cat")
+    shows(page, "tom cat")
     tab_to("#region-edit")
     page.keyboard.press("Enter")
     page.keyboard.press("Shift+ArrowLeft")
@@ -295,11 +295,11 @@ def test_a_name_from_the_inbox_is_enough_to_be_recognised(filmed, start, visit):
     look_at(page, filmed["cat"])
     teach_by_space_bar(page, "cat")
     look_at(page, filmed["coins"])
-    says(page, "Unknown")
+    shows(page, "Unknown")
     page.get_by_label("Name of this stranger").first.fill("coins")
     page.keyboard.press("Enter")
     page.get_by_text("coins is known now").wait_for()
-    says(page, "coins")
+    shows(page, "coins")
 
 
 @pytest.mark.slow
@@ -313,13 +313,13 @@ def test_a_gallery_goes_from_one_device_to_another(filmed, start, visit, tmp_pat
     other = visit(start([filmed["cat"]], gallery="other.db"))
     other.get_by_text("Nothing taught yet.").wait_for()
     other.get_by_label("Upload a gallery").set_input_files(tmp_path / "shop.zip")
-    other.get_by_text("Took in shop.zip").wait_for()
-    says(other, "cat")
+    other.get_by_text("Added shop.zip").wait_for()
+    shows(other, "cat")
 
 
 def test_a_phone_elsewhere_logs_in_with_the_printed_token(filmed, start, visit, tmp_path):
     server = start([filmed["cat"]], "--host", "0.0.0.0", "--token-file", str(tmp_path / "token"))
-    token = re.search(r"token[^:]*: (\S+)", server.said.read_text()).group(1)
+    token = re.search(r"token[^:]*: (\S+)", server.log.read_text()).group(1)
     page = visit(server, "phone", expected=("401",))
     page.get_by_label("Token", exact=True).fill(token[::-1])
     page.keyboard.press("Enter")
@@ -344,5 +344,5 @@ def test_a_gallery_of_another_model_is_embedded_again_at_a_click(filmed, start, 
     page.get_by_text("This gallery was filled by another model").wait_for()
     page.get_by_text("Teaching is off until the gallery is embedded again.").wait_for()
     page.get_by_role("button", name="Embed again").click()
-    says(page, "cat")
+    shows(page, "cat")
     assert page.get_by_text("This gallery was filled by another model").count() == 0

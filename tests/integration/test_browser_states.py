@@ -1,4 +1,4 @@
-"""The page in every state a device can get into, on a fake device: the words, the keyboard, and axe-core's opinion."""
+"""The page in every state of a device, on a fake device: its texts, the keyboard, and the findings of axe-core."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def shop(fake):
     return fake.FakeDevice(
         classes=[fake.taught("mug", 0), fake.taught("cap", 10, views_needed=6, promise="6 more views for 5 %")],
         inbox=[{"id": 1, "seen": 7, "first_s": time.time() - 900, "last_s": time.time() - 60}],
-        undo="enrolled 5 shots of 'mug'",
+        undo=fake.operation(7, "enrolled 5 shots of 'mug'"),
     )
 
 
@@ -64,7 +64,7 @@ def stalled(device, page, fake):
     device.send(type="camera", **fake.camera(state="stalled", message="check its cable", frame_age_s=4))
     page.get_by_text(LAST_FRAME).wait_for()
     said = page.locator("#camera-note strong").inner_text()
-    page.locator("#camera-note strong").filter(has_not_text=said).wait_for()  # it counts on by itself
+    page.locator("#camera-note strong").filter(has_not_text=said).wait_for()  # the page counts the seconds
 
 
 def reconnecting(device, page, fake):
@@ -74,7 +74,7 @@ def reconnecting(device, page, fake):
 
 def ended(device, page, fake):
     device.change(cameras=[fake.camera(state="ended", message="start it again to see it again")])
-    page.get_by_text("The film is over").wait_for()
+    page.get_by_text("The video has ended").wait_for()
 
 
 def other_model(device, page, fake):
@@ -118,8 +118,8 @@ def card(device, page, fake):
 
 def why(device, page, fake):
     nearest = [{"shot_id": i, "score": 0.9 - i / 100, "source": "0", "time_s": 0.0, "crop": True} for i in range(3)]
-    told = {"sentences": ["This is 'mug'."], "nearest": nearest, "timings_ms": {"total": 3.0}}
-    device.answers["GET", "answers/900/explain"] = (200, fake.answer("mug") | told)
+    sent = {"sentences": ["This is 'mug'."], "nearest": nearest, "timings_ms": {"total": 3.0}}
+    device.answers["GET", "answers/900/explain"] = (200, fake.answer("mug") | sent)
     live(device, page, fake)
     page.get_by_role("button", name="Why?").click()
     page.get_by_text("cap, 0.310 behind").wait_for()
@@ -127,7 +127,7 @@ def why(device, page, fake):
     assert page.locator(".receipt").inner_text().split("\n")[-4:] == ["total", "12.2 ms", "frame age", "21 ms"]
 
 
-def lesson(device, page, fake):
+def teaching(device, page, fake):
     page.keyboard.down("Space")
     thumb = PICTURE + base64.b64encode(fake.grey()).decode()
     for kept, reason in ((1, None), (1, "too dark"), (1, "too dark"), (2, None)):
@@ -136,19 +136,24 @@ def lesson(device, page, fake):
                     thumb=thumb)  # fmt: skip
     page.get_by_text("too dark ×2").wait_for()
     page.get_by_text("5 more views for a 5 % promise").wait_for()
-    page.wait_for_timeout(2000)  # what flies and fades has come to rest
+    page.wait_for_timeout(2000)  # the animations have ended
+
+
+def undone(device, page, fake):
+    device.change(redo=fake.operation(8, "forgot 'cup' (18 shots)"))
+    page.get_by_role("button", name="Redo").wait_for()
 
 
 STATES = (
     live, unknown, empty, no_camera, stalled, reconnecting, ended, other_model, read_only, offline, about, region, card,
-    why, lesson,
+    why, teaching, undone,
 )  # fmt: skip
 SIZES = {"desk": {"width": 1360, "height": 850}, "phone": {"width": 390, "height": 844}}
 LOOKS = (("desk", "light"), ("phone", "dark"))
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
-def test_every_state_says_its_words_and_is_accessible(state, shop, fake, open_device, accessible):
+def test_every_state_shows_its_text_and_is_accessible(state, shop, fake, open_device, accessible):
     expected = ("ERR_FAILED", "WebSocket") if state is offline else ()
     page = open_device(shop, reduced_motion="reduce", expected=expected)
     state(shop, page, fake)
@@ -158,7 +163,7 @@ def test_every_state_says_its_words_and_is_accessible(state, shop, fake, open_de
         accessible(page)
 
 
-def test_a_locked_device_asks_for_its_token_and_opens_with_the_right_one(fake, open_device, accessible):
+def test_a_device_with_a_token_asks_for_it_and_opens_with_the_right_one(fake, open_device, accessible):
     device = fake.FakeDevice()
     device.answers["GET", "state"] = device.answers["POST", "login"] = UNAUTHORISED
     page = open_device(device, expected=("401",))
@@ -185,7 +190,7 @@ def test_the_printed_link_logs_in_and_the_token_leaves_the_address(fake, open_pa
     assert page.url == f"{fake.ORIGIN}/"
 
 
-def test_the_page_comes_back_by_itself_when_the_device_does(shop, fake, open_device):
+def test_the_page_reconnects_by_itself(shop, fake, open_device):
     page = open_device(shop, expected=("ERR_FAILED", "WebSocket"))
     offline(shop, page, fake)
     shop.online = True
@@ -193,7 +198,7 @@ def test_the_page_comes_back_by_itself_when_the_device_does(shop, fake, open_dev
     live(shop, page, fake)
 
 
-def test_a_live_picture_that_stands_still_is_asked_for_again(shop, open_device):
+def test_a_live_picture_that_does_not_change_is_requested_again(shop, open_device):
     page = open_device(shop)
     assert shop.previews == 1
     page.wait_for_timeout(10_000)
@@ -202,19 +207,19 @@ def test_a_live_picture_that_stands_still_is_asked_for_again(shop, open_device):
 
 def test_a_name_never_becomes_html(fake, open_device):
     evil = "<img src=x onerror=\"document.title='hacked'\">"
-    device = fake.FakeDevice(classes=[fake.taught(evil, 0)], undo=f"renamed {evil}")
+    device = fake.FakeDevice(classes=[fake.taught(evil, 0)], undo=fake.operation(1, f"renamed {evil}"))
     page = open_device(device)
     device.send(**fake.answer(evil, candidate=evil, runner_up=evil))
-    page.locator("#said", has_text="onerror").wait_for()
+    page.locator("#answer-label", has_text="onerror").wait_for()
     page.get_by_role("button", name="More about").click()
     assert page.locator("img[src=x]").count() == 0
     assert page.title() == "edgefs"
 
 
-def test_answers_are_spoken_politely_and_not_thirty_times_a_second(shop, fake, open_device):
+def test_answers_are_announced_politely_and_not_thirty_times_a_second(shop, fake, open_device):
     page = open_device(shop)
     page.evaluate(
-        """() => { window.said = []; const spoken = document.getElementById('spoken');
+        """() => { window.said = []; const spoken = document.getElementById('announcement');
         new MutationObserver(() => said.push(spoken.textContent)).observe(spoken, {childList: true}) }"""
     )
     start_s = time.monotonic()
@@ -222,7 +227,7 @@ def test_answers_are_spoken_politely_and_not_thirty_times_a_second(shop, fake, o
         shop.send(**fake.answer(("mug", "cap")[i % 2]))
         page.wait_for_timeout(30)
     assert 1 <= page.evaluate("said.length") <= 1 + (time.monotonic() - start_s) / 2
-    assert page.locator("#spoken").get_attribute("aria-live") == "polite"
+    assert page.locator("#announcement").get_attribute("aria-live") == "polite"
 
 
 def test_a_flood_of_answers_shows_the_newest(shop, fake, open_device):
@@ -256,8 +261,8 @@ def test_hold_to_teach_asks_for_the_name_only_if_none_was_typed(name_first, shop
         ("cameras/0/teach", {"label": "pen" if name_first else None}),
         ("cameras/0/teach/stop", {"label": "pen"}),
     )
-    told = [(path, body) for _, path, _, body in shop.calls]
-    assert told == ([begin, end] if name_first else [begin, ("cameras/0/teach/pause", None), end])
+    sent = [(path, body) for _, path, _, body in shop.calls]
+    assert sent == ([begin, end] if name_first else [begin, ("cameras/0/teach/pause", None), end])
 
 
 def test_what_was_kept_is_not_lost_when_storing_fails(shop, open_device):
@@ -279,6 +284,118 @@ def test_what_was_kept_is_not_lost_when_storing_fails(shop, open_device):
     assert shop.calls[-1][:2] == ("DELETE", "cameras/0/teach")
 
 
+def hold_with_a_finger(page, fake, shop):
+    """Hold the button with a finger, keep two views, and release, all without a name."""
+    box = page.locator("#hold").bounding_box()
+    finger = {"x": box["x"] + box["width"] * 0.75, "y": box["y"] + box["height"] / 2}
+    touch = page.context.new_cdp_session(page)
+    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [finger]})
+    page.get_by_text("Let go when done").wait_for()
+    for kept in (1, 2):
+        shop.send(type="teach", camera="0", kept=kept, refused=0, accepted=True, reason=None, line="good", thumb=None)
+    page.locator("#kept", has_text="2").wait_for()
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    return finger
+
+
+def test_releasing_the_button_on_a_phone_never_discards_the_shots(shop, fake, open_device):
+    page = open_device(shop, "phone")
+    for _ in range(20):
+        finger = hold_with_a_finger(page, fake, shop)
+        page.get_by_role("button", name="Keep 2 views").wait_for()
+        page.wait_for_timeout(50)
+        assert page.locator("#teach.naming").is_visible()
+        under = page.evaluate("({x, y}) => document.elementFromPoint(x, y).closest('button')?.id", finger)
+        assert under != "discard"
+        assert "DELETE" not in [method for method, *_ in shop.calls]
+        page.touchscreen.tap(**center(page, "#discard"))
+        page.get_by_role("button", name="Hold to teach").wait_for()
+        page.wait_for_timeout(20)
+        assert shop.calls.pop()[0] == "DELETE"
+
+
+def center(page, selector):
+    box = page.locator(selector).bounding_box()
+    return {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+
+
+def test_the_click_that_ends_a_hold_presses_nothing_else(shop, fake, open_device):
+    page = open_device(shop)
+    page.locator("#hold").hover()
+    page.mouse.down()
+    shop.send(type="teach", camera="0", kept=1, refused=0, accepted=True, reason=None, line="good", thumb=None)
+    page.locator("#kept", has_text="1").wait_for()
+    page.mouse.move(**center(page, "#undo"))
+    page.mouse.up()
+    page.get_by_role("button", name="Keep 1 view").wait_for()
+    page.evaluate("document.getElementById('undo').click()")  # a click without a press before it
+    page.wait_for_timeout(50)
+    assert [path for _, path, _, _ in shop.calls] == ["cameras/0/teach", "cameras/0/teach/pause"]
+    page.locator("#undo").click()  # a press of its own counts
+    page.wait_for_timeout(50)
+    assert shop.calls[-1][1] == "undo"
+
+
+def test_a_late_frame_does_not_replace_the_question_for_the_name(shop, fake, open_device):
+    page = open_device(shop)
+    page.locator("body").press("Tab")
+    page.locator("#hold").focus()
+    page.keyboard.press("Enter")
+    shop.send(type="teach", camera="0", kept=1, refused=0, accepted=True, reason=None, line="good", thumb=None)
+    page.locator("#kept", has_text="1").wait_for()
+    page.keyboard.press("Enter")
+    page.get_by_text("What is it?").wait_for()
+    shop.send(type="teach", camera="0", kept=2, refused=0, accepted=True, reason=None, line="4 more views", thumb=None)
+    page.get_by_role("button", name="Keep 2 views").wait_for()
+    page.wait_for_timeout(500)
+    assert page.locator("#coach").inner_text() == "What is it?"
+
+
+def test_escape_does_not_blame_another_browser(shop, fake, open_device):
+    page = open_device(shop)
+    page.evaluate(
+        """() => { window.lines = []; const coach = document.getElementById('coach');
+        new MutationObserver(() => lines.push(coach.textContent)).observe(coach, {childList: true}) }"""
+    )
+    page.keyboard.down("Space")
+    shop.change(cameras=[fake.camera(teaching=True)])
+    shop.send(type="teach", camera="0", kept=1, refused=0, accepted=True, reason=None, line="good", thumb=None)
+    page.locator("#kept", has_text="1").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Hold to teach").wait_for()
+    page.wait_for_timeout(300)
+    shop.change(cameras=[fake.camera()])
+    page.wait_for_timeout(100)
+    assert not [line for line in page.evaluate("lines") if "Another browser" in line]
+    shop.change(cameras=[fake.camera(teaching=True)])  # now it really is another one
+    page.get_by_text("Another browser is teaching now.").wait_for()
+
+
+def test_the_undo_of_a_message_means_that_change_and_no_other(shop, fake, open_device):
+    page = open_device(shop, expected=("409",))
+    shop.answers["DELETE", "classes"] = (200, {"what": "forgot cap and its 14 shots", "operation": 8})
+    page.get_by_role("button", name="More about cap").click()
+    page.get_by_role("button", name="Forget").click()
+    shop.change(undo=fake.operation(9, "renamed 'mug' to 'cup'"))  # another browser
+    newer = "Change 8 must be the newest to be undone, but the newest is 9: renamed 'mug' to 'cup'."
+    shop.answers["POST", "undo"] = (409, {"error": {"type": "StaleOperation", "message": newer}})
+    page.locator("#notices").get_by_role("button", name="Undo").click()
+    page.get_by_text(newer).wait_for()
+    assert shop.calls[-1] == ("POST", "undo", {}, {"id": 8})
+    shop.answers["POST", "undo"] = (200, {"what": "undone: renamed 'mug' to 'cup'", "operation": None})
+    page.locator("#undo").click()
+    page.get_by_text("Undone: renamed").wait_for()
+    assert shop.calls[-1] == ("POST", "undo", {}, {"id": 9})
+    shop.answers["POST", "redo"] = (200, {"what": "redone: renamed 'mug' to 'cup'", "operation": 9})
+    page.locator("#notices").get_by_role("button", name="Redo").click()
+    page.get_by_text("Redone: renamed").wait_for()
+    assert shop.calls[-1] == ("POST", "redo", {}, {"id": 9})
+    shop.change(redo=fake.operation(10, "forgot 'lid' (3 shots)"))
+    page.locator("#redo").click()
+    page.wait_for_timeout(100)
+    assert shop.calls[-1] == ("POST", "redo", {}, {"id": 10})
+
+
 def test_a_space_in_a_name_is_a_space(shop, open_device):
     page = open_device(shop)
     page.get_by_label("Name", exact=True).press_sequentially("red mug")
@@ -286,7 +403,7 @@ def test_a_space_in_a_name_is_a_space(shop, open_device):
     assert shop.calls == []
 
 
-def test_not_this_says_what_it_changes_before_it_applies(shop, fake, open_device):
+def test_not_this_shows_what_it_changes_before_it_applies(shop, fake, open_device):
     changes = [{"answer": i, "before": "mug", "after": None} for i in range(12)]
     shop.answers["POST", "answers/900/reject/preview"] = (200, {"of": 900, "changes": changes})
     page = open_device(shop)
@@ -347,11 +464,11 @@ def test_each_of_several_cameras_has_its_own_answer(shop, fake, open_device):
     shop.change(cameras=[fake.camera(), fake.camera("1", name="belt", state="stalled", frame_age_s=9)])
     shop.send(**fake.answer("mug"))
     shop.send(**fake.answer("cap", camera="1"))
-    page.locator("#said", has_text="mug").wait_for()
+    page.locator("#answer-label", has_text="mug").wait_for()
     page.get_by_role("button", name="belt").click()
     page.get_by_text(LAST_FRAME).wait_for()
     shop.send(type="camera", **fake.camera("1", name="belt"))
-    page.locator("#said", has_text="cap").wait_for()
+    page.locator("#answer-label", has_text="cap").wait_for()
     assert page.url.endswith("#camera=1")  # a reload stays with it
 
 
@@ -368,7 +485,7 @@ def test_an_open_card_and_its_focus_survive_what_others_change(shop, fake, open_
     assert shop.calls[-1] == ("PATCH", "classes", {"label": "mug"}, {"label": "cup"})
 
 
-def test_fingers_find_everything_on_a_phone(shop, fake, open_device):
+def test_every_control_is_large_enough_for_fingers_on_a_phone(shop, fake, open_device):
     page = open_device(shop, "phone")
     live(shop, page, fake)
     page.get_by_role("button", name="More about mug").click()

@@ -14,11 +14,11 @@ import pytest
 import edgefs.cli.commands.demo
 from edgefs.cli import main
 from edgefs.demo import Plan, Span, run_demo
-from edgefs.demo.progress import show, silent
+from edgefs.demo.playback import MAX_MISTAKES, Picture, Sample
 from edgefs.demo.report import REQUIRED
-from edgefs.demo.story import MAX_MISTAKES, Picture, Sample
 from edgefs.demo.stream import STRANGERS, TAUGHT
 from edgefs.evaluation.metrics import wilson
+from edgefs.reports.progress import show, silent
 from runtime.engines.fake import FakeEngine
 from runtime.errors import CameraMissing, EdgefsError, FrameError
 
@@ -54,7 +54,7 @@ def test_every_frame_is_counted_once(demo):
         rows = [row for row in report["subjects"] if row["subject"] in shown]
         assert report[name]["frames"] == sum(row["frames"] for row in rows)
         assert report[name]["right"] == sum(row["right"] for row in rows)
-    assert [lesson["kept"] + sum(lesson["refused"].values()) for lesson in report["taught"]] == [9] * len(TAUGHT)
+    assert [each["kept"] + sum(each["refused"].values()) for each in report["taught"]] == [9] * len(TAUGHT)
 
 
 def test_passing_means_that_both_requirements_are_met(demo):
@@ -109,7 +109,7 @@ def test_a_clip_of_ones_own_is_taught_and_recognised(clip, tmp_path, tiny_bundle
     teach = [Span(0, 0.5, "red", "red"), Span(1, 1.5, "blue", "blue")]
     report = run_demo(tmp_path, bundle=tiny_bundle, source=clip, teach=teach, progress=silent)
     assert report["passed"]
-    assert [(lesson["label"], lesson["frames"]) for lesson in report["taught"]] == [("red", 15), ("blue", 15)]
+    assert [(each["label"], each["frames"]) for each in report["taught"]] == [("red", 15), ("blue", 15)]
     assert report["frames"] == 60
     seconds = {entry["start_s"]: entry["answers"] for entry in report["timeline"]["bins"]}
     assert seconds[0.0] == {"red": 15}
@@ -119,7 +119,7 @@ def test_a_clip_of_ones_own_is_taught_and_recognised(clip, tmp_path, tiny_bundle
 
 def test_without_spans_the_first_second_is_the_object(clip, tmp_path, tiny_bundle):
     report = run_demo(tmp_path, bundle=tiny_bundle, source=clip, region=(10, 10, 200, 200), progress=silent)
-    assert [(lesson["label"], lesson["frames"]) for lesson in report["taught"]] == [("object", 30)]
+    assert [(each["label"], each["frames"]) for each in report["taught"]] == [("object", 30)]
     assert set(report["answers"]) <= {"object", "unknown"}
 
 

@@ -1,4 +1,4 @@
-"""`edgefs live` as a process: how it starts when something is wrong, how it stops, who may use it, its other faces."""
+"""`edgefs live` as a process: errors at the start, how it stops, access control, and its outputs besides the page."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ def test_bound_elsewhere_it_prints_a_token_once_and_asks_for_it(tmp_path, clip):
     assert not any(token in text for text in kept)
 
 
-# -- other faces
+# -- other outputs
 
 
 def test_headless_it_writes_a_json_line_for_every_change_and_ends_with_its_file(tmp_path, tiny, clip):
@@ -245,6 +245,14 @@ def test_headless_it_writes_a_json_line_for_every_change_and_ends_with_its_file(
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert "one" in [line["stable"] for line in lines if line["type"] == "answer"]
     assert [line["state"] for line in lines if line["type"] == "camera"][-1] == "ended"
+
+
+def test_headless_a_mistyped_file_ends_it_with_an_error(tmp_path):
+    done = run(tmp_path, "--headless", "--source", "no-such.mp4")
+    assert done.returncode == 1
+    assert "no-such.mp4" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["state"] == "missing"
 
 
 @pytest.fixture
@@ -320,7 +328,7 @@ def test_mqtt_tells_home_assistant_what_is_seen_and_survives_its_broker(tmp_path
         seen.close()
         stop()
         time.sleep(0.5)
-        start()  # it remembers nothing: everything must be told again
+        start()  # it has no retained topics: everything must be published again
         seen = Subscriber(port)
         seen.wait(lambda topic, value: topic == config["availability_topic"] and value == "online")
         seen.wait(lambda topic, value: topic == config["state_topic"] and value == "one")

@@ -1,4 +1,4 @@
-"""Whatever a camera delivers becomes exactly the engine's input, or a FrameError; the frame itself is never touched."""
+"""Frames become exactly the engine's input, or raise a FrameError; the frame itself is never changed."""
 
 import pickle
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.errors import BundleCorrupt, FrameError
+from runtime.errors import BundleCorrupt, FrameError, OptionError
 from runtime.preprocess import CROPS, RESAMPLERS, Preprocess, as_frames, centre_square, chunks
 
 COLOUR, GREY = Preprocess((24, 20)), Preprocess((24, 20), channels=1)
@@ -29,7 +29,7 @@ def noise(*shape):
     ],
     ids=str,
 )
-def test_every_shape_of_frame_becomes_the_contract_and_stays_untouched(shape, channels, crop, resampler):
+def test_every_shape_of_frame_becomes_an_engine_input_and_is_not_changed(shape, channels, crop, resampler):
     preprocess = Preprocess((24, 20), channels=channels, crop=crop, resampler=resampler)
     frame = noise(*shape)
     before = frame.copy()
@@ -40,7 +40,7 @@ def test_every_shape_of_frame_becomes_the_contract_and_stays_untouched(shape, ch
     np.testing.assert_array_equal(preprocess(frame), made)
 
 
-def test_a_plain_frame_keeps_its_colour_through_everything():
+def test_a_frame_of_one_colour_keeps_its_colour():
     frame = np.full((90, 70, 3), (10, 20, 200), np.uint8)
     assert (COLOUR(frame) == (10, 20, 200)).all()
     grey = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)[0, 0]
@@ -55,7 +55,7 @@ def test_a_frame_of_the_right_size_passes_unchanged():
     np.testing.assert_array_equal(Preprocess((24, 24), channels=1)(frame[..., :1]), frame[..., :1])
 
 
-def test_square_takes_the_centre_and_stretch_takes_everything():
+def test_square_uses_the_centre_and_stretch_uses_the_whole_frame():
     frame = np.zeros((50, 150, 3), np.uint8)
     frame[:, :50] = 255
     assert COLOUR(frame).max() == 0
@@ -68,7 +68,7 @@ def test_square_takes_the_centre_and_stretch_takes_everything():
     "preprocess", [COLOUR, GREY, Preprocess((24, 20), channels=1, crop="stretch", resampler="area")]
 )
 @pytest.mark.parametrize("shape", [(100, 80, 3), (100, 80), (100, 80, 1), (24, 20, 3), (24, 20)], ids=str)
-def test_out_is_really_written_into(preprocess, shape):
+def test_the_result_is_written_into_out(preprocess, shape):
     frame, expected = noise(*shape), preprocess(noise(*shape))
     for out in (
         np.full(preprocess.shape, 7, np.uint8),
@@ -81,7 +81,7 @@ def test_out_is_really_written_into(preprocess, shape):
         np.testing.assert_array_equal(out, expected)
 
 
-def test_the_neighbours_of_a_row_stay_as_they_were():
+def test_writing_one_row_of_a_batch_leaves_the_others_unchanged():
     batch = np.full((3, *COLOUR.shape), 7, np.uint8)
     COLOUR(noise(50, 50, 3), batch[1])
     assert (batch[0] == 7).all()
@@ -103,7 +103,7 @@ def test_an_out_that_does_not_fit_is_refused(out):
 
 
 @pytest.mark.parametrize("preprocess", [COLOUR, GREY])
-def test_how_a_frame_lies_in_memory_does_not_matter(preprocess):
+def test_the_memory_layout_of_a_frame_does_not_change_the_result(preprocess):
     whole = noise(120, 100, 3)
     for view in (
         whole[::-1],
@@ -122,7 +122,7 @@ def test_how_a_frame_lies_in_memory_does_not_matter(preprocess):
 
 
 @pytest.mark.parametrize(
-    ("frame", "words"),
+    ("frame", "message"),
     [
         (np.zeros((10, 10, 4), np.uint8), r"drop the alpha channel: frame\[:, :, :3\]"),
         (np.zeros((10, 10, 2), np.uint8), "must have shape"),
@@ -140,13 +140,13 @@ def test_how_a_frame_lies_in_memory_does_not_matter(preprocess):
         ("picture.jpg", "but got str"),
     ],
 )
-def test_anything_but_a_frame_is_a_frame_error_that_says_what_came(frame, words):
+def test_anything_but_a_frame_raises_an_error_that_names_what_was_given(frame, message):
     for preprocess in (COLOUR, GREY):
-        with pytest.raises(FrameError, match=words):
+        with pytest.raises(FrameError, match=message):
             preprocess(frame)
 
 
-def test_a_batch_takes_one_frame_an_array_a_list_or_a_generator_of_mixed_sizes():
+def test_a_batch_is_made_of_one_frame_an_array_a_list_or_a_generator_of_mixed_sizes():
     frames = [noise(30, 40, 3), noise(50, 20), noise(9, 9, 1), noise(1, 1, 3)]
     expected = np.stack([COLOUR(frame) for frame in frames])
     for given_as in (frames, tuple(frames), iter(frames), (frame for frame in frames)):
@@ -159,12 +159,12 @@ def test_a_batch_takes_one_frame_an_array_a_list_or_a_generator_of_mixed_sizes()
 
 
 @pytest.mark.parametrize("frames", [None, 3, "clip.mp4", b"jpeg", object()])
-def test_frames_that_are_none_at_all_are_refused_at_once(frames):
+def test_an_argument_that_is_no_frames_is_refused_at_once(frames):
     with pytest.raises(FrameError, match=r"read files with edgefs\.read_image"):
         as_frames(frames)
 
 
-def test_chunks_take_no_more_from_a_generator_than_they_hand_out():
+def test_chunks_read_no_more_from_a_generator_than_they_yield():
     taken = []
 
     def video():
@@ -177,7 +177,7 @@ def test_chunks_take_no_more_from_a_generator_than_they_hand_out():
     assert [len(part) for part in parts] == [3, 1]
 
 
-def test_a_contract_survives_json_and_pickle_and_compares_by_value():
+def test_a_contract_is_equal_after_json_and_pickle():
     for preprocess in (COLOUR, GREY, Preprocess((7, 9), crop="stretch", resampler="half-area-linear")):
         preprocess(noise(50, 50, 3))  # a used one too: data loaders send them to other processes
         assert Preprocess.from_json(preprocess.to_json()) == preprocess
@@ -191,9 +191,11 @@ def test_a_contract_survives_json_and_pickle_and_compares_by_value():
         *[("channels", 2), ("crop", "round"), ("resampler", "best")],
     ],
 )
-def test_a_contract_that_cannot_be_kept_is_refused(key, value):
-    with pytest.raises(BundleCorrupt, match="preprocess must have"):
+def test_an_invalid_option_is_an_option_error_and_in_a_manifest_a_corrupt_bundle(key, value):
+    with pytest.raises(OptionError, match="preprocess must have"):
         Preprocess(**{"size": (24, 20), key: value})
+    with pytest.raises(BundleCorrupt, match=r"preprocess must be a valid table.*preprocess must have.*pack it again"):
+        Preprocess.from_json({**Preprocess((24, 20)).to_json(), key: value})
 
 
 @settings(max_examples=60, deadline=None)
@@ -205,7 +207,7 @@ def test_a_contract_that_cannot_be_kept_is_refused(key, value):
     st.sampled_from([(), (1,), (3,)]),
     st.sampled_from([1, 3]),
 )
-def test_any_size_becomes_any_size(frame_size, size, crop, resampler, depth, channels):
+def test_a_frame_of_any_size_becomes_an_input_of_any_size(frame_size, size, crop, resampler, depth, channels):
     preprocess = Preprocess(size, channels=channels, crop=crop, resampler=resampler)
     frame = np.full((*frame_size, *depth), 77, np.uint8)
     assert (preprocess(frame) == 77).all()

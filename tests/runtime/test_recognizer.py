@@ -253,7 +253,7 @@ def test_an_enrolment_of_which_nothing_is_left_creates_no_class(rec):
     with pytest.raises(NothingToUndo):
         rec.undo()
     nothing = rec.enroll("nothing", [])
-    assert (nothing.accepted, nothing.rejected, nothing.advice) == ((), (), ("no frames came in",))
+    assert (nothing.accepted, nothing.rejected, nothing.advice) == ((), (), ("no frames were given",))
 
 
 def test_one_enrolment_is_one_burst_and_one_step_of_undo(taught, tiny):

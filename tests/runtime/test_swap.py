@@ -1,4 +1,4 @@
-"""A new model takes over every class, recognition goes on, and it can be taken back to the bit, killed or not."""
+"""A new model replaces the old one for every class, can be reverted exactly, and survives being killed."""
 
 import signal
 import subprocess
@@ -39,14 +39,14 @@ def state(rec):
 
 
 @pytest.mark.parametrize("in_file", [True, False])
-def test_every_class_is_kept_and_a_rollback_gives_back_the_same_bits(tiny, tiny_bundle, better, tmp_path, in_file):
+def test_every_class_is_kept_and_a_rollback_restores_the_same_embeddings(tiny, tiny_bundle, better, tmp_path, in_file):
     with taught(tiny, tiny_bundle, tmp_path / "shop.db" if in_file else None) as rec:
         before, steps = state(rec), []
         report = rec.swap(better, engine="onnxruntime", progress=lambda done, of: steps.append((done, of)))
         assert (report.bundle_before, report.bundle_after) == (tiny_bundle.name, better.name)
         assert (report.classes, report.shots) == (2, 12)
         assert set(report.before) == set(report.after) == {"mug", "cup"}
-        assert steps[-1] == (19, 19)  # the forgotten and the rejected ones too
+        assert steps[-1] == (19, 19)  # including forgotten shots and negative examples
         assert rec.bundle is better
         assert rec.gallery.dim == better.dim
         assert rec.recognize(tiny.views(0, 1, start=50)[0]).candidate == "mug"
@@ -58,7 +58,7 @@ def test_every_class_is_kept_and_a_rollback_gives_back_the_same_bits(tiny, tiny_
         assert rec.bundle is tiny_bundle
         if in_file:
             assert state(rec) == before
-        else:  # in memory nothing is written aside: embedded again from the crops
+        else:  # a gallery in memory saves no old embeddings, so they are computed again from the crops
             assert [ids for ids, *_ in state(rec).values()] == [ids for ids, *_ in before.values()]
 
 
@@ -86,7 +86,7 @@ def test_without_crops_nothing_is_swapped_and_nothing_changes(tiny, tiny_bundle,
         before = state(rec)
         assert rec.gallery.crop(int(rec.gallery.classes["mug"].ids[0])) is None
         assert rec.explain(rec.recognize(tiny.views(0, 1, start=9)[0])).nearest[0].crop is None
-        with pytest.raises(GalleryMismatch, match="3 of its 3 shots have none"):
+        with pytest.raises(GalleryMismatch, match="3 of 3 shots have none"):
             rec.swap(better, engine="onnxruntime")
         assert rec.bundle is tiny_bundle
         assert state(rec) == before
@@ -94,7 +94,7 @@ def test_without_crops_nothing_is_swapped_and_nothing_changes(tiny, tiny_bundle,
             rec.rollback()
 
 
-def test_old_embeddings_that_were_damaged_are_not_put_back(tiny, tiny_bundle, better, tmp_path):
+def test_damaged_old_embeddings_are_not_restored(tiny, tiny_bundle, better, tmp_path):
     with taught(tiny, tiny_bundle, tmp_path / "shop.db") as rec:
         aside = Path(rec.swap(better, engine="onnxruntime").aside)
         data = bytearray(aside.read_bytes())
@@ -126,7 +126,7 @@ with Recognizer(tiny.bundle(), gallery=sys.argv[1], engine="onnxruntime") as rec
 """
 
 
-def test_killed_at_any_moment_the_gallery_is_wholly_of_one_model(tiny, tiny_bundle, tmp_path):
+def test_after_a_kill_at_any_moment_all_embeddings_are_of_one_model(tiny, tiny_bundle, tmp_path):
     path = tmp_path / "shop.db"
     with taught(tiny, tiny_bundle, path) as rec:
         before = {label: ids for label, (ids, *_) in state(rec).items()}

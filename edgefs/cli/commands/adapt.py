@@ -1,11 +1,11 @@
-"""Move a network to another domain: labels from a source, pictures without labels from a target.
+"""Adapt a network to another domain: labels from a source, pictures without labels from a target.
 
 examples:
   edgefs adapt dann --source mnist/ --target usps/ --json -
   edgefs adapt mmd --source shop-photos/ --target camera/ --target-labels camera-labelled/ --backbone mobilenet_v2
   edgefs adapt adabn --source day/ --target night/ --init-from run/best.safetensors --out runs/night
 
-The target's class folders, or --target-labels, are only measured on; they choose nothing.
+Labels of the target (its class folders, or --target-labels) are used only to measure the result.
 """
 
 from __future__ import annotations
@@ -13,46 +13,25 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from edgefs.cli.commands.finetune import HELP as FINETUNE_HELP
 from edgefs.cli.fields import add_fields, given
 from edgefs.errors import ConfigError
+from edgefs.methods import ADAPT
+from edgefs.methods.options import settled
 from edgefs.reports.tables import table
-from edgefs.transfer.config import ADAPT_METHODS, AdaptConfig
-
-GROUPS = {
-    "domains": ("source", "target", "target_labels", "bad_files"),
-    "start": ("backbone", "weights", "init_from", "size", "mean", "std", "bottleneck"),
-    "training": ("seeds", "first_seed", "steps", "batch", "lr", "weight", "augment", "bounds"),
-    "run": ("out", "threads", "device"),
-}
-HELP = {
-    **FINETUNE_HELP,
-    "source": "folder of class folders: the labels (needed)",
-    "target": "folder of the same class folders, or of pictures without labels (needed)",
-    "target_labels": "folder of the same class folders to measure on (default: the target's own, if it has any)",
-    "backbone": "lenet for small pictures, conv4, …, or torchvision's name (default: lenet)",
-    "weights": "of torchvision's: DEFAULT, none, or a file (default: none)",
-    "bottleneck": "features that learn on top of trained weights, which stay frozen (default: 256)",
-    "seeds": "how many runs, of which the mean and its interval are reported (default: 5)",
-    "weight": "of the method's loss beside that of the labels (default: the method's own)",
-    "augment": "any of flip shift warp colour; nothing for none (default: warp)",
-    "batch": "pictures of each domain in a step (default: 64)",
-    "bounds": "also train on the source alone and on the target's labels, to compare with (default: yes)",
-    "out": "new folder for the first seed's checkpoint and the report (default: nothing is written)",
-}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("method", choices=ADAPT_METHODS)
-    add_fields(parser, AdaptConfig, GROUPS, HELP)
+    parser.add_argument("method", choices=tuple(ADAPT))
+    add_fields(parser, ADAPT)
+    parser.epilog = "methods:\n" + "\n".join(f"  {name:<7} {kind.__doc__}" for name, kind in ADAPT.items())
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    options = given(args, AdaptConfig)
+    options = given(args)
     missing = [name for name in ("source", "target") if name not in options]
     if missing:
         raise ConfigError(f"edgefs adapt needs --source and --target, but --{missing[0]} is not given")
-    config = AdaptConfig(**options)
+    config = settled(ADAPT, args.method, options)
     from edgefs.transfer.adapt import adapt  # imports torch
 
     report = adapt(config)

@@ -1,7 +1,7 @@
-"""How fast a bundle is on this machine: on every engine, at every precision, and how far the figures can be trusted.
+"""How fast a bundle is on this machine, on every engine and precision, and how reliable the figures are.
 
-Single-stream is always measured: the bare engine and recognize() call by call in turn. Scenarios are MLPerf's, and
-`camera`: several 720p cameras at once. docs/bench.md says what each figure means.
+Single-stream is always measured: the bare engine and recognize(), called in turn. The scenarios are MLPerf's, and
+`camera`: several 720p cameras at once. docs/bench.md explains each figure.
 
 examples:
   edgefs bench                                         # the embedded bundle
@@ -17,41 +17,62 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edgefs.cli.options import load_bundle, positive, seconds
+from edgefs.cli.options import load_bundle, model, positive, seconds
 from edgefs.errors import BenchError
+from edgefs.models.ladder import NAMES
+from runtime.engines import ENGINES
 
-SCENARIOS = ("single-stream", "multi-stream", "offline", "camera")  # of edgefs.bench.run, which --help must not import
+SCENARIOS = ("single-stream", "multi-stream", "offline", "camera")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "bundle", nargs="?", metavar="BUNDLE", help="bundle directory or .zip (default: the embedded one)"
     )
-    parser.add_argument("--engines", type=_names, default=["all"], metavar="A,B", help="all, or some (default: all)")
+    parser.add_argument("--model", type=model, metavar="NAME", help=f"instead of BUNDLE, one of {', '.join(NAMES)}")
+    parser.add_argument(
+        "--engines",
+        type=_names,
+        default=["all"],
+        metavar="A,B",
+        help=f"all, or some of {', '.join(ENGINES)} (default: all)",
+    )
     parser.add_argument(
         "--precisions", type=_names, default=["all"], metavar="A,B", help="all, or some of the bundle's"
     )
     parser.add_argument(
         "--scenario", type=_scenarios, default=["single-stream"], metavar="A,B", help=", ".join(SCENARIOS)
     )
-    parser.add_argument("--batch", type=_numbers, default=[1, 8], metavar="N,M", help="of offline (default: 1,8)")
-    parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads of one call (default: as recognize)")
     parser.add_argument(
-        "--seconds", type=seconds, default=10.0, metavar="S", help="of each part and engine (default: 10)"
+        "--batch", type=_numbers, default=[1, 8], metavar="N,M", help="batch sizes of offline (default: 1,8)"
     )
-    parser.add_argument("--cameras", type=positive, default=4, metavar="N", help="of the camera scenario (default: 4)")
-    parser.add_argument("--fps", type=positive, default=15, metavar="N", help="of each of them (default: 15)")
+    parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads of one call (default: at most 2)")
+    parser.add_argument(
+        "--seconds",
+        type=seconds,
+        default=10.0,
+        metavar="S",
+        help="duration of each part, for each engine (default: 10)",
+    )
+    parser.add_argument(
+        "--cameras", type=positive, default=4, metavar="N", help="number of cameras of the scenario (default: 4)"
+    )
+    parser.add_argument(
+        "--fps", type=positive, default=15, metavar="N", help="frames a second of each camera (default: 15)"
+    )
     parser.add_argument("--growth", action="store_true", help="also what a growing gallery costs, to 100,000 shots")
     parser.add_argument("--no-opening", action="store_true", help="do not measure how long opening takes")
-    parser.add_argument("--compare", metavar="OLD.json", help="say what changed since another result of this machine")
+    parser.add_argument(
+        "--compare", metavar="OLD.json", help="report what changed since another result of this machine"
+    )
     parser.add_argument("--csv", metavar="FILE", help="also write one line for each engine and precision")
     parser.add_argument("--html", metavar="FILE", help="also write a page with plots")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     from edgefs.bench.page import render
-    from edgefs.bench.run import Plan, bench
-    from edgefs.bench.words import in_words, to_csv
+    from edgefs.bench.run import SCHEMA, Plan, bench
+    from edgefs.bench.tables import as_text, to_csv
 
     plan = Plan(
         engines=args.engines,
@@ -65,34 +86,28 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         with_opening=not args.no_opening,
         with_growth=args.growth,
     )
-    report = bench(load_bundle(args.bundle), plan, old=_read(args.compare) if args.compare else None)
-    for part in in_words(report):
+    old = _read(args.compare, SCHEMA) if args.compare else None
+    report = bench(load_bundle(args.model or args.bundle), plan, old=old)
+    for part in as_text(report):
         print(part)
     for target, text in ((args.csv, to_csv), (args.html, render)):
         if target:
-            _write(target, text(report))
+            Path(target).write_text(text(report), encoding="utf-8")
     return report
 
 
-def _read(path: str) -> dict[str, Any]:
+def _read(path: str, schema: str) -> dict[str, Any]:
     try:
         old = json.loads(Path(path).read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise BenchError(
             f"--compare {path} must be a result of edgefs bench --json, but cannot be read: {error}"
         ) from error
-    if not isinstance(old, dict) or old.get("schema") != "edgefs-bench-1":
+    if not isinstance(old, dict) or old.get("schema") != schema:
         raise BenchError(
             f"--compare {path} must be a result of edgefs bench --json, but is another file; check the path"
         )
     return old
-
-
-def _write(path: str, text: str) -> None:
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise BenchError(f"{path} cannot be written: {error}; choose another place") from error
 
 
 def _names(text: str) -> list[str]:

@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from edgefs.cli.options import load_bundle, region
+from edgefs.cli.options import add_bundle_option, add_engine_option, load_bundle, region
 from edgefs.demo import Span, run_demo
 from edgefs.reports.tables import table
 from runtime.errors import EdgefsError
@@ -28,11 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", metavar="FOLDER", default="demo-output", help="for the page and the video (default: demo-output)"
     )
-    parser.add_argument("--bundle", metavar="PATH", help="bundle directory or .zip (default: the embedded one)")
-    parser.add_argument(
-        "--engine", default="auto", help="auto, onnxruntime or openvino (default: auto, the fastest here)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the built-in video (default: 0)")
+    add_bundle_option(parser)
+    add_engine_option(parser)
+    parser.add_argument("--seed", type=int, default=0, help="random seed of the built-in video (default: 0)")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -47,7 +45,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         region=args.region,
         seed=args.seed,
     )
-    print(words(report))
+    print(as_text(report))
     return report
 
 
@@ -63,8 +61,8 @@ def span(text: str) -> Span:
         ) from None
 
 
-def words(report: dict[str, Any]) -> str:
-    """The report for people, as plain text."""
+def as_text(report: dict[str, Any]) -> str:
+    """The report for the terminal."""
     engine = report["engine"]
     taught = [
         (row["label"], row["frames"], row["kept"], ", ".join(f"{n} {why}" for why, n in row["refused"].items()) or "-")

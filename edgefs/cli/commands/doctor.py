@@ -14,36 +14,48 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgefs import __version__
-from edgefs.cli.options import load_bundle
+from edgefs.cli.options import add_bundle_option, load_bundle
+from edgefs.models.advice import advise
+from edgefs.models.ladder import NAMES
+from edgefs.models.store import is_pulled, open_model
 from edgefs.reports.tables import table
+from runtime.bundle import Bundle
 from runtime.engines.choices import file
 from runtime.errors import EdgefsError, OpenCVMissing
 from runtime.opencv import load_cv2
 
-# import name, what it is for, the line that brings it
-PARTS = (
-    ("onnxruntime", "engine", "pip install 'edgefs[pc]'"),
-    ("openvino", "engine", "pip install 'edgefs[pc]'"),
-    ("skimage", "photographs of the demo", "pip install 'edgefs[demo]'"),
-    ("torch", "training and export", "pip install 'edgefs[train,export]'"),
-    ("onnx", "export", "pip install 'edgefs[export]'"),
-)
+if TYPE_CHECKING:
+    from edgefs.bench.tune import Tuned
+
+# extra of the distribution -> what its packages are for
+PURPOSES = {
+    "pc": "running a bundle",
+    "demo": "the demo's photographs",
+    "app": "the live app",
+    "train": "training",
+    "export": "export",
+    "models": "building the models standard and large",
+    "timm": "networks of timm",
+    "tensorrt": "TensorRT engines",
+    "tensorrt-rtx": "TensorRT for RTX engines",
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--bundle", metavar="PATH", help="bundle to verify (default: the embedded one)")
+    add_bundle_option(parser)
     parser.add_argument(
         "--tune", action="store_true", help="measure every engine and thread count on the bundle; keep the fastest"
     )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    rows = [_opencv(), *(_part(*part) for part in PARTS)]
+    rows = [_opencv(), *_parts()]
     bundle = _bundle(args.bundle)
     report: dict[str, Any] = {
         "edgefs": __version__,
@@ -67,31 +79,58 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         what = f"{engine.name} {engine.version}, {engine.artifact} {engine.precision}"
         print(f"  {what}: golden frames agree to {engine.golden_cosine:.5f}")
     if args.tune and bundle["error"] is None:
-        report["tuned"] = _tune(args.bundle)
+        opened = load_bundle(args.bundle)
+        report["tuned"] = asdict(_tune(opened))
+        report["ladder"] = _ladder({opened.fingerprint: report["tuned"]["best"]["p50_ms"]})
     return report
 
 
-def _tune(path: str | None) -> dict[str, Any]:
+def _ladder(known_ms: dict[str, float]) -> list[dict[str, Any]]:
+    """Say which model keeps up with which frame rate. known_ms: what was tuned already, by fingerprint."""
+    times = {}
+    for name in filter(is_pulled, NAMES):
+        model = open_model(name)
+        times[name] = known_ms.get(model.fingerprint) or _tune(model).best.p50_ms
+    found = advise(times)
+    for advice in found:
+        print(advice.sentence)
+    return [asdict(advice) for advice in found]
+
+
+def _tune(bundle: Bundle) -> Tuned:
     from edgefs.bench.tune import tune
 
-    tuned = tune(load_bundle(path))
+    tuned = tune(bundle)
     rows = [(s.engine, s.threads, round(s.p50_ms, 3), "kept" if s == tuned.best else "") for s in tuned.settings]
     print(table(rows, ("engine", "threads", "p50 ms", "")))
     where = file() if tuned.kept else f"nowhere: {file()} cannot be written"
-    print(f'engine="auto" takes {tuned.best.engine} with {tuned.best.threads} threads from now on; kept in {where}')
-    return asdict(tuned)
+    print(
+        f'{bundle.name}: engine="auto" uses {tuned.best.engine} with {tuned.best.threads} threads from now on; '
+        f"stored in {where}"
+    )
+    return tuned
 
 
-def _part(name: str, purpose: str, install: str) -> dict[str, Any]:
-    """Versions come from the installed metadata: importing torch only to ask its version takes seconds."""
-    for distribution in {"skimage": ("scikit-image",), "onnxruntime": ("onnxruntime", "onnxruntime-gpu")}.get(
-        name, (name,)
-    ):
-        try:
-            return {"name": name, "version": importlib.metadata.version(distribution), "for": purpose, "note": ""}
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return {"name": name, "version": None, "for": purpose, "note": install}
+def _parts() -> Iterator[dict[str, Any]]:
+    """The packages of every extra. Versions come from metadata, because importing torch takes seconds."""
+    extras: dict[str, list[str]] = {}
+    for requirement in importlib.metadata.requires("edgefs") or ():
+        found = re.match(r"([\w-]+)[^\[\]]*extra == [\"']([\w-]+)", requirement)
+        if found and found[2] in PURPOSES and "opencv" not in found[1] and "python_version" not in requirement:
+            extras.setdefault(found[1], []).append(found[2])
+    for name, needed in extras.items():
+        version = next(filter(None, map(_version, (name, f"{name}-gpu"))), None)
+        note = "" if version else f"pip install 'edgefs[{','.join(needed)}]'"
+        if name == "tensorrt" and note:
+            note += "; on a Jetson it comes with JetPack"
+        yield {"name": name, "version": version, "for": ", ".join(PURPOSES[extra] for extra in needed), "note": note}
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _opencv() -> dict[str, Any]:

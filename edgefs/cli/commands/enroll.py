@@ -12,7 +12,7 @@ import argparse
 from typing import Any
 
 from edgefs.cli.frames import frames_of
-from edgefs.cli.options import add_recognizer_options, add_source_options, open_recognizer
+from edgefs.cli.options import add_head_option, add_recognizer_options, add_source_options, open_recognizer
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_source_options(parser)
     add_recognizer_options(parser)
+    add_head_option(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -49,5 +50,5 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "advice": enrollment.advice,
         "shots": len(shots.ids) if shots else 0,
         "gallery": args.gallery,
-        "passed": bool(enrollment.accepted) or bool(shots),
+        "passed": bool(enrollment.accepted),
     }

@@ -15,16 +15,16 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefs.cli.options import load_bundle
+from edgefs.cli.options import add_bundle_option, add_gallery_option, existing_gallery, load_bundle
 from edgefs.reports.tables import table
-from runtime.errors import InvalidShot, UnknownLabel
+from runtime.errors import InvalidShot
 from runtime.gallery import Gallery, export_gallery, import_gallery, open_gallery, peek
+from runtime.matching.prototypes import prototype
 from runtime.opencv import decode_image, read_image
 from runtime.recognizer import Recognizer
 from runtime.swap import compare_models, reembed_gallery
@@ -53,16 +53,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action = actions.add_parser(name, help=summary, description=summary)
         for argument in arguments:
             action.add_argument(argument)
-        action.add_argument("--gallery", metavar="FILE", default="gallery.db", help="default: gallery.db")
-        if name in ("import", "reembed", "classes", "why", "reject", "swap"):
-            action.add_argument("--bundle", metavar="PATH", help="bundle of the gallery (default: the embedded one)")
+        add_gallery_option(action)
+        if name in ("show", "import", *WITH_MODEL):
+            add_bundle_option(action)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.action == "import":
         return _import(args)
-    if not Path(args.gallery).exists():
-        raise UnknownLabel(f"{args.gallery} must be a gallery, but nothing is there; do: edgefs enroll NAME SOURCE")
+    existing_gallery(args.gallery)
     if args.action in WITH_MODEL:
         return {"gallery": args.gallery, **WITH_MODEL[args.action](args)}
     gallery = open_gallery(args.gallery, fingerprint=None, dim=None)
@@ -85,10 +84,12 @@ def _ls(gallery: Gallery, _: argparse.Namespace) -> dict[str, Any]:
 
 
 def _show(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
+    taught = gallery.classes.get(args.label)
+    aside = prototype(taught, load_bundle(args.bundle).metric).set_aside if taught and len(taught.ids) else ()
     shots: list[dict[str, Any]] = [
         {
             "id": record.id,
-            "kind": "not this" if record.negative else "shot",
+            "kind": "not this" if record.negative else "set aside" if record.id in aside else "shot",
             "quality": round(record.quality, 2),
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.time_s)),
             "burst": record.burst,
@@ -98,6 +99,11 @@ def _show(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
     ]
     header = ("id", "kind", "quality", "time", "burst", "source")
     print(table([tuple({**s, "burst": s["burst"][:8]}.values()) for s in shots], header))
+    if aside:
+        print(
+            "Shots that are set aside disagree with their class and are not used. To use or remove one: "
+            f"edgefs gallery keep {aside[0]} --gallery {args.gallery}, or drop"
+        )
     return {"label": args.label, "shots": shots}
 
 
@@ -220,7 +226,8 @@ def _swap(args: argparse.Namespace) -> dict[str, Any]:
     old, new = comparison
     rows = [(label, *(f"{100 * share.get(label, float('nan')):.0f} %" for share in comparison)) for label in new]
     print(table(rows, ("label", "named right before", "after")))
-    print(f"to go back: edgefs gallery swap --gallery {args.gallery} --bundle (the one of fingerprint {before[:12]})")
+    print(f"To go back, swap again with the bundle of fingerprint {before[:12]}:")
+    print(f"  edgefs gallery swap --gallery {args.gallery} --bundle OLD.edgefs")
     return {"bundle": bundle.where, "fingerprint_before": before, "before": old, "after": new}
 
 

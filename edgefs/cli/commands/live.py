@@ -1,4 +1,4 @@
-"""The live app: point a camera, press, name it, done. On http://127.0.0.1:8080/ unless told otherwise.
+"""The live app: point a camera at a thing, hold the button, name it. The page is at http://127.0.0.1:8080/ by default.
 
 examples:
   edgefs live                                   # camera 0
@@ -22,7 +22,7 @@ from edgefs.cli.options import add_recognizer_options, load_bundle
 from runtime.errors import CameraMissing
 
 if TYPE_CHECKING:
-    from runtime.app.core.camera_worker import Source
+    from runtime.app.core.camera_reader import CameraSource
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -104,14 +104,13 @@ def _named(texts: list[str]) -> Iterator[str]:
         yield from found
 
 
-def _source(text: str, *, loop: bool) -> Source:
-    from runtime.app.core.camera_worker import Source
-    from runtime.app.core.sources import camera_source
+def _source(text: str, *, loop: bool) -> CameraSource:
+    from runtime.app.core.camera_reader import CameraSource, camera_source
 
     if text == "demo":
         from edgefs.demo.virtual_source import virtual_camera
 
-        return Source("virtual camera", virtual_camera, again=True)
+        return CameraSource("virtual camera", virtual_camera, loop=True, recorded=True)
     return camera_source(text, loop=loop)
 
 

@@ -11,11 +11,17 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from edgefs.cli.frames import frames_of
-from edgefs.cli.options import add_recognizer_options, add_source_options, open_recognizer, share
+from edgefs.cli.options import (
+    add_head_option,
+    add_recognizer_options,
+    add_source_options,
+    existing_gallery,
+    open_recognizer,
+    share,
+)
 from runtime.errors import UnknownLabel
 
 
@@ -23,22 +29,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source", nargs="+", help="picture, folder, video, camera index, rtsp:// URL or GStreamer pipeline"
     )
-    parser.add_argument("--closed-set", action="store_true", help='never say "unknown": always the nearest class')
-    parser.add_argument("--rate", type=share, default=0.05, metavar="SHARE",
-                        help="of strangers that may be given a name (default: 5%%)")  # fmt: skip
+    unknown = parser.add_mutually_exclusive_group()
+    unknown.add_argument("--closed-set", action="store_true", help='never say "unknown": always the nearest class')
+    unknown.add_argument(
+        *("--rate",),
+        type=share,
+        default=0.05,
+        metavar="SHARE",
+        help="of strangers that may be given a name (default: 5%%)",
+    )
     parser.add_argument("--why", action="store_true", help="say in sentences why each answer is what it is")
     add_source_options(parser)
     add_recognizer_options(parser)
+    add_head_option(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     frames = []
-    if not Path(args.gallery).exists():  # opening it would create it
-        raise UnknownLabel(f"{args.gallery} must be a gallery, but nothing is there; do: edgefs enroll NAME SOURCE")
+    existing_gallery(args.gallery)
     with open_recognizer(args, stranger_rate=None if args.closed_set else args.rate) as recognizer:
         if not recognizer.labels:
             raise UnknownLabel(
-                f"{args.gallery} must hold at least one class, but is empty; do: edgefs enroll NAME SOURCE"
+                f"{args.gallery} must hold at least one class, but it is empty; teach one: "
+                f"edgefs enroll NAME SOURCE --gallery {args.gallery}"
             )
         for source in args.source:
             for frame in frames_of(source, args):

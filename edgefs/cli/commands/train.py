@@ -1,4 +1,4 @@
-"""Meta-train an embedding: Prototypical Networks, MAML (second and first order, ANIL) or Reptile.
+"""Meta-train an embedding. `edgefs evaluate` measures the result, `edgefs export` packs it for a device.
 
 examples:
   edgefs train protonet --data omniglot --root DIR --out runs/omniglot
@@ -15,68 +15,21 @@ from typing import Any
 
 from edgefs.cli.fields import add_fields, given
 from edgefs.errors import ConfigError
-from edgefs.training.config import METHODS, TrainConfig, config_of, read_recipe
-
-GROUPS = {
-    "data": ("data", "root", "variant", "size", "channels", "bad_files", "download"),
-    "episodes": ("n_way", "n_shot", "n_query", "tasks", "steps", "augment", "rotations"),
-    "validation": ("val_way", "val_shot", "val_query", "val_episodes", "val_every", "patience"),
-    "optimiser": ("optimiser", "lr", "schedule", "warmup", "weight_decay", "clip"),
-    "method": (
-        "backbone",
-        "init_from",
-        "n_classes",
-        "distance",
-        "temperature",
-        "bf16",
-        "head",
-        "statistics",
-        "inner_lr",
-        "inner_steps",
-        "val_inner_steps",
-        "learn_rates",
-        "inner_batch",
-        "val_inner_batch",
-    ),
-    "run": ("out", "seed", "threads", "checkpoint_minutes", "device"),
-}
-HELP = {
-    "data": "omniglot, cifar_fs, mini_imagenet or folder",
-    "root": "folder the data lies in (default: here)",
-    "variant": "split of Omniglot: lake or vinyals",
-    "size": "side of the images in pixels (default: the set's own)",
-    "channels": "1 grey or 3 colour (default: the set's own; folder: as stored)",
-    "bad_files": "what to do about unreadable pictures: fail or skip",
-    "download": "fetch the data if its authors host it",
-    "tasks": "episodes per step",
-    "augment": "any of mirror flip shift warp colour",
-    "rotations": "quarter turns that become classes (default: 4 for omniglot, else 1)",
-    "patience": "stop after so many validations without improvement (0: never)",
-    "clip": "largest gradient norm (0: any)",
-    "backbone": "conv4, conv4_32, resnet12 or torchvision:NAME",
-    "init_from": "checkpoint to start from; its input contract comes with it",
-    "n_classes": "classifier: how many classes (default: those of the training data)",
-    "distance": "ProtoNet: euclidean or cosine",
-    "temperature": "ProtoNet: divides squared distances",
-    "bf16": "ProtoNet, classifier: backbone in bfloat16 (default: where the machine computes it)",
-    "head": "MAML, Reptile: where a task's head starts: zero, or prototypes (Proto-MAML)",
-    "statistics": "MAML, Reptile: normalise by the batch, or by the running statistics of the network it starts from",
-    "inner_lr": "MAML, Reptile: rate of adaptation",
-    "learn_rates": "MAML: learn one inner rate per tensor and step",
-    "out": "folder for checkpoints, log.csv and curves.png (default: run)",
-    "threads": "CPU threads (default: all this process may use)",
-    "checkpoint_minutes": "save the state of the run every so many minutes",
-    "device": "auto, cpu or cuda",
-}
+from edgefs.methods import META, TrainConfig
+from edgefs.methods.options import settled
+from edgefs.methods.recipe import read_recipe
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("method", nargs="?", choices=METHODS, help="may come from --recipe instead")
-    parser.add_argument("--recipe", metavar="FILE", help="read a recipe's [train] table; options here override it")
+    parser.add_argument("method", nargs="?", choices=tuple(META), help="the method; it may come from --recipe instead")
+    parser.add_argument("--recipe", metavar="FILE", help="read the [train] table of a recipe; options here override it")
     parser.add_argument(
-        "--resume", action="store_true", help="go on with the run in --out, bit by bit as if never stopped"
+        "--resume",
+        action="store_true",
+        help="continue the run in --out; the result has the same bits as without a stop",
     )
-    add_fields(parser, TrainConfig, GROUPS, HELP)
+    add_fields(parser, META)
+    parser.epilog = "methods:\n" + "\n".join(f"  {name:<11} {kind.__doc__}" for name, kind in META.items())
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -85,24 +38,24 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     report = train(config, resume=args.resume)
     if os.environ.get("RANK", "0") != "0":
-        args.json = None  # one process of a job speaks
+        args.json = None  # only the first process of a job prints
         return {}
     print(f"{report.stopped} after {report.steps} steps, {report.seconds:.0f} s, at most {report.peak_memory_mb} MB")
     print(
         f"validation {report.val}; best: {report.best}"
         if report.val
-        else f"not validated yet; go on with --resume --out {config.out}"
+        else f"not validated yet; continue with --resume --out {config.out}"
     )
     return {"config": config.to_json(), **vars(report)}
 
 
 def _config(args: argparse.Namespace) -> TrainConfig:
-    options = given(args, TrainConfig)
+    options = given(args)
     if args.recipe:
-        return read_recipe(args.recipe, **options)
-    missing = [name for name in ("method", "data") if name not in options]
+        return read_recipe(args.recipe, **({"method": args.method} if args.method else {}), **options)
+    missing = [name for name, value in (("method", args.method), ("data", args.data)) if value is None]
     if missing:
         raise ConfigError(
             f"edgefs train needs a method and --data, or a --recipe, but {' and '.join(missing)} is not given"
         )
-    return config_of(**options)
+    return settled(META, str(args.method), options)

@@ -1,18 +1,17 @@
-"""One camera of the service: the thread that reads it, what is known of it, its preview, and the way of its frames."""
+"""One camera of the service: its reader thread, its session, its preview, and the way of its frames to an answer."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
-from runtime.app.core.cameras import CameraThread, OpenSource
+from runtime.app.core.camera_reader import CameraReader, CameraSource
 from runtime.app.core.hub import Hub
-from runtime.app.core.messages import Answer, Camera, Region
+from runtime.app.core.messages import Answer, Camera, FrameRegion
 from runtime.app.core.preview import Preview, thumbnail
-from runtime.app.core.session import Health, Stream
+from runtime.app.core.session import CameraHealth, CameraSession
 from runtime.camera import Frame
 from runtime.recognition import Enrollment, Recognition
 from runtime.recognizer import Recognizer
@@ -22,17 +21,8 @@ from runtime.teaching.coach import Coach
 from runtime.teaching.enrolling import crop_of
 
 
-@dataclass(frozen=True)
-class Source:
-    """A camera to watch. name: for people, without credentials.  again: play a file in a loop."""
-
-    name: str
-    open: OpenSource
-    again: bool = False
-
-
 class Shared(Protocol):
-    """What all cameras have in common: the service. The recognizer may become another one while they run."""
+    """What all cameras share: `Service`. Its recognizer may be replaced while they run."""
 
     recognizer: Recognizer
     hub: Hub
@@ -40,91 +30,107 @@ class Shared(Protocol):
     inbox: Inbox
 
 
-class Eye:
-    """A camera. on_answer: called for every answer, in its thread."""
+class CameraWorker:
+    """One camera.
+
+    Args:
+        id_: The camera's id in the API.
+        source: What to read.
+        region: The part of the frame to look at; None for the whole frame.
+        shared: The service.
+        on_answer: Called in the camera's thread with every answer.
+    """
 
     def __init__(
-        self, id_: str, source: Source, region: Region | None, shared: Shared, on_answer: Callable[[Answer], None]
+        self,
+        id_: str,
+        source: CameraSource,
+        region: FrameRegion | None,
+        shared: Shared,
+        on_answer: Callable[[Answer], None],
     ) -> None:
-        self.stream = Stream(id_, source.name, region)
+        self.session = CameraSession(id_, source.name, region, recorded=source.recorded)
         self.preview = Preview(source.name)
-        self.thread = CameraThread(
-            source.name, source.open, again=source.again, on_frame=self._frame, on_health=self._health
-        )
+        self.reader = CameraReader(source, on_frame=self._frame, on_health=self._health)
         self._shared, self._on_answer = shared, on_answer
-        self._lock = threading.Lock()  # around the stream
+        self._lock = threading.Lock()  # around the session
 
     def camera(self) -> Camera:
-        """How it is now."""
-        return self.stream.camera(time.monotonic())
+        """Return the camera's present state."""
+        return self.session.camera(time.monotonic())
 
-    def look_at(self, region: Region | None) -> Camera:
-        """Look at a part of the picture only."""
+    def set_region(self, region: FrameRegion | None) -> Camera:
+        """Look at a part of the frame only; None for the whole frame."""
         with self._lock:
-            self.stream.look_at(region)
-        return self._told()
+            self.session.set_region(region)
+        return self._publish()
 
-    def start_lesson(self, coach: Coach) -> Camera:
-        """Begin to teach what it shows."""
+    def start_teaching(self, coach: Coach) -> Camera:
+        """Begin a teaching session with what the camera shows."""
         with self._lock:
-            self.stream.teach(coach)
-        return self._told()
+            self.session.start_teaching(coach)
+        return self._publish()
 
-    def pause_lesson(self) -> Camera:
-        """Look at no more frames until the lesson gets its name. Raises NotNow."""
+    def pause_teaching(self) -> Camera:
+        """Look at no more frames until the shots get a name. Raises InvalidState."""
         with self._lock:
-            self.stream.pause_lesson()
+            self.session.pause_teaching()
         return self.camera()
 
-    def end_lesson(self, label: str) -> Enrollment:
-        """Store what a lesson kept. If that fails the lesson is still there, paused. Raises NotNow, GalleryError."""
+    def stop_teaching(self, label: str) -> Enrollment:
+        """Store the shots of the teaching session under a label.
+
+        Raises:
+            InvalidState: No teaching session is in progress.
+            GalleryError: The shots could not be stored; the session is still there, paused.
+        """
         with self._lock:
-            lesson = self.stream.end_lesson()
+            teaching = self.session.end_teaching()
         try:
-            return lesson.enroll(label, source=f"camera {self.stream.name}")
+            return teaching.enroll(label, source=f"camera {self.session.name}")
         except BaseException:
             with self._lock:
-                self.stream.put_back(lesson)
+                self.session.restore_teaching(teaching)
             raise
         finally:
-            self._told()
+            self._publish()
 
-    def cancel_lesson(self) -> Camera:
-        """Give the lesson up. Raises NotNow."""
+    def cancel_teaching(self) -> Camera:
+        """Discard the teaching session. Raises InvalidState."""
         with self._lock:
-            self.stream.end_lesson()
-        return self._told()
+            self.session.end_teaching()
+        return self._publish()
 
-    def _told(self) -> Camera:
+    def _publish(self) -> Camera:
         camera = self.camera()
         self._shared.hub.publish(camera)
         return camera
 
-    def _health(self, health: Health) -> None:
+    def _health(self, health: CameraHealth) -> None:
         with self._lock:
-            self.stream.see(health)
-        self._told()
+            self.session.health = health
+        self._publish()
 
     def _frame(self, frame: Frame) -> None:
-        """Recognise a frame and tell everyone; show it to the lesson in progress, or put a stranger into the inbox."""
+        """Recognise a frame and publish the answer; the teaching session or the inbox of strangers gets it too."""
         picked_s = time.monotonic()
-        self.stream.saw(frame.time_s)
+        self.session.newest_s = frame.time_s
         self.preview.offer(frame.image)
-        image = self.stream.cut(frame.image)
+        image = self.session.cut(frame.image)
         recognition = self._shared.recognizer.recognize(image)
         matched_s = time.monotonic()
         crop: bytes | None = None
 
-        def remember() -> int:
+        def store() -> int:
             nonlocal crop
             crop = crop_of(image)
             return self._shared.ring.add(recognition, crop, time.time())
 
         with self._lock:
-            teach = self.stream.lesson_look(image, thumbnail)
-            id_ = self.stream.remembered(recognition, frame.time_s, remember)
-            receipt = _receipt(frame, recognition, picked_s, matched_s)
-            answer = self.stream.answer(recognition, frame.time_s, id_, receipt)
+            teach = self.session.teach(image, thumbnail)
+            id_ = self.session.remember(recognition, frame.time_s, store)
+            timings_ms = _timings(frame, recognition, picked_s, matched_s)
+            answer = self.session.answer(recognition, frame.time_s, id_, timings_ms)
         if teach is not None:
             self._shared.hub.publish(teach)
         elif crop is not None and recognition.candidate is not None:  # in an empty gallery everything is a stranger
@@ -134,8 +140,8 @@ class Eye:
         self._on_answer(answer)
 
 
-def _receipt(frame: Frame, recognition: Recognition, picked_s: float, matched_s: float) -> dict[str, float]:
-    """Milliseconds of every stage from the glass to now."""
+def _timings(frame: Frame, recognition: Recognition, picked_s: float, matched_s: float) -> dict[str, float]:
+    """Return the milliseconds of every stage from the capture to now."""
     now_s = time.monotonic()
     stages = {
         "capture": (picked_s - frame.time_s) * 1e3 - frame.decode_ms,

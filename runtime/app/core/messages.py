@@ -1,4 +1,4 @@
-"""What goes over the wire, said once: these types check what comes in, write what goes out, and are the document."""
+"""The messages of the API: the types check requests and write responses; their docstrings are in the API document."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ Label = Annotated[str, Meta(min_length=1, max_length=200)]
 CameraState = Literal["live", "connecting", "stalled", "reconnecting", "ended", "missing"]
 
 
-class Region(Struct, frozen=True, forbid_unknown_fields=True):
-    """The part of the picture that is looked at, in fractions of its width and height."""
+class FrameRegion(Struct, frozen=True, forbid_unknown_fields=True):
+    """The rectangle of a camera's frame that is looked at, in fractions of the frame's width and height."""
 
     x: Fraction
     y: Fraction
@@ -21,7 +21,11 @@ class Region(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Camera(Struct, frozen=True, tag="camera", tag_field="type"):
-    """A camera as it is now. message: what is wrong and what to do; empty while all is well."""
+    """The present state of a camera.
+
+    `message` says what is wrong and what to do, and is empty while nothing is wrong. `fps` is measured. `drops` counts
+    frames that were captured and not looked at. `teaching` tells whether a teaching session is in progress.
+    """
 
     id: str
     name: str
@@ -30,14 +34,18 @@ class Camera(Struct, frozen=True, tag="camera", tag_field="type"):
     fps: float | None
     width: int
     height: int
-    region: Region | None
+    region: FrameRegion | None
     frame_age_s: float | None
     drops: int
     teaching: bool
 
 
 class Class(Struct, frozen=True):
-    """A taught class. crops: shot ids, newest first. views_needed: 0 when the promise is kept."""
+    """A taught class.
+
+    `views` counts clearly different looks. `views_needed` is 0 when the promise is kept. `crops` are shot ids, newest
+    first. `set_aside` counts shots that are too unlike the others to be used.
+    """
 
     label: str
     shots: int
@@ -50,7 +58,7 @@ class Class(Struct, frozen=True):
 
 
 class Stranger(Struct, frozen=True):
-    """Something unknown, seen repeatedly. first_s, last_s: unix seconds."""
+    """Something unknown that was seen repeatedly. `first_s` and `last_s` are unix seconds."""
 
     id: int
     seen: int
@@ -59,6 +67,8 @@ class Stranger(Struct, frozen=True):
 
 
 class BundleInfo(Struct, frozen=True):
+    """The model in use. `input` is the shape [height, width, channels] of what the engine is given."""
+
     name: str
     fingerprint: str
     engine: str
@@ -67,9 +77,10 @@ class BundleInfo(Struct, frozen=True):
 
 
 class Mismatch(Struct, frozen=True):
-    """The gallery was filled by another model; re-embedding takes about `seconds`.
+    """The gallery was filled by another model; to embed it again takes about `seconds`.
 
-    done: shots embedded so far, while it goes on.  failed: why the last attempt ended, else empty.
+    `done` counts the shots embedded so far while that is in progress, else it is null. `failed` says why the last
+    attempt ended, and is empty if there was none.
     """
 
     shots: int
@@ -79,14 +90,27 @@ class Mismatch(Struct, frozen=True):
 
 
 class GalleryState(Struct, frozen=True):
+    """The gallery in use. `path` is null for a gallery in memory."""
+
     path: str | None
     writable: bool
     classes: int
     mismatch: Mismatch | None
 
 
+class Operation(Struct, frozen=True):
+    """A change of the gallery. `time_s` is in unix seconds; `what` describes it, such as "forgot 'cup' (18 shots)"."""
+
+    id: int
+    time_s: float
+    what: str
+
+
 class State(Struct, frozen=True, tag="state", tag_field="type"):
-    """Everything but the answers. undo: what `POST undo` would take back."""
+    """Everything except the answers.
+
+    `undo` is the newest change, which `POST undo` takes back. `redo` is the change that `POST redo` makes again.
+    """
 
     device: str
     bundle: BundleInfo
@@ -94,7 +118,8 @@ class State(Struct, frozen=True, tag="state", tag_field="type"):
     cameras: list[Camera]
     classes: list[Class]
     inbox: list[Stranger]
-    undo: str | None
+    undo: Operation | None
+    redo: Operation | None
     stranger_rate: float | None
     viewers: int
 
@@ -104,10 +129,12 @@ class Hello(State, frozen=True, tag="hello", tag_field="type"):
 
 
 class Answer(Struct, frozen=True, tag="answer", tag_field="type"):
-    """What a frame shows. label: null for unknown; stable: the same, smoothed. check: what decided.
+    """What a frame shows.
 
-    id: what to ask `answers/{id}` about, null if it was not remembered.  score: null in an empty gallery.
-    age_ms: capture to this message.  timings_ms: capture (waiting), decode, preprocess, embed, match, publish, total.
+    `label` is null for unknown, and `stable` is the label smoothed over the last frames. `check` names the check that
+    decided. `answers/{id}` tells more about the answer; `id` is null if it was not remembered. `score` is null in an
+    empty gallery. `age_ms` is the time from the capture to this message. The stages of `timings_ms` are capture (time
+    spent waiting), decode, preprocess, embed, match, publish and total.
     """
 
     camera: str
@@ -125,7 +152,11 @@ class Answer(Struct, frozen=True, tag="answer", tag_field="type"):
 
 
 class Teach(Struct, frozen=True, tag="teach", tag_field="type"):
-    """One frame looked at while teaching. line: what to do now. thumb: a data URL, unless refused as before."""
+    """One frame of a teaching session.
+
+    `line` tells the person what to do now. `thumb` is a data URL; it is null when the frame was refused for the same
+    reason as the one before.
+    """
 
     camera: str
     kept: int
@@ -140,7 +171,7 @@ Event = Hello | State | Answer | Teach | Camera
 
 
 class Recognized(Struct, frozen=True):
-    """The answer to one picture; fields as in Answer."""
+    """The answer to one picture, with the fields of Answer."""
 
     label: str | None
     candidate: str | None
@@ -153,26 +184,35 @@ class Recognized(Struct, frozen=True):
 
 
 class Accepted(Struct, frozen=True):
+    """A frame that became a shot. `index` counts the frames of the request from 0."""
+
     index: int
     shot_id: int
 
 
 class Rejected(Struct, frozen=True):
+    """A frame that was refused. `index` counts the frames of the request from 0."""
+
     index: int
     reason: str
 
 
 class Enrolled(Struct, frozen=True):
-    """What became of the frames. advice: sentences, most useful first."""
+    """The result of an enrolment.
+
+    `advice` holds sentences, the most useful first. `operation` is the id of the change for `POST undo`; it is null if
+    no frame was accepted.
+    """
 
     label: str
     accepted: list[Accepted]
     rejected: list[Rejected]
     advice: list[str]
+    operation: int | None = None
 
 
 class NearShot(Struct, frozen=True):
-    """A stored shot the frame was compared with. crop: whether `shots/{id}/crop` has a picture."""
+    """A stored shot that the frame was compared with. `crop` tells whether `shots/{id}/crop` has a picture."""
 
     shot_id: int
     score: float
@@ -182,75 +222,97 @@ class NearShot(Struct, frozen=True):
 
 
 class Explained(Recognized, frozen=True):
-    """An answer, and why."""
+    """An answer and the reasons for it, in sentences and by the nearest shots."""
 
     nearest: list[NearShot]
     sentences: list[str]
 
 
 class ChangedAnswer(Struct, frozen=True):
+    """A recent answer that a change would turn from the label `before` into the label `after`; null is unknown."""
+
     answer: int
     before: str | None
     after: str | None
 
 
-class Preview(Struct, frozen=True):
-    """What a "not this" would change among the last `of` answers."""
+class ChangePreview(Struct, frozen=True):
+    """What a change would alter among the last `of` answers."""
 
     of: int
     changes: list[ChangedAnswer]
 
 
-class Operation(Struct, frozen=True):
-    id: int
-    time_s: float
-    what: str
-
-
 class Imported(Struct, frozen=True):
+    """What an uploaded gallery added. `operation` is the id of the change for `POST undo`; null if it added nothing."""
+
     added: int
     skipped_duplicates: int
     per_class: dict[str, int]
+    operation: int | None = None
 
 
-class Health(Struct, frozen=True):
+class ServerHealth(Struct, frozen=True):
+    """The server answers requests."""
+
     status: Literal["ok"]
 
 
 class Done(Struct, frozen=True):
-    """what: what was done, in words."""
+    """What was done, in words. `operation` is the id of the change for `POST undo`; null if there is none."""
 
     what: str
+    operation: int | None = None
 
 
 class ErrorDetail(Struct, frozen=True):
+    """The kind of an error and a message that says what to do."""
+
     type: str
     message: str
 
 
 class Error(Struct, frozen=True):
+    """The body of every error response."""
+
     error: ErrorDetail
 
 
-# What comes in.
+# Requests.
 
 
 class SetRegion(Struct, frozen=True, forbid_unknown_fields=True):
-    region: Region | None
+    """The region to look at; null for the whole frame."""
+
+    region: FrameRegion | None
 
 
 class StartTeach(Struct, frozen=True, forbid_unknown_fields=True):
+    """The label of the class to teach; null if it has none yet."""
+
     label: Label | None = None
 
 
 class Named(Struct, frozen=True, forbid_unknown_fields=True):
+    """A label."""
+
     label: Label
 
 
 class MergeClasses(Struct, frozen=True, forbid_unknown_fields=True):
+    """The class `label`, whose shots move to the class `into`."""
+
     label: Label
     into: Label
 
 
+class OperationId(Struct, frozen=True, forbid_unknown_fields=True):
+    """The id of the change that is meant: `undo.id` or `redo.id` of the state, or `operation` of a response."""
+
+    id: Annotated[int, Meta(ge=1)]
+
+
 class Login(Struct, frozen=True, forbid_unknown_fields=True):
+    """The access token."""
+
     token: Annotated[str, Meta(min_length=1, max_length=200)]

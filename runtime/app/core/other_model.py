@@ -1,4 +1,4 @@
-"""A gallery that another model filled: the app starts all the same, without it, and embeds it again when told to."""
+"""A gallery that another model filled: the app starts without it, and embeds it again when a person asks for that."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from runtime.app.core.messages import Mismatch
-from runtime.app.core.session import NotNow
+from runtime.app.core.session import InvalidState
 from runtime.errors import EdgefsError, GalleryMismatch
 from runtime.gallery import peek
 from runtime.recognizer import Recognizer
@@ -22,69 +21,73 @@ log = logging.getLogger(__name__)
 
 
 class OtherModel:
-    """The gallery at a path, until it fits.
+    """The gallery at a path, until its embeddings fit the bundle in use.
 
-    recognizer: on the same bundle, with a gallery in memory.  reopen: opens one on the gallery, once it fits.
+    Args:
+        path: The gallery.
+        recognizer: A recognizer on the bundle in use, with a gallery in memory.
+        reopen: Opens a recognizer on the gallery, once it fits.
     """
 
     def __init__(self, path: Path, recognizer: Recognizer, reopen: Callable[[], Recognizer]) -> None:
         self.path, self._reopen = path, reopen
         self._recognizer = recognizer
         self._shots = peek(path).shots
-        self._each_s = _seconds_a_shot(recognizer)
+        self._shot_s = _seconds_per_shot(recognizer)
         self._done: int | None = None
         self._failed = ""
         self._thread: threading.Thread | None = None
 
     @property
     def mismatch(self) -> Mismatch:
-        return Mismatch(self._shots, round(self._shots * self._each_s, 1), self._done, self._failed)
+        return Mismatch(self._shots, round(self._shots * self._shot_s, 1), self._done, self._failed)
 
-    def refuse(self) -> GalleryMismatch:
-        """The error for whoever wants to change what is not there."""
+    def error(self) -> GalleryMismatch:
+        """Return the error for a request to change the gallery."""
         return GalleryMismatch(
-            f"{self.path} must be filled by the model in use to be changed, but another filled it. "
-            "Do: embed its pictures again (POST gallery/reembed, or `edgefs live --reembed`)"
+            f"{self.path} must be filled by the model in use to be changed, but another model filled it. "
+            "Embed its pictures again: POST gallery/reembed, or `edgefs live --reembed`."
         )
 
     def start(self, changed: Callable[[], None], ready: Callable[[Recognizer], None]) -> None:
-        """Embed every shot again, in the background. Raises NotNow while that is going on.
+        """Embed every shot again in the background.
 
-        changed: called whenever there is news.  ready: gets the recognizer on the gallery, and owns it from then on.
+        Args:
+            changed: Called whenever `mismatch` changes.
+            ready: Called with the recognizer on the gallery, which the caller must close.
+
+        Raises:
+            InvalidState: It is in progress already.
         """
         if self._thread is not None and self._thread.is_alive():
-            raise NotNow(f"{self.path} is being embedded again already; wait until it is done")
+            raise InvalidState(f"{self.path} is being embedded again already. Wait until that is done.")
         self._done, self._failed = 0, ""
         self._thread = threading.Thread(target=self._run, args=(changed, ready), name="re-embed", daemon=True)
         self._thread.start()
 
     def join(self) -> None:
-        """Wait for a re-embedding in progress: it is one transaction, so cutting it short would only waste it."""
+        """Wait until the gallery is embedded: it is one transaction, which would be lost if it ended early."""
         if self._thread is not None:
             self._thread.join()
 
     def _run(self, changed: Callable[[], None], ready: Callable[[Recognizer], None]) -> None:
-        old = self._recognizer
-
-        def embed(frames: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
-            rows = old.embed(frames)
-            self._done = (self._done or 0) + len(rows)
+        def progress(done: int, of: int) -> None:
+            self._done, self._shots = done, of  # more than `peek` counts: forgotten shots and negatives too
             changed()
-            return rows
 
         try:
-            reembed_gallery(self.path, old.bundle, embed)
+            reembed_gallery(self.path, self._recognizer.bundle, self._recognizer.embed, progress)
             ready(self._reopen())
         except EdgefsError as error:
-            log.error("re-embedding failed: %s", error)
+            log.error("The gallery could not be embedded again: %s", error)
             self._done, self._failed = None, str(error)
         changed()
 
 
-def _seconds_a_shot(recognizer: Recognizer) -> float:
-    """Time a few frames of the size that crops have."""
+def _seconds_per_shot(recognizer: Recognizer) -> float:
+    """Measure the time to embed a frame of the size that crops have."""
     frames = [np.full((320, 320, 3), 90, np.uint8)] * 4
     recognizer.embed(frames)
     began_s = time.perf_counter()
     recognizer.embed(frames)
-    return (time.perf_counter() - began_s) / len(frames) * 1.5  # and to decode them
+    return (time.perf_counter() - began_s) / len(frames) * 1.5  # decoding takes about half as long

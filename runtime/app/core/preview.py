@@ -1,7 +1,7 @@
-"""The picture people watch: encoded once for everyone, only while somebody looks, and always the newest.
+"""The live picture: encoded once for all viewers, only while somebody looks, and always the newest frame.
 
-Encoding has its own thread, so that recognising never waits for a watcher; a watcher's mailbox holds one picture, so a
-slow one skips pictures.
+A thread of its own encodes, so recognition never waits for a viewer. A viewer's mailbox holds one picture, so a slow
+viewer skips pictures.
 """
 
 from __future__ import annotations
@@ -21,88 +21,88 @@ THUMBNAIL = 96  # pixels, the shorter side
 
 
 class Preview:
-    """The newest picture of one camera, and its watchers. `offer` is for the camera's thread, the rest for any."""
+    """The newest frame of one camera, and its viewers. The camera's thread calls `offer`; any thread calls the rest."""
 
     def __init__(self, name: str) -> None:
         self._changed = threading.Condition()
-        self._image: NDArray[np.uint8] | None = None
+        self._frame: NDArray[np.uint8] | None = None
         self._fresh = False
-        self._watchers: tuple[Mailbox[bytes], ...] = ()
+        self._viewers: tuple[Mailbox[bytes], ...] = ()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=f"preview {name}", daemon=True)
         self._thread.start()
 
     @property
-    def watchers(self) -> int:
-        return len(self._watchers)
+    def viewers(self) -> int:
+        return len(self._viewers)
 
-    def offer(self, image: NDArray[np.uint8]) -> None:
-        """Show a picture, `uint8 [H, W, 3]` BGR. Costs nothing when nobody watches."""
+    def offer(self, frame: NDArray[np.uint8]) -> None:
+        """Show a frame, `uint8 [H, W, 3]` BGR. It is encoded only when somebody looks."""
         with self._changed:
-            self._image, self._fresh = image, True
-            if self._watchers:
+            self._frame, self._fresh = frame, True
+            if self._viewers:
                 self._changed.notify()
 
     @property
     def newest(self) -> NDArray[np.uint8] | None:
-        """The picture as it came, `uint8 [H, W, 3]` BGR; None before the first."""
-        return self._image
+        """The newest frame, `uint8 [H, W, 3]` BGR; None before the first."""
+        return self._frame
 
     def snapshot(self) -> bytes | None:
-        """The newest picture as JPEG; None before the first."""
-        image = self._image
-        return None if image is None else _encode(image)
+        """Return the newest frame as JPEG; None before the first."""
+        frame = self._frame
+        return None if frame is None else _encode(frame)
 
-    def join(self, notify: Callable[[], None]) -> Mailbox[bytes]:
-        """Start watching: JPEGs come into the mailbox, the one there is at once."""
+    def subscribe(self, notify: Callable[[], None]) -> Mailbox[bytes]:
+        """Return a mailbox that receives JPEGs, beginning with the newest frame; `notify` is called as in `Mailbox`."""
         mailbox: Mailbox[bytes] = Mailbox(notify)
         with self._changed:
-            self._watchers = (*self._watchers, mailbox)
-            self._fresh = self._image is not None
+            self._viewers = (*self._viewers, mailbox)
+            self._fresh = self._frame is not None
             self._changed.notify()
         if self._closed:
             mailbox.close()
         return mailbox
 
-    def leave(self, mailbox: Mailbox[bytes]) -> None:
+    def unsubscribe(self, mailbox: Mailbox[bytes]) -> None:
         with self._changed:
-            self._watchers = tuple(other for other in self._watchers if other is not mailbox)
+            self._viewers = tuple(other for other in self._viewers if other is not mailbox)
 
     def close(self) -> None:
-        """End the thread and every watcher."""
+        """End the thread and close every mailbox."""
         with self._changed:
             self._closed = True
             self._changed.notify()
-        for mailbox in self._watchers:
+        for mailbox in self._viewers:
             mailbox.close()
         self._thread.join()
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or (self._fresh and self._watchers))
+                self._changed.wait_for(lambda: self._closed or (self._fresh and self._viewers))
                 if self._closed:
                     return
-                image, self._fresh = self._image, False
-            assert image is not None
-            jpeg = _encode(image)
-            for mailbox in self._watchers:
+                frame, self._fresh = self._frame, False
+            assert frame is not None
+            jpeg = _encode(frame)
+            for mailbox in self._viewers:
                 mailbox.put("picture", jpeg)
 
 
-def thumbnail(image: NDArray[np.uint8]) -> bytes:
-    """A small JPEG of `uint8 [H, W, 3]`."""
-    return encode_jpeg(_shrunk(image, THUMBNAIL / min(image.shape[:2])), QUALITY)
+def thumbnail(frame: NDArray[np.uint8]) -> bytes:
+    """Return a small JPEG of a frame, `uint8 [H, W, 3]` BGR."""
+    return encode_jpeg(_shrunk(frame, THUMBNAIL / min(frame.shape[:2])), QUALITY)
 
 
-def _encode(image: NDArray[np.uint8]) -> bytes:
-    return encode_jpeg(_shrunk(image, MAX_WIDTH / image.shape[1]), QUALITY)
+def _encode(frame: NDArray[np.uint8]) -> bytes:
+    return encode_jpeg(_shrunk(frame, MAX_WIDTH / frame.shape[1]), QUALITY)
 
 
-def _shrunk(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+def _shrunk(frame: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     if scale >= 1:
-        return image
+        return frame
     cv2 = load_cv2()
-    height, width = image.shape[:2]
+    height, width = frame.shape[:2]
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[no-any-return]
+    return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""The live service: cameras, one recognizer, and everyone who watches, joined. Every face talks to this."""
+"""The live service joins the cameras, one recognizer and the subscribers. Page, API, window and MQTT all call it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,25 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from runtime.app.core.camera_worker import Eye, Source
+from runtime.app.core.camera_reader import CameraSource
+from runtime.app.core.camera_worker import CameraWorker
 from runtime.app.core.hub import Hub
-from runtime.app.core.messages import Answer, BundleInfo, Camera, Class, GalleryState, Region, State, Stranger
+from runtime.app.core.messages import (
+    Answer,
+    BundleInfo,
+    Camera,
+    Class,
+    FrameRegion,
+    GalleryState,
+    Operation,
+    State,
+    Stranger,
+)
 from runtime.app.core.other_model import OtherModel
 from runtime.app.core.regions import Regions
-from runtime.app.core.session import NotNow
-from runtime.errors import OptionError
+from runtime.app.core.session import InvalidState
+from runtime.errors import EdgefsError, OptionError
+from runtime.gallery.base import Operation as GalleryOperation
 from runtime.recognition import Enrollment
 from runtime.recognizer import Recognizer
 from runtime.stream.recent_answers import RecentAnswer, Ring
@@ -27,9 +36,9 @@ from runtime.teaching.coach import Coach
 from runtime.teaching.enrolling import Observation
 from runtime.teaching.quality import FrameQuality
 
-REMEMBERED = 480  # answers that can still be asked about: two minutes of a camera, about 20 MB of pictures
-REFRESH_S = 1.0  # how often the gallery file is looked at for what other processes changed
-COALESCE_S = 0.1  # between two messages of the whole state
+REMEMBERED = 480  # recent answers that can be explained or rejected: two minutes of one camera, about 20 MB of pictures
+REFRESH_S = 1.0  # between two looks at what other processes changed in the gallery file
+COALESCE_S = 0.1  # between two messages with the whole state
 
 log = logging.getLogger(__name__)
 
@@ -38,21 +47,29 @@ class UnknownCamera(OptionError, LookupError):
     """No camera has this id."""
 
 
-class Forgotten(OptionError, LookupError):
-    """An answer that is not remembered, or no longer."""
+class AnswerExpired(OptionError, LookupError):
+    """The answer is not remembered, or no longer."""
 
 
 class Service:
-    """Watches cameras on one recognizer. The recognizer stays open: who opened it closes it.
+    """Runs cameras on one recognizer. Whoever opened the recognizer closes it.
 
-    other_model: where the gallery asked for is, when another model filled it and the recognizer does without.
-    on_answer: called for every answer in the camera's thread, for metrics.
+    Args:
+        recognizer: The recognizer of all cameras.
+        sources: The cameras.
+        device: The name of this device.
+        stranger_rate: The stranger rate of the recognizer, to be shown.
+        other_model: The gallery that was asked for, if another model filled it and the recognizer runs without it.
+        on_answer: Called in the camera's thread with every answer, for the metrics.
+
+    Attributes:
+        workers: The camera workers by the camera's id.
     """
 
     def __init__(
         self,
         recognizer: Recognizer,
-        sources: Sequence[Source],
+        sources: Sequence[CameraSource],
         *,
         device: str,
         stranger_rate: float | None = 0.05,
@@ -66,30 +83,30 @@ class Service:
         self._regions = Regions(other_model.path if other_model else recognizer.gallery.path)
         self._strangers: list[tuple[int, int]] = []
         self._stop, self._dirty = threading.Event(), threading.Event()
-        self.eyes = {
-            str(i): Eye(str(i), source, self._regions.of(source.name), self, on_answer)
+        self.workers = {
+            str(i): CameraWorker(str(i), source, self._regions.get(source.name), self, on_answer)
             for i, source in enumerate(sources)
         }
-        self._keeper = threading.Thread(target=self._keep_house, name="housekeeping", daemon=True)
+        self._maintenance = threading.Thread(target=self._maintain, name="maintenance", daemon=True)
 
     def start(self) -> None:
         """Open every camera; returns at once."""
-        self._keeper.start()
-        for eye in self.eyes.values():
-            eye.thread.start()
+        self._maintenance.start()
+        for worker in self.workers.values():
+            worker.reader.start()
 
     def close(self) -> None:
-        """Stop every camera, thread and watcher."""
+        """Stop every camera and thread, and close every subscriber's mailbox."""
         self._stop.set()
         self._dirty.set()
-        for eye in self.eyes.values():
-            eye.thread.stop()
+        for worker in self.workers.values():
+            worker.reader.stop()
         self.hub.close()
-        for eye in self.eyes.values():
-            eye.thread.join()
-            eye.preview.close()
-        if self._keeper.ident is not None:  # it was started
-            self._keeper.join()
+        for worker in self.workers.values():
+            worker.reader.join()
+            worker.preview.close()
+        if self._maintenance.ident is not None:  # it was started
+            self._maintenance.join()
         if self._other_model is not None:
             self._other_model.join()
         if self._own_recognizer is not None:
@@ -97,46 +114,54 @@ class Service:
 
     @property
     def editable(self) -> Recognizer:
-        """The recognizer, to change its gallery. Raises GalleryMismatch while that is another model's."""
+        """The recognizer, to change its gallery. Raises GalleryMismatch while another model's gallery is open."""
         if self._other_model is not None:
-            raise self._other_model.refuse()
+            raise self._other_model.error()
         return self.recognizer
 
     @property
     def ended(self) -> bool:
         """Whether every source came to its end."""
-        return all(eye.thread.ended for eye in self.eyes.values())
+        return all(worker.reader.ended for worker in self.workers.values())
+
+    @property
+    def error(self) -> EdgefsError | None:
+        """Why the first file that is played once could not be played to its end; None if there is none."""
+        return next((worker.reader.error for worker in self.workers.values() if worker.reader.error), None)
 
     @property
     def alive_s(self) -> float:
-        """The last moment (monotonic) at which every thread was seen to be at work."""
-        return min((eye.thread.alive_s for eye in self.eyes.values() if not eye.thread.ended), default=time.monotonic())
+        """The last moment (`time.monotonic()`) at which every thread was seen to run."""
+        readers = [worker.reader for worker in self.workers.values()]
+        return min((reader.alive_s for reader in readers if not reader.ended), default=time.monotonic())
 
-    def eye(self, id_: str) -> Eye:
-        """The camera of this id. Raises UnknownCamera."""
-        if id_ not in self.eyes:
-            raise UnknownCamera(f"camera must be one of {', '.join(self.eyes) or 'none'}, but got {id_!r}")
-        return self.eyes[id_]
-
-    # what the faces show
+    def worker(self, id_: str) -> CameraWorker:
+        """Return the worker of a camera. Raises UnknownCamera."""
+        if id_ not in self.workers:
+            raise UnknownCamera(f"The camera must be one of {', '.join(self.workers) or 'none'}, but got {id_!r}.")
+        return self.workers[id_]
 
     def camera(self, id_: str) -> Camera:
-        return self.eye(id_).camera()
+        return self.worker(id_).camera()
 
     def state(self) -> State:
-        """Everything but the answers, as it is now."""
+        """Return everything except the answers, as it is now."""
         recognizer = self.recognizer
         return State(
             device=self.device,
             bundle=_bundle_info(recognizer),
             gallery=self._gallery(),
-            cameras=[self.camera(id_) for id_ in self.eyes],
+            cameras=[self.camera(id_) for id_ in self.workers],
             classes=self.classes(),
-            inbox=[Stranger(s.id, s.seen, s.first_s, s.last_s) for s in self.inbox.strangers()],
-            undo=recognizer.undo_preview(),
+            inbox=self.strangers(),
+            undo=_operation(recognizer.gallery.history()),
+            redo=_operation(recognizer.gallery.undone()),
             stranger_rate=self.stranger_rate,
-            viewers=self.hub.watchers,
+            viewers=self.hub.subscribers,
         )
+
+    def strangers(self) -> list[Stranger]:
+        return [Stranger(s.id, s.seen, s.first_s, s.last_s) for s in self.inbox.strangers()]
 
     def classes(self) -> list[Class]:
         taught = self.recognizer.gallery.classes
@@ -155,66 +180,97 @@ class Service:
         ]
 
     def changed(self) -> None:
-        """Let everyone know, soon, that the state is another."""
+        """Publish the state soon."""
         self._dirty.set()
 
-    # what the faces do
+    def set_region(self, id_: str, region: FrameRegion | None) -> Camera:
+        """Look at a part of a camera's frame, also after a restart; None for the whole frame."""
+        worker = self.worker(id_)
+        self._regions.set(worker.session.name, region)
+        return worker.set_region(region)
 
-    def set_region(self, id_: str, region: Region | None) -> Camera:
-        """Look at a part of a camera's picture, also after a restart."""
-        eye = self.eye(id_)
-        self._regions.put(eye.stream.name, region)
-        return eye.look_at(region)
-
-    def start_lesson(self, id_: str, label: str | None) -> Camera:
+    def start_teaching(self, id_: str, label: str | None) -> Camera:
         """Begin to teach what a camera shows. Raises InvalidLabel, GalleryMismatch."""
-        return self.eye(id_).start_lesson(Coach(self.editable, label))
+        return self.worker(id_).start_teaching(Coach(self.editable, label))
 
-    def end_lesson(self, id_: str, label: str) -> Enrollment:
-        """Store what a lesson kept. If that fails the lesson is still there, paused. Raises NotNow, GalleryError."""
-        enrollment = self.eye(id_).end_lesson(label)
+    def stop_teaching(self, id_: str, label: str) -> Enrollment:
+        """Store the shots of a teaching session, see `CameraWorker.stop_teaching`."""
+        enrollment = self.worker(id_).stop_teaching(label)
         self.inbox.let_go_known(self.recognizer.match_many)
         self.changed()
         return enrollment
 
     def recent(self, answer: int) -> RecentAnswer:
-        """A remembered answer. Raises Forgotten."""
+        """Return a remembered answer. Raises AnswerExpired."""
         found = self.ring.get(answer)
         if found is None:
-            raise Forgotten(f"answer {answer} must be one of the last {self.ring.capacity}, but is not, or no longer")
+            raise AnswerExpired(
+                f"Answer {answer} must be one of the last {self.ring.capacity} answers, but it is not, or no longer."
+            )
         return found
 
-    def accused(self, answer: int) -> tuple[RecentAnswer, str]:
-        """An answer that can be rejected, and the class it named. Raises Forgotten, NotNow."""
+    def rejectable(self, answer: int) -> tuple[RecentAnswer, str]:
+        """Return a remembered answer and the class it names. Raises AnswerExpired, InvalidState."""
         found = self.recent(answer)
         if found.recognition.label is None:
-            raise NotNow(f"answer {answer} must name a class to be rejected, but was unknown")
+            raise InvalidState(f"Answer {answer} must name a class to be rejected, but it was unknown.")
         return found, found.recognition.label
 
     def reject(self, answer: int) -> str:
-        """ "Not this": learn from a mistake; says what was done. Raises Forgotten, NotNow, GalleryError."""
-        found, label = self.accused(answer)
+        """Store the frame of an answer as a negative example of the class it names ("not this").
+
+        Returns:
+            What was done, in words.
+
+        Raises:
+            AnswerExpired: The answer is not remembered.
+            InvalidState: The answer names no class.
+            GalleryError: The example could not be stored.
+        """
+        found, label = self.rejectable(answer)
         seen = Observation(found.recognition.embedding, found.crop, FrameQuality(0, 255, 1.0))
         self.editable.reject_observed(seen, label)
         self.changed()
         return f"this is not {label}"
 
+    def undo(self, operation: int | None = None) -> str:
+        """Take back the newest change of the gallery, see `Gallery.undo`.
+
+        Args:
+            operation: The id of the change that is meant; None for the newest, whichever it is.
+
+        Raises:
+            NothingToUndo: There is no change to take back.
+            StaleOperation: Another change is the newest.
+        """
+        what = self.editable.gallery.undo(operation)
+        self.changed()
+        return what
+
+    def redo(self, operation: int | None = None) -> str:
+        """Make the change again that was undone last; argument and errors are those of `undo`."""
+        what = self.editable.gallery.redo(operation)
+        self.changed()
+        return what
+
     def reembed(self) -> str:
-        """Embed the gallery of another model again, in the background; says what goes on. Raises NotNow."""
+        """Embed the gallery of another model again, in the background. Raises InvalidState.
+
+        Returns:
+            What is in progress, in words.
+        """
         other = self._other_model
         if other is None:
-            raise NotNow("the gallery must be of another model to be embedded again, but fits this one already")
-        other.start(self.changed, self._fits_now)
+            raise InvalidState("The gallery must be of another model to be embedded again, but it fits this one.")
+        other.start(self.changed, self._reembedded)
         return f"embedding {other.mismatch.shots} shots again"
 
-    def _fits_now(self, recognizer: Recognizer) -> None:
+    def _reembedded(self, recognizer: Recognizer) -> None:
         self.recognizer = self._own_recognizer = recognizer
         self._other_model = None
 
-    # housekeeping
-
-    def _keep_house(self) -> None:
-        """Send the state when it changed; see what other processes did to the gallery, and who is new in the inbox."""
+    def _maintain(self) -> None:
+        """Publish the state when it changed, and look every second for changes of the gallery file and the inbox."""
         refreshed_s = time.monotonic()
         while not self._stop.is_set():
             if self._dirty.wait(REFRESH_S):
@@ -232,11 +288,11 @@ class Service:
             self.changed()
 
     def _guarded(self, work: Callable[[], None]) -> None:
-        """Housekeeping must survive a disk that is full or a gallery that is replaced under it."""
+        """Log an error and go on: the disk may be full, or the gallery file replaced by another."""
         try:
             work()
         except Exception:
-            log.exception("housekeeping failed; trying again")
+            log.exception("The state could not be published; trying again.")
 
     def _gallery(self) -> GalleryState:
         other = self._other_model
@@ -250,13 +306,21 @@ class Service:
 
 
 def _writable(path: Path) -> bool:
-    """Whether SQLite could write: the file and, for its log, the folder."""
+    """Return whether SQLite could write the file and, for its write-ahead log, the folder."""
     return os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
+
+
+def _operation(operations: Sequence[GalleryOperation]) -> Operation | None:
+    """Return the first of some operations as a message."""
+    return Operation(operations[0].id, operations[0].time_s, operations[0].what) if operations else None
 
 
 def _bundle_info(recognizer: Recognizer) -> BundleInfo:
     bundle = recognizer.bundle
-    size: NDArray[np.int64] = np.asarray(bundle.preprocess.shape)
     return BundleInfo(
-        bundle.name, bundle.fingerprint, recognizer.engine.info.name, bundle.metric, [int(n) for n in size]
+        name=bundle.name,
+        fingerprint=bundle.fingerprint,
+        engine=recognizer.engine.info.name,
+        metric=bundle.metric,
+        input=[int(n) for n in bundle.preprocess.shape],
     )

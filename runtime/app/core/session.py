@@ -1,7 +1,7 @@
-"""What the live app knows and decides, without a camera, a clock or a socket: everything comes in, times included.
+"""The state of one camera and the decisions about it: health, region, smoothing and the teaching session.
 
-One `Stream` a camera: its state, region, smoothing, and the teaching in progress. A recorded stream always gives the
-same messages.
+Nothing here touches a camera, a clock or a socket. Times come in as arguments, so a recorded stream of frames always
+gives the same messages.
 """
 
 from __future__ import annotations
@@ -15,20 +15,22 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.app.core.messages import Answer, Camera, CameraState, Region, Teach
+from runtime.app.core.messages import Answer, Camera, CameraState, FrameRegion, Teach
 from runtime.errors import OptionError
 from runtime.recognition import Enrollment, Recognition
 from runtime.stream.smoothing import Smoother
 from runtime.teaching.coach import Advice
 
-MAX_KEPT = 32  # views of one lesson: more add little, and their crops stay in memory until they are stored
-STALLED = "no picture is coming; check the camera's power and cable or network"
-REMEMBER_S = 0.25  # between two remembered answers that say the same
-LIVE_S = 0.5  # an older picture is not live, unless the camera is that slow
+MAX_KEPT = 32  # views of one session: more add little, and their crops stay in memory until they are stored
+STALLED = "No frame is coming. Check the camera's power and its cable or network."
+BUSY = "Frames come late because this machine is busy."
+REMEMBER_S = 0.25  # between two remembered answers that are equal
+LIVE_S = 0.5  # an older frame is not live, unless the camera is that slow
+RECORDED_LIVE_S = 10.0  # the same for a file, whose frames come late only when the machine is busy
 
 
-class Teacher(Protocol):
-    """A lesson in progress: `runtime.teaching.coach.Coach`."""
+class TeachingSession(Protocol):
+    """What collects the shots of one class while a person shows it: `runtime.teaching.coach.Coach`."""
 
     label: str | None
     refused: int
@@ -41,13 +43,13 @@ class Teacher(Protocol):
     def enroll(self, label: str | None = None, *, source: str = ...) -> Enrollment: ...
 
 
-class NotNow(OptionError):
-    """What was asked for is not possible in this state."""
+class InvalidState(OptionError):
+    """The request is not possible in the present state."""
 
 
 @dataclass(frozen=True)
-class Health:
-    """What a camera says of itself. fps: as measured."""
+class CameraHealth:
+    """What the reader reports of a camera. `fps` is measured; None before the second frame."""
 
     state: CameraState
     message: str = ""
@@ -57,35 +59,37 @@ class Health:
     height: int = 0
 
 
-class Stream:
-    """One camera's part of the session. Not for several threads at once: the service holds a lock around it."""
+class CameraSession:
+    """The state of one camera. Not safe from several threads: `CameraWorker` holds a lock around it.
 
-    def __init__(self, id_: str, name: str, region: Region | None = None) -> None:
+    Args:
+        id_: The camera's id in the API.
+        name: The camera's name for people.
+        region: The part of the frame that is looked at; None for the whole frame.
+        recorded: Whether frames come from a file, see `CameraSource`.
+    """
+
+    def __init__(self, id_: str, name: str, region: FrameRegion | None = None, *, recorded: bool = False) -> None:
         self.id, self.name, self.region = id_, name, region
-        self.health = Health("connecting", "opening the camera")
-        self.lesson: Teacher | None = None
+        self.health = CameraHealth("connecting", "Opening the camera.")
+        self.teaching: TeachingSession | None = None
+        self.newest_s: float | None = None  # capture time of the newest frame, on the clock of `now_s`
+        self._recorded = recorded
         self._paused = False
         self._refusal: str | None = None
-        self._frame_s: float | None = None  # capture of the newest frame
         self._smoother = Smoother()
         self._remembered: tuple[float, tuple[str | None, str | None], int | None] = (-math.inf, (None, None), None)
 
-    # the camera
-
-    def see(self, health: Health) -> None:
-        """Take in how the camera is."""
-        self.health = health
-
-    def saw(self, frame_s: float) -> None:
-        """Take in when the newest frame was captured, on the clock that `now_s` is on."""
-        self._frame_s = frame_s
-
     def camera(self, now_s: float) -> Camera:
-        """How the camera is at a moment. A "live" one has a picture no older than LIVE_S, or three of its frames."""
+        """Return the camera's state at `now_s` (seconds, `time.monotonic()`).
+
+        A camera is "live" while its newest frame is younger than LIVE_S or than three of its frame intervals.
+        """
         health = self.health
-        age = None if self._frame_s is None else round(max(0.0, now_s - self._frame_s), 3)
-        if health.state == "live" and age is not None and age > max(LIVE_S, 3 / (health.fps or math.inf)):
-            health = replace(health, state="stalled", message=STALLED)
+        age = None if self.newest_s is None else round(max(0.0, now_s - self.newest_s), 3)
+        limit_s = RECORDED_LIVE_S if self._recorded else max(LIVE_S, 3 / (health.fps or math.inf))
+        if health.state == "live" and age is not None and age > limit_s:
+            health = replace(health, state="stalled", message=BUSY if self._recorded else STALLED)
         return Camera(
             id=self.id,
             name=self.name,
@@ -97,40 +101,51 @@ class Stream:
             region=self.region,
             frame_age_s=age,
             drops=health.drops,
-            teaching=self.lesson is not None,
+            teaching=self.teaching is not None,
         )
 
-    def look_at(self, region: Region | None) -> None:
-        """Look at a part of the picture only; what was stable was said of another part."""
+    def set_region(self, region: FrameRegion | None) -> None:
+        """Look at a part of the frame from now on; the smoothed answer starts again, because it was about another."""
         self.region = region
         self._smoother = Smoother()
 
-    def cut(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the region of `uint8 [H, W, 3]` as a view, at least one pixel of it."""
+    def cut(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the region of a frame, `uint8 [H, W, 3]`, as a view of at least one pixel."""
         if self.region is None:
-            return image
-        height, width = image.shape[:2]
+            return frame
+        height, width = frame.shape[:2]
         x, y = min(int(self.region.x * width), width - 1), min(int(self.region.y * height), height - 1)
         right = max(x + 1, min(width, round((self.region.x + self.region.w) * width)))
         bottom = max(y + 1, min(height, round((self.region.y + self.region.h) * height)))
-        return image[y:bottom, x:right]
+        return frame[y:bottom, x:right]
 
-    # the answer
+    def remember(self, recognition: Recognition, now_s: float, store: Callable[[], int]) -> int | None:
+        """Remember an answer if it differs from the last remembered one, or if that one is older than REMEMBER_S.
 
-    def remembered(self, recognition: Recognition, now_s: float, remember: Callable[[], int]) -> int | None:
-        """Remember an answer if it says something new or the last one is a while ago; the id to ask about it later.
+        Args:
+            recognition: The answer.
+            now_s: The capture time of its frame.
+            store: Stores the answer and returns its id.
 
-        now_s: capture of the frame.
+        Returns:
+            The id under which `answers/{id}` knows the answer.
         """
         at_s, said, id_ = self._remembered
         says = (recognition.label, recognition.candidate)
         if says != said or now_s - at_s >= REMEMBER_S:
-            id_ = remember()
+            id_ = store()
             self._remembered = (now_s, says, id_)
         return id_
 
     def answer(self, recognition: Recognition, now_s: float, id_: int | None, timings_ms: dict[str, float]) -> Answer:
-        """Smooth one answer. now_s: capture of the frame.  timings_ms: the whole receipt."""
+        """Return the message for one answer, with its smoothed label.
+
+        Args:
+            recognition: The answer.
+            now_s: The capture time of its frame.
+            id_: What `remember` returned.
+            timings_ms: Milliseconds of every stage, and their "total".
+        """
         stable = self._smoother.update(recognition, now_s).label
         return Answer(
             camera=self.id,
@@ -147,50 +162,51 @@ class Stream:
             timings_ms=timings_ms,
         )
 
-    # teaching
+    def start_teaching(self, teaching: TeachingSession) -> None:
+        """Begin a teaching session; one that was in progress is discarded."""
+        self.teaching, self._paused, self._refusal = teaching, False, None
 
-    def teach(self, teacher: Teacher) -> None:
-        """Begin a lesson; one that was going on is given up."""
-        self.lesson, self._paused, self._refusal = teacher, False, None
-
-    def pause_lesson(self) -> None:
-        """Look at no more frames, but keep what was kept until it has a name. Raises NotNow."""
-        self._teacher()
+    def pause_teaching(self) -> None:
+        """Look at no more frames, and keep the shots until they get a name. Raises InvalidState."""
+        self._require_teaching()
         self._paused = True
 
-    def put_back(self, lesson: Teacher) -> None:
-        """Put back a lesson that could not be stored, unless another has begun."""
-        if self.lesson is None:
-            self.lesson, self._paused = lesson, True
+    def end_teaching(self) -> TeachingSession:
+        """End the teaching session and return it. Raises InvalidState."""
+        teaching = self._require_teaching()
+        self.teaching = None
+        return teaching
 
-    def lesson_look(self, frame: NDArray[np.uint8], thumbnail: Callable[[NDArray[np.uint8]], bytes]) -> Teach | None:
-        """Show a frame to the lesson in progress; None when there is none, or it is paused."""
-        lesson = self.lesson
-        if lesson is None or self._paused:
+    def restore_teaching(self, teaching: TeachingSession) -> None:
+        """Restore, paused, a session whose shots could not be stored, unless another one has begun."""
+        if self.teaching is None:
+            self.teaching, self._paused = teaching, True
+
+    def teach(self, frame: NDArray[np.uint8], thumbnail: Callable[[NDArray[np.uint8]], bytes]) -> Teach | None:
+        """Show a frame, `uint8 [H, W, 3]`, to the teaching session; None when there is none or it is paused."""
+        teaching = self.teaching
+        if teaching is None or self._paused:
             return None
-        if len(lesson.kept) >= MAX_KEPT:
-            advice = Advice(False, "enough", f"{MAX_KEPT} views are enough for one lesson: let go to store them")
-            lesson.refused += 1
+        if len(teaching.kept) >= MAX_KEPT:
+            line = f"{MAX_KEPT} views are enough for one session. Let go to store them."
+            advice = Advice(False, "enough", line)
+            teaching.refused += 1
         else:
-            advice = lesson.look(frame)
-        news = advice.accepted or advice.reason != self._refusal  # the same refusal again needs no other picture
+            advice = teaching.look(frame)
+        new = advice.accepted or advice.reason != self._refusal  # an equal refusal needs no other picture
         self._refusal = advice.reason
-        thumb = "data:image/jpeg;base64," + base64.b64encode(thumbnail(frame)).decode() if news else None
-        kept, refused = len(lesson.kept), lesson.refused
+        thumb = "data:image/jpeg;base64," + base64.b64encode(thumbnail(frame)).decode() if new else None
+        kept, refused = len(teaching.kept), teaching.refused
         return Teach(self.id, kept, refused, advice.accepted, advice.reason, advice.line, thumb)
 
-    def end_lesson(self) -> Teacher:
-        """Give back the lesson in progress. Raises NotNow."""
-        lesson = self._teacher()
-        self.lesson = None
-        return lesson
-
-    def _teacher(self) -> Teacher:
-        if self.lesson is None:
-            raise NotNow(f"camera {self.id} must be teaching, but is not; do: POST cameras/{self.id}/teach first")
-        return self.lesson
+    def _require_teaching(self) -> TeachingSession:
+        if self.teaching is None:
+            raise InvalidState(
+                f"Camera {self.id} must be teaching, but it is not. Call POST cameras/{self.id}/teach first."
+            )
+        return self.teaching
 
 
 def finite(value: float) -> float | None:
-    """A number fit for JSON: -inf, the score of an empty gallery, becomes null."""
+    """Return the number, or None if it is not finite: JSON has no infinity (-inf is the score of an empty gallery)."""
     return float(value) if math.isfinite(value) else None

@@ -1,1 +1,1 @@
-"""Where else the live app sends its answers: JSON lines, MQTT and an OpenCV window."""
+"""Outputs of the live app besides the page: JSON lines, MQTT and an OpenCV window."""

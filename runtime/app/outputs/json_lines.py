@@ -1,4 +1,4 @@
-"""The headless face: one JSON line on stdout for every change, for a pipe or a log."""
+"""`--headless`: one JSON line on stdout for every change, for a pipe or a log."""
 
 from __future__ import annotations
 
@@ -8,42 +8,41 @@ from typing import TextIO
 
 import msgspec
 
-from runtime.app.core.changes import Changes
-from runtime.app.core.hub import Hub
+from runtime.app.core.hub import ChangeFilter, Hub
 
 
-class Lines:
-    """Writes until closed. broken: whoever read has gone."""
+class JsonLines:
+    """Writes until closed. `broken` tells that the reader has closed the pipe."""
 
     def __init__(self, hub: Hub, out: TextIO) -> None:
-        self._hub, self._out, self._changes = hub, out, Changes()
-        self._wake = threading.Event()
-        self._mailbox = hub.join(self._wake.set)
+        self._hub, self._out, self._changes = hub, out, ChangeFilter()
+        self._notified = threading.Event()
+        self._mailbox = hub.subscribe(self._notified.set)
         self.broken = False
-        self._thread = threading.Thread(target=self._run, name="lines", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="JSON lines", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Write what is left, then end."""
+        """Write the messages that wait, and end."""
         self._mailbox.close()
         self._thread.join()
-        self._hub.leave(self._mailbox)
+        self._hub.unsubscribe(self._mailbox)
 
     def _run(self) -> None:
         ended = False
         while not ended and not self.broken:
-            self._wake.wait()
-            self._wake.clear()
-            ended = self._mailbox.closed  # before taking: what came until then is written
+            self._notified.wait()
+            self._notified.clear()
+            ended = self._mailbox.closed  # read before taking, so that what came until then is written
             self._write()
 
     def _write(self) -> None:
         for message in self._mailbox.take():
-            if self._changes.is_news(message):
+            if self._changes.is_change(message):
                 line = {"time_s": round(time.time(), 3)} | msgspec.to_builtins(message)
                 try:
                     self._out.write(msgspec.json.encode(line).decode() + "\n")
                     self._out.flush()
-                except (BrokenPipeError, ValueError):  # ValueError: closed
+                except (BrokenPipeError, ValueError):  # ValueError: stdout is closed
                     self.broken = True
                     return

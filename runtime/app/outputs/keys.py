@@ -1,4 +1,4 @@
-"""The keys of the window as a state machine, no window in it. OpenCV sees no key released: space begins and ends."""
+"""The keys of the window as a state machine. OpenCV does not report a released key, so space begins and ends."""
 
 from __future__ import annotations
 
@@ -6,27 +6,35 @@ from dataclasses import dataclass
 from typing import Literal
 
 ENTER, ESCAPE, BACKSPACE, SPACE = (13, 10), 27, (8, 127), ord(" ")
-HELP = "space: teach   n: not this   u: undo   tab: next camera   q: quit"
-What = Literal["teach", "pause", "store", "cancel", "reject", "undo", "next", "quit"]
+HELP = "space: teach   n: not this   u: undo   r: redo   tab: next camera   q: quit"
+What = Literal["teach", "pause", "store", "cancel", "reject", "undo", "redo", "next", "quit"]
+IDLE_KEYS: dict[int, What] = {
+    SPACE: "teach",
+    ord("n"): "reject",
+    ord("u"): "undo",
+    ord("r"): "redo",
+    9: "next",
+    ord("q"): "quit",
+}
 
 
 @dataclass(frozen=True)
 class Action:
-    """What a key asks for. label: for "store"."""
+    """What a key asks for. `label` is the typed name, for "store"."""
 
     what: What
     label: str = ""
 
 
 class Keys:
-    """idle -> (space) teaching -> (space) naming -> (enter) stored; escape gives up."""
+    """The modes: space leads from "idle" to "teaching" and to "naming"; enter stores; escape leads back to "idle"."""
 
     def __init__(self) -> None:
         self.mode: Literal["idle", "teaching", "naming"] = "idle"
         self.typed = ""
 
     def press(self, key: int) -> Action | None:
-        """Take one key as `cv2.waitKey` gives it, -1 for none."""
+        """Take one key as `cv2.waitKey` returns it (-1 for none), and return the action that it asks for, if any."""
         if key < 0:
             return None
         key &= 0xFF
@@ -42,14 +50,12 @@ class Keys:
             return None
         if key == SPACE:
             self.mode = "teaching"
-            return Action("teach")
-        actions: dict[int, What] = {ord("n"): "reject", ord("u"): "undo", 9: "next", ord("q"): "quit"}
-        return Action(actions[key]) if key in actions else None
+        return Action(IDLE_KEYS[key]) if key in IDLE_KEYS else None
 
     def line(self) -> str:
-        """What to show below the picture."""
+        """Return the line of help for the present mode."""
         if self.mode == "teaching":
-            return "teaching: turn it slowly; space when done, escape to give up"
+            return "teaching: turn it slowly; space when done, escape to discard"
         return f"name: {self.typed}_   (enter to store)" if self.mode == "naming" else HELP
 
     def _name(self, key: int) -> Action | None:

@@ -1,9 +1,9 @@
-"""MQTT: what each camera sees as retained topics, found by Home Assistant without configuration.
+"""MQTT: the answer of each camera as retained topics, which Home Assistant finds without configuration.
 
-edgefs/DEVICE/available            online | offline (the broker says so when we vanish)
-edgefs/DEVICE/CAMERA/label         the stable name, "unknown", or "unavailable" while the camera is
+edgefs/DEVICE/available            online | offline (the broker publishes this when the connection is lost)
+edgefs/DEVICE/CAMERA/label         the smoothed label, "unknown", or "unavailable" while the camera is not live
 edgefs/DEVICE/CAMERA/attributes    the whole answer as JSON
-homeassistant/sensor/…/config      discovery
+homeassistant/sensor/…/config      the description of the sensor
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import msgspec
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from runtime.app.core.changes import Changes
+from runtime.app.core.hub import ChangeFilter
 from runtime.app.core.messages import Answer, Camera, Event
 from runtime.app.core.service import Service
 from runtime.camera.base import redact
 from runtime.errors import OptionError
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
-MAX_QUEUED = 100  # messages while the broker is away; each topic is retained, so older ones are worth nothing
+MAX_QUEUED = 100  # messages while the broker is away; only the newest of each retained topic matters
 UNKNOWN, UNAVAILABLE = "unknown", "unavailable"
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Broker:
+    """The address of a broker."""
+
     host: str
     port: int
     user: str | None
@@ -42,31 +44,31 @@ class Broker:
 
 
 def parse_broker(url: str) -> Broker:
-    """Read mqtt://user:password@host:port, or mqtts:// for TLS. Raises OptionError."""
+    """Parse mqtt://user:password@host:port, or mqtts:// for TLS. Raises OptionError."""
     try:
         parts = urlsplit(url if "://" in url else f"mqtt://{url}")
         port = parts.port or PORTS[parts.scheme]
         if not parts.hostname:
-            raise ValueError("it names no host")
+            raise ValueError("it names no host.")
     except (KeyError, ValueError) as error:
         raise OptionError(
-            f"--mqtt must be like mqtt://user:password@host:1883, but {redact(url)!r}: {error}"
+            f"--mqtt must be like mqtt://user:password@host:1883, but {redact(url)!r} is not: {error}"
         ) from error
     user, password = (None if part is None else unquote(part) for part in (parts.username, parts.password))
     return Broker(parts.hostname, port, user, password, parts.scheme == "mqtts")
 
 
 class Topics:
-    """What to publish, as (topic, payload): no socket in it. device: of this machine."""
+    """Turns messages into (topic, payload) pairs; it has no connection. `device` is the name of this device."""
 
     def __init__(self, device: str) -> None:
         self.device = re.sub(r"\W", "_", device) or "edgefs"
         self.available = f"edgefs/{self.device}/available"
-        self._changes = Changes()
+        self._changes = ChangeFilter()
         self._last: dict[str, Answer] = {}
 
     def discovery(self, cameras: dict[str, str]) -> list[tuple[str, str]]:
-        """What Home Assistant needs to know. cameras: id to name."""
+        """Return the descriptions for Home Assistant. `cameras` maps ids to names."""
         device = {"identifiers": [f"edgefs_{self.device}"], "name": f"edgefs {self.device}", "manufacturer": "edgefs"}
         found = []
         for id_, name in cameras.items():
@@ -83,13 +85,13 @@ class Topics:
             found.append((topic, msgspec.json.encode(config).decode()))
         return found
 
-    def tell_again(self) -> None:
-        """Take nothing as told: the broker may have forgotten it."""
-        self._changes = Changes()
+    def reset(self) -> None:
+        """Publish everything again: a new broker has no retained topics."""
+        self._changes = ChangeFilter()
 
     def of(self, message: Event) -> list[tuple[str, str]]:
-        """The topics a message changes."""
-        if not self._changes.is_news(message):
+        """Return the topics that a message changes."""
+        if not self._changes.is_change(message):
             return []
         if isinstance(message, Answer):
             self._last[message.camera] = message
@@ -110,13 +112,13 @@ class Topics:
         return f"edgefs/{self.device}/{camera}/{what}"
 
 
-class Mqtt:
-    """Publishes until closed; connects again by itself, for ever."""
+class MqttPublisher:
+    """Publishes until closed, and connects again after every loss."""
 
     def __init__(self, service: Service, broker: Broker) -> None:
         self._service, self._topics = service, Topics(service.device)
-        self._wake = threading.Event()
-        self._mailbox = service.hub.join(self._wake.set)
+        self._notified = threading.Event()
+        self._mailbox = service.hub.subscribe(self._notified.set)
         client = self._client = Client(CallbackAPIVersion.VERSION2)
         if broker.user is not None:
             client.username_pw_set(broker.user, broker.password)
@@ -133,10 +135,10 @@ class Mqtt:
         self._thread.start()
 
     def close(self) -> None:
-        """Say goodbye and end."""
+        """Publish "offline" and disconnect."""
         self._mailbox.close()
         self._thread.join()
-        self._service.hub.leave(self._mailbox)
+        self._service.hub.unsubscribe(self._mailbox)
         if self._client.is_connected():
             self._client.publish(self._topics.available, "offline", qos=1, retain=True).wait_for_publish(2)
         self._client.disconnect()
@@ -144,8 +146,8 @@ class Mqtt:
 
     def _run(self) -> None:
         while not self._mailbox.closed:
-            self._wake.wait()
-            self._wake.clear()
+            self._notified.wait()
+            self._notified.clear()
             for message in self._mailbox.take():
                 self._publish(self._topics.of(message))
 
@@ -155,11 +157,12 @@ class Mqtt:
 
     def _connected(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
-            log.error("the MQTT broker refuses: %s; check user and password", reason)
+            log.error("The MQTT broker refuses: %s. Check the user and the password.", reason)
             return
-        self._topics.tell_again()
-        self._publish(self._topics.discovery({id_: eye.stream.name for id_, eye in self._service.eyes.items()}))
+        self._topics.reset()
+        names = {id_: worker.session.name for id_, worker in self._service.workers.items()}
+        self._publish(self._topics.discovery(names))
         self._publish([(self._topics.available, "online")])
 
     def _disconnected(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        log.warning("the MQTT broker is away (%s); trying again", reason)
+        log.warning("The connection to the MQTT broker is lost (%s); trying again.", reason)

@@ -1,4 +1,4 @@
-"""The OpenCV window: the same service with a window and keys around it, where there is no browser."""
+"""`--window`: an OpenCV window with keys, for a machine without a browser."""
 
 from __future__ import annotations
 
@@ -18,46 +18,46 @@ from runtime.opencv import load_cv2
 
 TITLE = "edgefs live"
 BAR = 96  # pixels below the picture
-WIDTH = 960
-WHITE, GREY, BACK = (245, 245, 245), (150, 150, 150), (32, 32, 32)
+WIDTH, HEIGHT = 960, 600  # pixels: the width of the window, and the most that a picture is high
+WHITE, GREY, BACKGROUND = (245, 245, 245), (150, 150, 150), (32, 32, 32)
 
 
 class Window:
-    """Runs in the main thread, which OpenCV's windows need. Raises OptionError where there can be none."""
+    """The window. It must be used in the main thread, as OpenCV requires. Raises OptionError if there can be none."""
 
     def __init__(self, service: Service) -> None:
         self._service, self._keys = service, Keys()
-        self._camera = next(iter(service.eyes))
+        self._camera = next(iter(service.workers))
         self._answers: dict[str, Answer] = {}
-        self._said = ""
+        self._message = ""
         self._cv2 = load_cv2()
         if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             raise OptionError(  # Qt would end the process
                 "--window needs a display, but neither DISPLAY nor WAYLAND_DISPLAY is set. "
-                "Do: start it from the desktop; or use the page instead"
+                "Start it from the desktop, or use the page instead."
             )
         try:
             self._cv2.namedWindow(TITLE)
         except self._cv2.error as error:
             raise OptionError(
                 "--window needs an OpenCV with windows, but this one has none. "
-                "Do: pip uninstall opencv-python-headless && pip install opencv-python; or use the page instead"
+                "Do: pip uninstall opencv-python-headless && pip install opencv-python; or use the page instead."
             ) from error
 
     def run(self, stop: threading.Event) -> None:
-        """Show and listen until q, until the window is closed, or until stop is set."""
-        mailbox = self._service.hub.join(lambda: None)
+        """Show the camera and obey the keys until q, until the window is closed, or until `stop` is set."""
+        mailbox = self._service.hub.subscribe(lambda: None)
         try:
             while not stop.is_set() and self._open():
                 self._take(mailbox)
-                self._cv2.imshow(TITLE, self._frame())
+                self._cv2.imshow(TITLE, self._picture())
                 action = self._keys.press(self._cv2.waitKey(30))
                 if action is not None and action.what == "quit":
                     return
                 if action is not None:
                     self._do(action)
         finally:
-            self._service.hub.leave(mailbox)
+            self._service.hub.unsubscribe(mailbox)
             self._cv2.destroyAllWindows()
 
     def _open(self) -> bool:
@@ -68,56 +68,69 @@ class Window:
             if isinstance(message, Answer):
                 self._answers[message.camera] = message
             elif isinstance(message, Teach) and message.camera == self._camera and self._keys.mode == "teaching":
-                self._said = f"{message.kept} kept: {message.line}"
+                self._message = f"{message.kept} kept: {message.line}"
 
     def _do(self, action: Action) -> None:
         service, camera = self._service, self._camera
         try:
             if action.what == "teach":
-                service.start_lesson(camera, None)
+                service.start_teaching(camera, None)
             elif action.what == "pause":
-                service.eye(camera).pause_lesson()
+                service.worker(camera).pause_teaching()
             elif action.what == "store":
-                enrolled = service.end_lesson(camera, action.label)
-                self._said = f"{len(enrolled.accepted)} views of {enrolled.label} stored"
+                enrolled = service.stop_teaching(camera, action.label)
+                self._message = f"{len(enrolled.accepted)} views of {enrolled.label} stored"
             elif action.what == "cancel":
-                service.eye(camera).cancel_lesson()
-                self._said = "given up"
+                service.worker(camera).cancel_teaching()
+                self._message = "discarded"
             elif action.what == "undo":
-                self._said = f"undone: {service.editable.undo()}"
-                service.changed()
+                self._message = f"undone: {service.undo()}"
+            elif action.what == "redo":
+                self._message = f"redone: {service.redo()}"
             elif action.what == "next":
-                ids = list(service.eyes)
+                ids = list(service.workers)
                 self._camera = ids[(ids.index(camera) + 1) % len(ids)]
             elif action.what == "reject":
                 self._reject()
         except EdgefsError as error:
-            self._said = str(error)
+            self._message = str(error)
 
     def _reject(self) -> None:
         answer = self._answers.get(self._camera)
         if answer is None or answer.id is None or answer.label is None:
-            self._said = "nothing was recognised"
+            self._message = "nothing was recognised"
             return
-        self._said = self._service.reject(answer.id)
+        self._message = self._service.reject(answer.id)
 
-    def _frame(self) -> NDArray[np.uint8]:
-        eye = self._service.eyes[self._camera]
+    def _picture(self) -> NDArray[np.uint8]:
+        worker = self._service.workers[self._camera]
         answer = self._answers.get(self._camera)
         name = (answer.stable or "Unknown") if answer else self._service.camera(self._camera).message
         score = f"{answer.score:.2f}" if answer and answer.score is not None else ""
-        return drawn(eye.preview.newest, f"{name}  {score}".strip(), self._keys.line(), self._said)
+        return draw(worker.preview.newest, f"{name}  {score}".strip(), self._keys.line(), self._message)
 
 
-def drawn(image: NDArray[np.uint8] | None, name: str, line: str, said: str) -> NDArray[np.uint8]:
-    """The picture, `uint8 [H, W, 3]`, over a bar with three lines of text."""
+def draw(frame: NDArray[np.uint8] | None, name: str, line: str, message: str) -> NDArray[np.uint8]:
+    """Draw a frame above a bar with three lines of text.
+
+    Args:
+        frame: `uint8 [H, W, 3]` BGR, or None for an empty picture. A frame higher than the window is shown smaller.
+        name: The first line: what was recognised.
+        line: The second line: help.
+        message: The third line: what was done.
+
+    Returns:
+        `uint8 [h + BAR, WIDTH, 3]` BGR with h at most HEIGHT.
+    """
     cv2 = load_cv2()
-    if image is None:
-        image = np.full((WIDTH * 9 // 16, WIDTH, 3), 20, np.uint8)
-    height = max(1, round(image.shape[0] * WIDTH / image.shape[1]))
-    canvas = np.full((height + BAR, WIDTH, 3), BACK, np.uint8)
-    canvas[:height] = cv2.resize(image, (WIDTH, height), interpolation=cv2.INTER_AREA)
-    for text, y, scale, colour in ((name, 38, 1.1, WHITE), (line, 64, 0.5, GREY), (said, 86, 0.5, WHITE)):
-        plain = text.encode("ascii", "replace").decode()  # OpenCV's font has no more
-        cv2.putText(canvas, plain, (12, height + y), cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
+    if frame is None:
+        frame = np.full((WIDTH * 9 // 16, WIDTH, 3), 20, np.uint8)
+    scale = min(WIDTH / frame.shape[1], HEIGHT / frame.shape[0])
+    height, width = (max(1, round(side * scale)) for side in frame.shape[:2])
+    left = (WIDTH - width) // 2
+    canvas = np.full((height + BAR, WIDTH, 3), BACKGROUND, np.uint8)
+    canvas[:height, left : left + width] = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+    for text, y, size, colour in ((name, 38, 1.1, WHITE), (line, 64, 0.5, GREY), (message, 86, 0.5, WHITE)):
+        plain = text.encode("ascii", "replace").decode()  # OpenCV's font has no other characters
+        cv2.putText(canvas, plain, (12, height + y), cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
     return canvas

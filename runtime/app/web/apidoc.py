@@ -1,4 +1,4 @@
-"""The OpenAPI document as one page for people, without a script or a request to anywhere."""
+"""The OpenAPI document as one HTML page for people, without a script and without a request to another site."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><title>edgefs liv
 
 
 def page_of(document: dict[str, Any]) -> str:
-    """The document as HTML."""
+    """Return an OpenAPI document as HTML."""
     info = document["info"]
     parts = [HEAD, f"<h1>{escape(info['title'])}</h1>"]
     parts += [f"<p>{escape(paragraph)}</p>" for paragraph in info["description"].split("\n\n")]
@@ -42,8 +42,8 @@ def _schema(name: str, schema: dict[str, Any]) -> str:
         f"<dt>{escape(field)}</dt><dd>{escape(_type(kind))}</dd>"
         for field, kind in schema.get("properties", {}).items()
     )
-    says = escape(schema.get("description", ""))
-    return f"<details><summary><code>{escape(name)}</code></summary><p>{says}</p><dl>{fields}</dl></details>"
+    description = escape(schema.get("description", ""))
+    return f"<details><summary><code>{escape(name)}</code></summary><p>{description}</p><dl>{fields}</dl></details>"
 
 
 def _type(schema: dict[str, Any]) -> str:

@@ -1,8 +1,8 @@
-"""Deadlines under uvicorn, which has none: a client that sends half a request, or takes nothing, is cut off.
+"""Deadlines that uvicorn lacks: a client that sends half a request, or reads no response, is disconnected.
 
-At the asyncio protocol, because no middleware sees a request before its header is complete: after every piece of data,
-h11 knows what it still waits for. Measured without (benchmarks/LOG.md): sixty half-open sockets starve a server that
-limits its connections, and one that does not keeps them for ever.
+They are set in the asyncio protocol, because middleware sees a request only once its header is complete. After every
+piece of data, h11 knows what it still waits for. Without deadlines (measured in benchmarks/LOG.md), sixty half-open
+sockets block a server that limits its connections, and a server without a limit keeps them open for ever.
 """
 
 from __future__ import annotations
@@ -16,74 +16,74 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 HEADER_S = 5.0  # for a whole request line and header, from the connection or the first byte on
-BODY_S = 30.0  # for a whole body: 16 MB over a slow radio link
-TAKE_S = 10.0  # for a client to take what fills its buffer
+BODY_S = 30.0  # for a whole body: 16 MB over a slow wireless link
+READ_S = 10.0  # for a client to read what fills its buffer
 MAX_CONNECTIONS = 384  # below the usual limit of 1024 handles
 
 
 class Deadline:
-    """One timer at a time; `what` names what is waited for, and going on waiting for the same does not extend it."""
+    """One timer at a time. Its name says what is waited for; waiting for the same again does not extend the time."""
 
     def __init__(self, expired: Callable[[], None]) -> None:
         self._expired = expired
         self._timer: asyncio.TimerHandle | None = None
-        self._what: str | None = None
+        self._name: str | None = None
 
-    def expect(self, what: str, within_s: float) -> None:
-        if what != self._what:
+    def expect(self, name: str, within_s: float) -> None:
+        if name != self._name:
             self.met()
-            self._what = what
+            self._name = name
             self._timer = asyncio.get_running_loop().call_later(within_s, self._expired)
 
     def met(self) -> None:
-        self._what = None
+        self._name = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
 
-class _TakeDeadline(asyncio.Protocol):
-    """The part HTTP and WebSocket share: while the write buffer is full a timer runs."""
+class _ReadDeadline(asyncio.Protocol):
+    """The part that HTTP and WebSocket share: a timer runs while the write buffer is full."""
 
     transport: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._take = Deadline(lambda: self.transport.abort())
+        self._read = Deadline(lambda: self.transport.abort())
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._take.expect("room", TAKE_S)
+        self._read.expect("room", READ_S)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._take.met()
+        self._read.met()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._take.met()
+        self._read.met()
         super().connection_lost(exc)
 
 
-class WebSocketProtocol(_TakeDeadline, WebSocketsSansIOProtocol):  # type: ignore[misc]
-    """uvicorn's, with a deadline for a client that takes nothing; its pings find one that is gone."""
+class WebSocketProtocol(_ReadDeadline, WebSocketsSansIOProtocol):  # type: ignore[misc]
+    """uvicorn's protocol with a deadline for a client that reads nothing; its pings find a client that is gone."""
 
 
-class HttpProtocol(_TakeDeadline, H11Protocol):  # type: ignore[misc]
-    """uvicorn's, with deadlines for the header, the body and the taking, and room for a newcomer.
+class HttpProtocol(_ReadDeadline, H11Protocol):  # type: ignore[misc]
+    """uvicorn's protocol with deadlines for the header, for the body and for reading the response.
 
-    Over MAX_CONNECTIONS the one that has waited longest for its header goes: whoever holds sockets open without asking
-    anything loses them to whoever asks.
+    With more than MAX_CONNECTIONS connections, the one that has waited longest for its header is closed: a client that
+    holds sockets open without a request loses them to clients that send one.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._came_s = self.loop.time()
+        self._opened_s = self.loop.time()
         self._receive = Deadline(self.transport.abort)
         self._watch()
         if len(self.connections) > MAX_CONNECTIONS:
             waiting = [c for c in self.connections if isinstance(c, HttpProtocol) and c.conn.their_state is h11.IDLE]
-            oldest = min(waiting, key=lambda connection: connection._came_s)
-            self.connections.discard(oldest)  # at once: others may come before the loop gets to close it
+            oldest = min(waiting, key=lambda connection: connection._opened_s)
+            self.connections.discard(oldest)  # at once: more connections may come before the event loop closes it
             oldest.transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -103,7 +103,7 @@ class HttpProtocol(_TakeDeadline, H11Protocol):  # type: ignore[misc]
         super().handle_websocket_upgrade(event)
 
     def _watch(self, *, between: bool = False) -> None:
-        """Let the timer run for what h11 still waits for. between: two requests, where uvicorn's keep-alive counts."""
+        """Run the timer for what h11 waits for; `between` two requests uvicorn's keep-alive timer runs instead."""
         state = self.conn.their_state
         if state is h11.IDLE:
             if between:

@@ -1,8 +1,8 @@
-"""Who may ask: the checks every request passes before any route sees it, WebSocket and preview included.
+"""Access control: the checks that every request passes before a route sees it, WebSocket and preview included.
 
-Host     a name that is ours: a page elsewhere whose name was made to point here (DNS rebinding) sends its own.
-Origin   ours or absent; and what browsers say of themselves (Sec-Fetch-Site): no other page may read, post, or embed.
-Token    for everything but the open routes, when we listen to more than this machine.
+Host     must name this server. A page of another site whose name was made to point here (DNS rebinding) sends its own.
+Origin   must be this server's, or absent; so must Sec-Fetch-Site, which browsers add: no other page may read or post.
+Token    is asked for by all but the open routes, when other machines can connect.
 """
 
 from __future__ import annotations
@@ -43,9 +43,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Policy:
-    """What is asked of a request. names: hosts that are us.  any_ip: an address instead of a name is us, too.
+    """What a request must fulfil.
 
-    token: None where nobody but this machine can connect.  cookie: its name.
+    Attributes:
+        names: The names of this server.
+        any_ip: Whether an IP address instead of a name is accepted too.
+        token: The access token; None when only this machine can connect.
+        cookie: The name of the cookie that holds the token.
     """
 
     names: frozenset[str]
@@ -53,8 +57,8 @@ class Policy:
     token: Token | None
     cookie: str
 
-    def ours(self, host: str) -> bool:
-        """Whether a host, as in a Host header, is this server. An address cannot be rebound, a name can."""
+    def names_this_server(self, host: str) -> bool:
+        """Return whether the value of a Host header is this server. A name can be rebound, an address cannot."""
         try:
             name = (urlsplit(f"//{host}").hostname or "").lower()
             _ = urlsplit(f"//{host}").port
@@ -66,7 +70,7 @@ class Policy:
 
 
 class Guard:
-    """ASGI middleware around the whole app. is_open: which (method, path) need no token."""
+    """ASGI middleware around the whole app. `is_open` tells which (method, path) need no token."""
 
     def __init__(self, app: ASGIApp, policy: Policy, is_open: Callable[[str, str], bool]) -> None:
         self._app, self._policy, self._is_open = app, policy, is_open
@@ -78,34 +82,34 @@ class Guard:
         if refusal is None:
             await self._app(scope, receive, _with_headers(send))
         elif scope["type"] == "websocket":
-            log.info("refused a WebSocket: %s", refusal[1])
+            log.info("A WebSocket was refused: %s", refusal[1])
             await receive()
             await send({"type": "websocket.close", "code": 1008})
         else:
             await _with_headers_response(send, *refusal)
 
     def _refusal(self, scope: Scope) -> tuple[int, str, str] | None:
-        """None, or status, type and message."""
+        """Return None for a permitted request, else status, type and message of the error."""
         headers: dict[bytes, list[str]] = {}
         for name, value in scope["headers"]:
             headers.setdefault(name.lower(), []).append(value.decode("latin-1"))
         hosts = headers.get(b"host", [])
-        if len(hosts) != 1 or not self._policy.ours(hosts[0]):
+        if len(hosts) != 1 or not self._policy.names_this_server(hosts[0]):
             what = ", ".join(map(repr, hosts)) or "none"
             names = ", ".join(sorted(self._policy.names))
-            return 421, "WrongHost", f"the Host must be one of {names}, but is {what}; see --allow-host"
+            return 421, "WrongHost", f"The Host must be one of {names}, but it is {what}. Add names with --allow-host."
         origins = headers.get(b"origin", [])
         if len(origins) > 1 or (origins and not _same_origin(origins[0], hosts[0])):
-            return 403, "WrongOrigin", f"only this server's own page may ask, but the Origin is {origins[0]!r}"
+            return 403, "WrongOrigin", f"The Origin must be this server, but it is {origins[0]!r}."
         method, path = scope.get("method", "GET"), scope["path"]
         site = headers.get(b"sec-fetch-site", ["none"])[0]
         followed_a_link = method == "GET" and path == "/" and headers.get(b"sec-fetch-mode") == ["navigate"]
         if site not in ("same-origin", "none") and not followed_a_link:
-            return 403, "WrongOrigin", f"only this server's own page may ask, but Sec-Fetch-Site is {site!r}"
+            return 403, "WrongOrigin", f"Sec-Fetch-Site must be same-origin or none, but it is {site!r}."
         open_ = scope["type"] == "http" and self._is_open(method, path)
         if self._policy.token is None or open_ or self._holds_token(headers, self._policy.token):
             return None
-        return 401, "TokenNeeded", "send the access token as `Authorization: Bearer …`, or log in on the page"
+        return 401, "TokenNeeded", "Send the access token as `Authorization: Bearer …`, or log in on the page."
 
     def _holds_token(self, headers: dict[bytes, list[str]], token: Token) -> bool:
         for value in headers.get(b"authorization", []):
@@ -119,7 +123,7 @@ class Guard:
 
 
 def _same_origin(origin: str, host: str) -> bool:
-    """Scheme aside: behind a proxy that adds TLS we do not know it."""
+    """Compare without the scheme, which is unknown behind a proxy that adds TLS."""
     try:
         parts = urlsplit(origin)
     except ValueError:
@@ -150,6 +154,6 @@ async def _with_headers_response(send: Send, status: int, kind: str, message: st
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *_HEADERS]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    headers.append((b"connection", b"close"))  # what it was going to send is not read
+    headers.append((b"connection", b"close"))  # the rest of the request is not read
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus, in a registry of our own. No class is named in them: each name would be a series for ever."""
+"""Metrics for Prometheus. No class is named in them, because each label would be a time series for ever."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ BUCKETS_MS = (1, 2, 5, 10, 20, 35, 50, 80, 120, 200, 500, 1000)
 
 
 class Metrics:
-    """Counts answers as they come; the rest is read when asked for."""
+    """Counts answers as they come; the other metrics are read when Prometheus asks."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        names = ("camera", "verdict")
-        self._answers = Counter("edgefs_answers", "Frames answered", names, registry=self.registry)
+        names = ("camera", "result")
+        self._answers = Counter("edgefs_answers", "Answered frames", names, registry=self.registry)
         self._age = Histogram(
             *("edgefs_answer_age_ms", "From capture to answer, milliseconds", ("camera",)),
             buckets=BUCKETS_MS,
@@ -31,8 +31,8 @@ class Metrics:
             registry=self.registry,
         )
 
-    def answer(self, answer: Answer) -> None:
-        """Take in one answer."""
+    def count(self, answer: Answer) -> None:
+        """Count one answer."""
         self._answers.labels(answer.camera, "unknown" if answer.label is None else "known").inc()
         self._age.labels(answer.camera).observe(answer.age_ms)
         for stage, ms in answer.timings_ms.items():
@@ -40,11 +40,11 @@ class Metrics:
                 self._stages.labels(answer.camera, stage).inc(ms)
 
     def watch(self, service: Service) -> None:
-        """Read the cameras and the gallery of a service whenever metrics are asked for."""
+        """Read the cameras and the gallery of a service whenever Prometheus asks."""
         self.registry.register(_ServiceCollector(service))
 
     def text(self) -> bytes:
-        """All of them, in Prometheus's text format."""
+        """Return all metrics in Prometheus's text format."""
         return generate_latest(self.registry)
 
 
@@ -53,11 +53,11 @@ class _ServiceCollector(Collector):
         self._service = service
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        cameras = [self._service.camera(id_) for id_ in self._service.eyes]
+        cameras = [self._service.camera(id_) for id_ in self._service.workers]
         states = GaugeMetricFamily("edgefs_camera_live", "Whether the camera is live", labels=["camera"])
         ages = GaugeMetricFamily("edgefs_frame_age_seconds", "Age of the newest frame", labels=["camera"])
         rates = GaugeMetricFamily("edgefs_camera_fps", "Frames a second, as measured", labels=["camera"])
-        drops = GaugeMetricFamily("edgefs_camera_drops", "Frames captured and never looked at", labels=["camera"])
+        drops = GaugeMetricFamily("edgefs_camera_drops", "Captured frames that were not looked at", labels=["camera"])
         for camera in cameras:
             states.add_metric([camera.id], float(camera.state == "live"))
             drops.add_metric([camera.id], camera.drops)
@@ -69,4 +69,4 @@ class _ServiceCollector(Collector):
         classes = self._service.recognizer.gallery.classes
         yield GaugeMetricFamily("edgefs_classes", "Classes taught", value=len(classes))
         yield GaugeMetricFamily("edgefs_shots", "Shots kept", value=sum(len(c.ids) for c in classes.values()))
-        yield GaugeMetricFamily("edgefs_viewers", "Open event streams", value=self._service.hub.watchers)
+        yield GaugeMetricFamily("edgefs_viewers", "Open event streams", value=self._service.hub.subscribers)

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, from the routes and the messages: there is nothing else to keep in step with them."""
+"""The OpenAPI 3.1 document, made from the routes and the messages."""
 
 from __future__ import annotations
 
@@ -11,30 +11,36 @@ from runtime.app.core import messages
 from runtime.app.web.guard import Policy
 from runtime.app.web.routes import MAX_ID, Route
 
-DESCRIPTION = """Show it, name it, done. Everything is JSON unless said; errors are `{"error": {"type", "message"}}`.
-Labels never appear in paths. When the server listens to more than this machine, everything but `/`, `/static`,
-`/healthz` and `login` asks for the access token, as `Authorization: Bearer` or the cookie that `login` sets.
+DESCRIPTION = """Bodies are JSON unless stated otherwise, and errors are `{"error": {"type", "message"}}`.
+Labels never appear in paths. When other machines can connect, everything but `/`, `/static`, `/healthz` and `login`
+needs the access token, as `Authorization: Bearer` or as the cookie that `login` sets.
 
 `GET /api/v1/events` is a WebSocket. Its messages are the schemas `Hello` (first), `State`, `Answer`, `Teach` and
-`Camera`, told apart by `type`."""
+`Camera`, distinguished by `type`."""
 ERRORS = {
     400: "not JSON, or a broken form",
     401: "the access token is missing or wrong",
-    403: "asked by another page",
-    404: "not there, or no longer",
-    409: "not possible in this state",
+    403: "the request comes from a page of another site",
+    404: "not found, or no longer there",
+    409: "not possible in the present state",
     413: "the body is too large",
     415: "the body has another type",
     421: "the Host is not this server",
-    422: "the request does not fit",
+    422: "the request does not fit the route",
     429: "too many viewers",
     503: "too many uploads at once",
-    507: "the disk refuses",
+    507: "the disk refuses to write",
 }
 
 
 def document(routes: tuple[Route, ...], policy: Policy, version: str) -> dict[str, Any]:
-    """The whole document."""
+    """Return the document.
+
+    Args:
+        routes: All routes.
+        policy: Tells whether a token is needed.
+        version: The version of the API.
+    """
     types = [messages.Error, messages.Event]
     types += [
         kind for route in routes for kind in (route.takes, route.gives) if kind and not isinstance(kind, (str, tuple))

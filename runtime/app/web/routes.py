@@ -1,4 +1,4 @@
-"""A route says what it takes and gives; its dispatch, its place in the document and its tests follow from that."""
+"""Routes: each states what it takes and gives, and from that follow its endpoint and its entry in the document."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from runtime.app.core.messages import Error, ErrorDetail
-from runtime.app.core.service import Forgotten, Service, UnknownCamera
-from runtime.app.core.session import NotNow
+from runtime.app.core.service import AnswerExpired, Service, UnknownCamera
+from runtime.app.core.session import InvalidState
 from runtime.app.web.uploads import BodyTooLarge, TooBusy, Upload, Uploads, too_busy
 from runtime.errors import (
     EdgefsError,
@@ -28,6 +28,7 @@ from runtime.errors import (
     InvalidShot,
     NothingToUndo,
     OptionError,
+    StaleOperation,
     UnknownLabel,
 )
 
@@ -36,21 +37,22 @@ if TYPE_CHECKING:
     from runtime.app.web.metrics import Metrics
 
 SMALL = 16_000  # bytes of a JSON body
-PICTURE = 16_000_000  # bytes of one picture: what a phone makes
+PICTURE = 16_000_000  # bytes of one picture: more than a phone makes
 PICTURES = 24_000_000  # bytes of several
-ARCHIVE = 2_000_000_000  # bytes of a gallery, which goes to the disk
-MAX_ID = 2**53 - 1  # what JSON's numbers and SQLite's both hold
-WORKERS = 4  # threads that answer: the rest of a machine's cores is for the cameras
+ARCHIVE = 2_000_000_000  # bytes of a gallery, which is written to the disk
+MAX_ID = 2**53 - 1  # the largest integer that both JSON and SQLite hold exactly
+WORKERS = 4  # threads that answer requests: the other cores are for the cameras
 
 STATUS: dict[type[Exception], int] = {
     BodyTooLarge: 413,
     TooBusy: 503,
     UnknownCamera: 404,
-    Forgotten: 404,
+    AnswerExpired: 404,
     UnknownLabel: 404,
     InvalidShot: 404,
-    NotNow: 409,
+    InvalidState: 409,
     NothingToUndo: 409,
+    StaleOperation: 409,
     GalleryMismatch: 409,
     GalleryUnwritable: 507,
     GalleryCorrupt: 422,
@@ -63,15 +65,15 @@ log = logging.getLogger(__name__)
 
 
 class BadRequest(EdgefsError, ValueError):
-    """A request that is not what the route takes."""
+    """The request does not fit the route."""
 
     def __init__(self, message: str, status: int = 422) -> None:
         super().__init__(message)
         self.status = status
 
 
-class NotThere(BadRequest, LookupError):
-    """What was asked for is not there, or no longer."""
+class NotFound(BadRequest, LookupError):
+    """What was asked for does not exist, or no longer."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, 404)
@@ -79,11 +81,20 @@ class NotThere(BadRequest, LookupError):
 
 @dataclass(frozen=True)
 class Route:
-    """method, path, summary: as in the document.  run: a function that blocks, or a coroutine function.
+    """One route of the API.
 
-    takes: a Struct for JSON, a tuple of media types for bytes, None for no body.  limit: bytes of it.
-    gives: a Struct or list of them for JSON, else a media type.  open: no token is asked for.  query: its parameters.
-    refuses: statuses beyond those that every route can answer.  on_disk: the body is not kept in memory.
+    Attributes:
+        method: The HTTP method.
+        path: The path, with `{id:int}` or `{camera}` for its parameter.
+        summary: One sentence for the document.
+        run: A function that blocks, or a coroutine function.
+        takes: A Struct for JSON, a tuple of media types for bytes, None for no body.
+        gives: A Struct or a list of them for JSON, else a media type.
+        query: The parameters of the query.
+        open: Whether the route needs no token.
+        limit: The most bytes that the body may have.
+        refuses: Error statuses besides those that every route can answer.
+        on_disk: Whether the body is written to the disk as it comes.
     """
 
     method: str
@@ -101,7 +112,7 @@ class Route:
 
 @dataclass
 class App:
-    """What every call can reach. decoding: one uploaded picture at a time, each may be 200 MB when decoded."""
+    """What every call can use. `decoding` permits one uploaded picture at a time, which may be 200 MB when decoded."""
 
     service: Service
     policy: Policy
@@ -114,7 +125,7 @@ class App:
 
 @dataclass
 class Call:
-    """One request to one route. body: JSON decoded, or the bytes."""
+    """One request to one route. `body` is the decoded JSON, or the bytes."""
 
     app: App
     request: Request
@@ -126,10 +137,10 @@ class Call:
 
     @property
     def id(self) -> int:
-        """The number in the path. Raises NotThere."""
+        """The id in the path. Raises NotFound."""
         number: int = self.request.path_params["id"]
         if number > MAX_ID:
-            raise NotThere(f"there is no number {number}")
+            raise NotFound(f"There is no id {number}.")
         return number
 
     @property
@@ -141,16 +152,16 @@ class Call:
         """The label of the query. Raises BadRequest."""
         labels = self.request.query_params.getlist("label")
         if len(labels) != 1:
-            raise BadRequest(f"the query must name one label (?label=mug), but names {len(labels)}")
+            raise BadRequest(f"The query must name one label (?label=mug), but it names {len(labels)}.")
         return labels[0]
 
     async def in_thread(self, work: Callable[[], T]) -> T:
-        """Run what blocks without holding up the others."""
+        """Run a function that blocks in a worker thread and return its result."""
         return await anyio.to_thread.run_sync(work, limiter=self.app.workers)
 
 
 def endpoint(app: App, route: Route) -> Callable[[Request], Awaitable[Response]]:
-    """The Starlette endpoint of a route."""
+    """Return the Starlette endpoint of a route."""
 
     async def answer(request: Request) -> Response:
         upload: Upload | None = None
@@ -180,12 +191,12 @@ def endpoint(app: App, route: Route) -> Callable[[Request], Awaitable[Response]]
 
 
 def error_response(error: Exception) -> Response:
-    """An error as every route answers it; what we did not foresee is logged and says nothing of the inside."""
+    """Return the response for an error; an unexpected error is logged, and its response has no details."""
     status = getattr(error, "status", None) or next((s for kind, s in STATUS.items() if isinstance(error, kind)), 500)
     if status == 500:
-        log.error("a request failed", exc_info=error)
+        log.error("A request failed.", exc_info=error)
     known = isinstance(error, EdgefsError)
-    kind, text = (type(error).__name__, str(error)) if known else ("InternalError", "see the log of the server")
+    kind, text = (type(error).__name__, str(error)) if known else ("InternalError", "The server failed; see its log.")
     headers = {"connection": "close"} if status in (413, 503) else None  # the rest of the body is not read
     return Response(msgspec.json.encode(Error(ErrorDetail(kind, text))), status, headers, "application/json")
 
@@ -196,16 +207,16 @@ async def _body(route: Route, request: Request) -> Any:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if isinstance(route.takes, tuple):
         if kind not in route.takes:
-            raise BadRequest(f"Content-Type must be one of {', '.join(route.takes)}, but is {kind!r}", 415)
+            raise BadRequest(f"Content-Type must be one of {', '.join(route.takes)}, but it is {kind!r}.", 415)
         return None if kind == "multipart/form-data" else await request.body()
-    if kind != "application/json":  # a form of another page cannot send this without asking us first
-        raise BadRequest(f"Content-Type must be application/json, but is {kind!r}", 415)
+    if kind != "application/json":  # a form of another site cannot send this type
+        raise BadRequest(f"Content-Type must be application/json, but it is {kind!r}.", 415)
     try:
         return msgspec.json.decode(await request.body(), type=route.takes)
     except msgspec.ValidationError as error:
-        raise BadRequest(f"the body does not fit: {error}") from error
+        raise BadRequest(f"The body must fit the schema, but: {error}.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"the body must be JSON, but: {error}", 400) from error
+        raise BadRequest(f"The body must be JSON, but: {error}.", 400) from error
 
 
 def _response(route: Route, result: Any) -> Response:

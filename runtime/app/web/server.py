@@ -1,6 +1,6 @@
-"""The HTTP face: the routes behind the guard, on uvicorn with deadlines, in a thread of its own.
+"""The HTTP server: the routes behind the guard, on uvicorn with deadlines.
 
-A thread, so that the main one is free for signals and for a window.
+It runs in a thread of its own, because Python delivers signals to the main thread.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from runtime.app.web.token import Token
 from runtime.errors import EdgefsError
 
 MAX_HEADER = 16_000  # bytes
-MAX_MESSAGE = 4_000  # bytes of a WebSocket message; nothing is expected
+MAX_MESSAGE = 4_000  # bytes of a WebSocket message from a client; none is expected
 GRACE_S = 2.0  # for requests in progress, at the end
 WILDCARDS = ("0.0.0.0", "::", "")
 
@@ -47,7 +47,7 @@ class PortBusy(EdgefsError, OSError):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Bind before anything slow is opened, so that a busy port is the first thing said. Raises PortBusy."""
+    """Bind a socket; called before anything slow is opened, so that a busy port is reported first. Raises PortBusy."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=512)
@@ -55,30 +55,29 @@ def listen(host: str, port: int) -> socket.socket:
         why = getattr(error, "strerror", None) or error
         raise PortBusy(
             f"{host}:{port} must be free to listen on, but: {why}. "
-            f"Do: stop what uses it (`ss -ltnp 'sport = :{port}'`), or choose another with --port"
+            f"Stop the program that uses it (`ss -ltnp 'sport = :{port}'` shows it), or choose another with --port."
         ) from error
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can connect to it."""
+    """Return whether only this machine can connect to an address."""
     return host in LOOPBACK_NAMES or host.startswith("127.")
 
 
 def policy_for(host: str, port: int, token: Token | None, extra: tuple[str, ...] = ()) -> Policy:
-    """Who may ask a server on this address. extra: names that --allow-host adds, of a proxy in front for example."""
+    """Return the policy of a server at an address. `extra` are names of --allow-host, such as that of a proxy."""
     local = is_loopback(host)
-    mine = (
-        LOOPBACK_NAMES
-        if local
-        else LOOPBACK_NAMES | {socket.gethostname().lower(), f"{socket.gethostname().lower()}.local"}
-    )
-    named = frozenset() if host in WILDCARDS else frozenset({host.lower()})
-    names = mine | named | {name.lower() for name in extra}
+    machine = socket.gethostname().lower()
+    names = LOOPBACK_NAMES | {name.lower() for name in extra}
+    if not local:
+        names |= {machine, f"{machine}.local"}
+    if host not in WILDCARDS:
+        names |= {host.lower()}
     return Policy(frozenset(names), any_ip=not local, token=token, cookie=f"edgefs_{port}")
 
 
 def build(service: Service, policy: Policy, metrics: Metrics) -> ASGIApp:
-    """The whole app as one ASGI callable."""
+    """Return the whole app as one ASGI callable."""
     app = App(service, policy, metrics, ROUTES)
 
     async def socket_events(ws: WebSocket) -> None:
@@ -102,7 +101,7 @@ def build(service: Service, policy: Policy, metrics: Metrics) -> ASGIApp:
 
 
 class _Static(StaticFiles):
-    """The page's files, asked for again at every visit: an upgrade must not meet an old script."""
+    """The page's files. Browsers revalidate them at every visit, so that no old script runs after an upgrade."""
 
     async def get_response(self, path: str, scope: object) -> Response:
         response = await super().get_response(path, scope)  # type: ignore[arg-type]
@@ -111,14 +110,14 @@ class _Static(StaticFiles):
 
 
 def _http_error(_request: Request, error: HTTPException) -> Response:
-    """Starlette's own (404, 405), in our form."""
+    """Return Starlette's own errors (404, 405) in the form of the API."""
     response = error_response(BadRequest(error.detail, error.status_code))
     response.headers.update(error.headers or {})
     return response
 
 
 class Server:
-    """Serves an app on a bound socket until closed."""
+    """Serves an app on a bound socket until closed. `alive_s` is the last moment at which the event loop ran."""
 
     def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
         config = uvicorn.Config(
@@ -151,7 +150,7 @@ class Server:
         self._thread.start()
 
     def close(self) -> None:
-        """End it; the service is closed first, so that no stream goes on."""
+        """Stop the server. The service must be closed first, because it ends the streams."""
         self._server.should_exit = True
         self._thread.join(GRACE_S + 3)
         self._listener.close()
@@ -166,10 +165,10 @@ class Server:
         self.close()
 
     async def _beat(self) -> None:
-        self.alive_s = time.monotonic()  # proof that the event loop turns, for the watchdog
+        self.alive_s = time.monotonic()
 
     def _run(self) -> None:
         try:
             asyncio.run(self._server.serve(sockets=[self._listener]))
         except Exception:
-            log.exception("the HTTP server ended")
+            log.exception("The HTTP server ended.")

@@ -1,4 +1,4 @@
-"""Bodies are bounded while they come in: each by its route, all together by a budget the oldest of them pays for."""
+"""Limits on request bodies while they are received: one for each route, and one for all uploads together."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ BUDGET = 32_000_000  # bytes in memory, of all uploads together
 
 
 class BodyTooLarge(EdgefsError, ValueError):
-    """A body over the limit of its route."""
+    """A body is over the limit of its route."""
 
 
 class TooBusy(EdgefsError, RuntimeError):
-    """This upload gave way to a newer one."""
+    """The upload was ended to make room for a newer one."""
 
 
 class Uploads:
-    """The uploads in progress, oldest first. For one event loop."""
+    """The uploads in progress, oldest first, of one event loop. `budget` is in bytes."""
 
     def __init__(self, budget: int = BUDGET) -> None:
         self._budget = budget
@@ -35,7 +35,7 @@ class Uploads:
         self._current.pop(upload, None)
 
     def make_room(self, newest: Upload) -> None:
-        """End the oldest uploads until all fit: one that trickles is old, one that hurries is young."""
+        """End the oldest uploads until the rest fits the budget: a slow upload is old, a fast one is young."""
         while sum(upload.held for upload in self._current) > self._budget:
             oldest = next(iter(self._current))
             self.remove(oldest)
@@ -46,9 +46,17 @@ class Uploads:
 
 
 class Upload:
-    """The body of one request. counted: its bytes stay in memory until it ends; else it goes to disk as it comes.
+    """The body of one request.
 
-    Raises BodyTooLarge, before anything is read where the length is announced.
+    Args:
+        scope: The request.
+        receive: Its ASGI receive function.
+        limit: The most bytes that the body may have.
+        uploads: All uploads.
+        counted: Whether its bytes stay in memory until it ends, and count for the budget. Otherwise they go to disk.
+
+    Raises:
+        BodyTooLarge: The announced length is over the limit.
     """
 
     def __init__(self, scope: Scope, receive: Receive, limit: int, uploads: Uploads, *, counted: bool) -> None:
@@ -60,7 +68,7 @@ class Upload:
         self._check(_announced(scope))
 
     async def receive(self) -> Message:
-        """The ASGI receive that counts."""
+        """Receive and count the next part. Raises BodyTooLarge, TooBusy."""
         message = await self._receive()
         if size := len(message.get("body", b"")):
             self._seen += size
@@ -77,11 +85,11 @@ class Upload:
 
     def _check(self, size: int) -> None:
         if size > self._limit:
-            raise BodyTooLarge(f"the body must have at most {self._limit:,} bytes, but has {size:,}; send less at once")
+            raise BodyTooLarge(f"The body must have at most {self._limit:,} bytes, but it has {size:,}. Send less.")
 
 
 def too_busy() -> TooBusy:
-    return TooBusy("too many uploads at once, and this one was the oldest; try again")
+    return TooBusy("There are too many uploads at once, and this one was the oldest. Try again.")
 
 
 def _announced(scope: Scope) -> int:

@@ -46,11 +46,11 @@ def test_governor_clocks_temperatures_and_power_mode_are_read(tmp_path):
 def test_a_machine_that_tells_nothing_gives_none(tmp_path):
     found = machine.condition(tmp_path, seconds=0.01)
     assert [found[name] for name in ("governor", "clocks_mhz", "temperatures_c", "power_mode")] == [None] * 4
-    assert machine.warnings(found, found, disturbed=0.0) == []
+    assert machine.warnings(found, found, contended=0.0) == []
 
 
 @pytest.mark.parametrize(
-    ("changes", "disturbed", "says"),
+    ("changes", "contended", "says"),
     [
         ({"others_cpus": 1.4}, 0.1, "busy: other processes used 1.4 CPUs"),
         ({}, 0.8, "80 % of the samples waited"),
@@ -60,12 +60,12 @@ def test_a_machine_that_tells_nothing_gives_none(tmp_path):
         ({"temperatures_c": {"gpu": 96.0}}, 0.0, "96 °C"),
     ],
 )
-def test_whatever_makes_a_figure_doubtful_is_said(changes, disturbed, says):
+def test_whatever_makes_a_figure_doubtful_is_said(changes, contended, says):
     (warning,) = machine.warnings(
-        {**QUIET, **{k: v for k, v in changes.items() if k == "governor"}}, QUIET | changes, disturbed
+        {**QUIET, **{k: v for k, v in changes.items() if k == "governor"}}, QUIET | changes, contended
     )
     assert says in warning
 
 
 def test_a_quiet_machine_gets_no_warning():
-    assert machine.warnings(QUIET, QUIET, disturbed=0.01) == []
+    assert machine.warnings(QUIET, QUIET, contended=0.01) == []

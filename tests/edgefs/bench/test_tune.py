@@ -48,11 +48,11 @@ def test_auto_takes_what_was_tuned(tiny_bundle_dir, tiny_bundle, tmp_path, capsy
     assert (engine.info.name, engine.info.threads) == (tuned["best"]["engine"], tuned["best"]["threads"])
     assert engine.info.reason.startswith("remembered: fastest by doctor --tune")
     engine.close()
-    assert 'engine="auto" takes' in capsys.readouterr().out
+    assert 'engine="auto" uses' in capsys.readouterr().out
 
 
 def test_without_an_engine_there_is_nothing_to_tune(tiny_bundle, monkeypatch):
-    monkeypatch.setattr(tune, "AUTO", ())
+    monkeypatch.setattr(tune, "auto_engines", list)
     with pytest.raises(BenchError, match="none does"):
         tune.tune(tiny_bundle)
     assert remembered(tiny_bundle, "fp32") is None

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from edgefs.demo import stream, virtual_camera
-from edgefs.demo.progress import silent
 from edgefs.demo.spans import Span, in_order, span_at
 from edgefs.demo.stream import STRANGERS, TAUGHT, Plan, record
 from edgefs.demo.virtual_camera import DESK, HEIGHT, WIDTH, film
+from edgefs.reports.progress import silent
 from runtime.camera import open_camera
 from runtime.errors import CameraError, CameraMissing, FrameError
 

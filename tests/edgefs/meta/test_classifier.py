@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 import torch.nn.functional as F  # noqa: E402
 
 from edgefs.data.tasks import Tasks  # noqa: E402
-from edgefs.meta import Classifier  # noqa: E402
+from edgefs.meta.classifier import Classifier  # noqa: E402
 from edgefs.networks import build  # noqa: E402
 
 pytestmark = pytest.mark.torch

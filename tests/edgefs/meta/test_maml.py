@@ -11,8 +11,7 @@ import torch.nn.functional as F  # noqa: E402
 from torch.func import functional_call  # noqa: E402
 
 from edgefs.data.tasks import Tasks  # noqa: E402
-from edgefs.meta import MAML  # noqa: E402
-from edgefs.meta.maml import labels_of  # noqa: E402
+from edgefs.meta.maml import MAML, labels_of  # noqa: E402
 from edgefs.networks import build  # noqa: E402
 from edgefs.networks.learner import LENGTH  # noqa: E402
 
@@ -144,9 +143,9 @@ def test_running_statistics_are_those_loaded_later_and_stay_as_they_are():
     method, batch = maml(statistics="running", val_steps=1), tasks(n_tasks=1)
     before = method.accuracies(batch)
     method.backbone.load_state_dict({n: t + 3.0 * ("mean" in n) for n, t in method.backbone.state_dict().items()})
-    network = method._crew._networks.get()
+    network = method._workers._networks.get()
     assert all(torch.equal(a, b) for a, b in zip(network.network.buffers(), method.learner.buffers(), strict=True))
-    method._crew._networks.put(network)
+    method._workers._networks.put(network)
     stored = [b.clone() for b in method.learner.buffers()]
     method.gradients(batch)
     assert all(torch.equal(a, b) for a, b in zip(stored, method.learner.buffers(), strict=True))

@@ -10,7 +10,7 @@ from torch import nn  # noqa: E402
 
 from edgefs.data.tasks import Tasks  # noqa: E402
 from edgefs.errors import ConfigError  # noqa: E402
-from edgefs.meta import ProtoNet  # noqa: E402
+from edgefs.meta.protonet import ProtoNet  # noqa: E402
 from edgefs.networks import build  # noqa: E402
 
 

@@ -10,10 +10,9 @@ pytestmark = pytest.mark.torch
 import torch.nn.functional as F  # noqa: E402
 
 from edgefs.data.tasks import Tasks  # noqa: E402
-from edgefs.meta import Reptile  # noqa: E402
 from edgefs.meta.functional import Functional  # noqa: E402
 from edgefs.meta.maml import labels_of  # noqa: E402
-from edgefs.meta.reptile import MINIBATCH_STREAM, minibatches  # noqa: E402
+from edgefs.meta.reptile import MINIBATCH_STREAM, Reptile, minibatches  # noqa: E402
 from edgefs.networks import build  # noqa: E402
 
 

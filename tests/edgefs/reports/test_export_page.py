@@ -1,4 +1,4 @@
-"""The page of an export: every artefact with its figures and its reason, whatever could be measured."""
+"""The page of an export: every artifact with its figures and its reason, whatever could be measured."""
 
 from edgefs.reports.export_page import render
 
@@ -22,9 +22,9 @@ FP32 = made("fp32", bytes=9_300_000, min_cosine=0.99999, p1_cosine=1.0, neighbou
 INT8 = made("int8", failed=True, reason="layer 'stem' is refused")
 
 
-def test_every_artefact_is_a_row_with_its_reason():
+def test_every_artifact_is_a_row_with_its_reason():
     page = render(report(FP32, INT8))
-    assert "1 of 2 artefacts kept" in page
+    assert "1 of 2 artifacts kept" in page
     assert "<td>kept</td><td>9.30</td><td>0.99999</td><td>1.00000</td><td>100.0%</td><td>-0.25 ± 0.10</td>" in page
     assert "<td>4.00</td></tr>" in page
     assert "<td>left out</td><td>0.00</td><td>-</td><td>-</td><td>-</td><td>-</td><td>-</td></tr>" in page
@@ -45,4 +45,4 @@ def test_a_page_runs_nothing_and_fetches_nothing():
 
 
 def test_nothing_kept_is_a_page_too():
-    assert "0 of 1 artefacts kept" in render(report(INT8))
+    assert "0 of 1 artifacts kept" in render(report(INT8))

@@ -12,16 +12,15 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-from edgefs.training.checkpoint import load_state  # noqa: E402
+from edgefs.checkpoint import load_state  # noqa: E402
 from edgefs.training.loop import train  # noqa: E402
 
 SCRIPT = """
 import sys
 from edgefs.errors import TrainError
-from edgefs.training.config import TrainConfig
 from edgefs.training.loop import train
 try:
-    train(TrainConfig(**eval(sys.argv[1])), quiet=True)
+    train(**eval(sys.argv[1]), quiet=True)
 except TrainError as error:
     sys.exit(type(error).__name__)
 """

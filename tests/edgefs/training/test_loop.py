@@ -11,20 +11,20 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
+from edgefs.checkpoint import load_checkpoint, load_state  # noqa: E402
 from edgefs.errors import CheckpointMissing, ConfigError, DataError, NotFinite  # noqa: E402
 from edgefs.evaluation.validation import validation_accuracy  # noqa: E402
-from edgefs.meta import ProtoNet  # noqa: E402
-from edgefs.training.checkpoint import load_checkpoint, load_state  # noqa: E402
-from edgefs.training.config import METHODS, TrainConfig, config_of, read_recipe  # noqa: E402
+from edgefs.meta.protonet import ProtoNet  # noqa: E402
+from edgefs.methods import META, config_of  # noqa: E402
+from edgefs.methods.recipe import read_recipe  # noqa: E402
 from edgefs.training.loop import Run, train  # noqa: E402
-from edgefs.training.optimiser import learning_rate  # noqa: E402
 
 
 def weights(out):
     return load_state(out / "state.pt")["method"]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", META)
 def test_every_method_trains_validates_and_leaves_a_checkpoint_that_loads(small_config, tmp_path, method):
     report = train(small_config(method), quiet=True)
     assert (report.steps, report.stopped) == (6, "finished")
@@ -135,14 +135,6 @@ def test_plain_lines_are_printed_where_there_is_no_terminal(small_config, capsys
     assert any("step 6/6" in line and "val 3-way 1-shot" in line and "±" in line and "left" in line for line in lines)
 
 
-def test_schedules_start_at_the_rate_and_end_at_nothing():
-    for schedule, end in (("cosine", 0), ("linear", 0), ("constant", 1)):
-        config = TrainConfig("protonet", "folder", lr=1.0, schedule=schedule, steps=1000, warmup=10)
-        assert learning_rate(config, 0) == pytest.approx(0.1)
-        assert learning_rate(config, 10) == pytest.approx(1.0)
-        assert learning_rate(config, 999) == pytest.approx(end, abs=0.01)
-
-
 def test_a_recipe_is_a_config_and_options_override_it(tmp_path):
     recipe = tmp_path / "r.toml"
     recipe.write_text('[train]\nmethod = "maml"\ndata = "omniglot"\nlr = 0.002\naugment = ["shift"]\n')
@@ -165,6 +157,11 @@ def _written(path, text):
         ({"method": "snail"}, "protonet, classifier, maml"),
         ({"method": "maml", "bf16": True}, "spoils the meta-gradient"),
         ({"method": "maml", "val_way": 20}, "val_way must equal n_way"),
+        (
+            {"method": "protonet", "temperature": 0},
+            "temperature must be > 0 and lr ≥ 0, got temperature 0 and lr 0.001",
+        ),
+        ({"method": "maml", "lr": -1}, "lr ≥ 0, got lr -1"),
         ({"method": "protonet", "steps": 0}, "steps must be at least 1"),
         ({"method": "protonet", "schedule": "step"}, "cosine, linear, constant"),
     ],

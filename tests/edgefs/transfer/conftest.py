@@ -24,7 +24,7 @@ def write_pictures():
 
 @pytest.fixture
 def small_config(tmp_path, write_pictures):
-    from edgefs.transfer.config import FinetuneConfig
+    from edgefs.methods import config_of
 
     def make(**options):
         root = options.pop("root", None) or write_pictures(tmp_path / "pictures")
@@ -32,6 +32,6 @@ def small_config(tmp_path, write_pictures):
             "out": str(tmp_path / "run"), "backbone": "lenet", "size": 16, "threads": 1, "epochs": 3, "batch": 8,
             "lr": 3e-3,
         }  # fmt: skip
-        return FinetuneConfig(root=str(root), **{**base, **options})
+        return config_of(options.pop("method", "finetune"), root=str(root), **{**base, **options})
 
     return make

@@ -17,12 +17,12 @@ def domains(tmp_path, write_pictures):
 
 @pytest.fixture
 def config(domains):
-    from edgefs.transfer.config import AdaptConfig
+    from edgefs.methods import config_of
 
     def make(method="dann", **options):
         source, target = domains
         base = {"source": str(source), "target": str(target), "seeds": 2, "steps": 30, "batch": 16, "threads": 1}
-        return AdaptConfig(method, **{**base, "lr": 3e-3, **options})
+        return config_of(method, **{**base, "lr": 3e-3, **options})
 
     return make
 
@@ -40,14 +40,26 @@ def test_every_method_reports_both_bounds_and_its_gain(config, method):
     assert report.gain_interval >= 0
 
 
-def test_the_labels_of_the_target_choose_nothing(config, domains, tmp_path):
+def test_plain_keyword_arguments_are_the_options_of_the_method(domains):
+    from edgefs import adapt
+
+    source, target = map(str, domains)
+    options = {"seeds": 1, "steps": 5, "batch": 16, "threads": 1, "bounds": False}
+    assert adapt("coral", source=source, target=target, quiet=True, **options).seeds == (0,)
+    with pytest.raises(ConfigError, match="dann needs target"):
+        adapt("dann", source=source)
+    with pytest.raises(ConfigError, match="method must be one of dann, mmd, coral, adabn"):
+        adapt("protonet", source=source, target=target)
+
+
+def test_the_labels_of_the_target_do_not_influence_training(config, domains, tmp_path):
     """With every label of the target wrong, the adapted network is the same, bit by bit; only its score is another."""
     import shutil
 
     import torch
 
     from edgefs import adapt
-    from edgefs.training.checkpoint import load_checkpoint
+    from edgefs.checkpoint import load_checkpoint
 
     target = domains[1]
     wrong = tmp_path / "wrong"
@@ -84,8 +96,8 @@ def test_trained_weights_stay_frozen_below_a_bottleneck(config, domains, tmp_pat
     import torch
 
     from edgefs import adapt, finetune
-    from edgefs.training.checkpoint import load_checkpoint
-    from edgefs.transfer.config import FinetuneConfig
+    from edgefs.checkpoint import load_checkpoint
+    from edgefs.methods import FinetuneConfig
 
     first = FinetuneConfig(
         root=str(domains[0]), out=str(tmp_path / "first"), backbone="lenet", epochs=3, batch=8, lr=3e-3, threads=1
@@ -113,35 +125,3 @@ def test_other_classes_in_the_target_are_named(config, write_pictures, tmp_path)
     (tmp_path / "one" / "only.png").write_bytes((other / "ant" / "00.png").read_bytes())
     with pytest.raises(DataError, match="at least two pictures"):
         adapt(config(target=str(tmp_path / "one")), quiet=True)
-
-
-def test_the_gradient_is_reversed_and_faded_in():
-    import torch
-
-    from edgefs.transfer.dann import Reversal, fade_in
-
-    x = torch.ones(3, requires_grad=True)
-    Reversal.apply(2 * x, 0.5).sum().backward()
-    assert x.grad.tolist() == [-1.0, -1.0, -1.0]
-    assert fade_in(0) == 0
-    assert fade_in(1) == pytest.approx(0.9999, abs=1e-4)
-
-
-def test_the_discrepancy_is_zero_of_equal_samples_and_grows_with_their_distance():
-    import torch
-
-    from edgefs.transfer.mmd import discrepancy
-
-    x = torch.randn(64, 8, generator=torch.Generator().manual_seed(0))
-    assert float(discrepancy(x, x)) == pytest.approx(0, abs=1e-6)
-    near, far = (float(discrepancy(x, x + shift)) for shift in (0.2, 1.0))
-    assert 0 < near < far
-
-
-def test_the_interval_over_seeds_is_students():
-    from edgefs.transfer.seeds import mean_interval
-
-    assert mean_interval([]) == (None, None)
-    assert mean_interval([3.0]) == (3.0, None)
-    mean, half = mean_interval([1.0, 2.0, 3.0, 4.0, 5.0])
-    assert (mean, half) == (3.0, pytest.approx(2.776 * 1.5811 / 5**0.5, abs=1e-3))

@@ -1,7 +1,6 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from edgefs.errors import CheckpointError, ConfigError, DataCorrupt, DataError, NotFinite
@@ -28,7 +27,7 @@ def test_a_network_learns_the_classes_and_leaves_everything_a_person_needs(small
 
 def test_a_checkpoint_opens_in_evaluate_and_carries_no_folder_of_this_machine(small_config, tmp_path):
     from edgefs import evaluate, finetune
-    from edgefs.training.checkpoint import load_checkpoint
+    from edgefs.checkpoint import load_checkpoint
 
     config = small_config()
     report = finetune(config, quiet=True)
@@ -43,7 +42,7 @@ def test_a_checkpoint_opens_in_evaluate_and_carries_no_folder_of_this_machine(sm
 def test_only_what_the_policy_names_is_changed(small_config, trainable):
     import torch
 
-    from edgefs.training.checkpoint import load_checkpoint
+    from edgefs.checkpoint import load_checkpoint
     from edgefs.transfer.finetune import finetune
 
     first = finetune(small_config(epochs=1), quiet=True).best
@@ -59,46 +58,8 @@ def test_only_what_the_policy_names_is_changed(small_config, trainable):
     assert not any("running" in name for name in changed)  # trained weights keep their statistics
 
 
-def test_features_are_computed_once_and_one_changed_file_once_more(small_config, tmp_path):
-    import cv2
-
-    from edgefs.transfer.finetune import finetune
-
-    first = finetune(small_config(epochs=1), quiet=True).best
-    options = {"method": "features", "init_from": str(first)}
-    reports = [finetune(small_config(out=str(tmp_path / f"f{i}"), **options), quiet=True) for i in range(2)]
-    assert [report.computed for report in reports] == [30, 0]
-    assert reports[0].test == reports[1].test
-    path = tmp_path / "pictures" / "bee" / "03.png"
-    cv2.imwrite(str(path), 255 - cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
-    changed = finetune(small_config(out=str(tmp_path / "f2"), root=tmp_path / "pictures", **options), quiet=True)
-    assert changed.computed == 1
-
-
-@pytest.mark.parametrize("head", ["logistic", "linear", "mlp", "mean"])
-@pytest.mark.parametrize("n_classes", [2, 3])
-def test_torch_answers_as_the_head_that_scikit_learn_fitted(head, n_classes):
-    import torch
-
-    from edgefs.networks import build
-    from edgefs.networks.classifier import classifier
-    from edgefs.networks.linear_head import fit_head, load_head
-    from edgefs.transfer.config import FinetuneConfig
-
-    config = FinetuneConfig(root=".", head=head, classes=tuple("abc"[:n_classes]))
-    learner = classifier(build("lenet", channels=1, size=16), config)
-    rng = np.random.default_rng(0)
-    labels = np.arange(60) % n_classes
-    features = (rng.normal(size=(60, 500)) * rng.uniform(0.1, 3, 500) + labels[:, None]).astype(np.float32)
-    fitted = fit_head(head, features, labels, balanced=True, seed=0)
-    load_head(learner.head, fitted)
-    with torch.inference_mode():
-        answers = learner.head(torch.from_numpy(features)).argmax(dim=1).numpy()
-    assert (answers == fitted.predict(features)).all()
-
-
 def test_a_rate_that_diverges_stops_keeps_the_best_and_says_what_to_try(small_config, tmp_path):
-    from edgefs.training.checkpoint import load_checkpoint
+    from edgefs.checkpoint import load_checkpoint
     from edgefs.transfer.finetune import finetune
 
     with pytest.raises(NotFinite, match=r"diverged.*best\.safetensors.*--lr"):
@@ -154,35 +115,25 @@ def test_a_folder_of_one_class_is_refused(small_config, write_pictures, tmp_path
         finetune(small_config(root=write_pictures(tmp_path / "one", names=("ant",))), quiet=True)
 
 
-def test_a_finetuned_model_opens_in_the_recogniser_with_its_classes_enrolled(small_config):
-    import cv2
+def test_keyword_arguments_are_laid_over_the_defaults_of_the_method(small_config, capsys):
+    from edgefs import finetune
 
-    from edgefs import Bundle, Recognizer, finetune
-    from edgefs.transfer.device import to_device
-
-    config = small_config(epochs=6)
-    report = finetune(config, quiet=True)
-    made = to_device(config.out, root=config.root)
-    assert made["shots"] == 18
-    with Recognizer(Bundle.load(made["bundle"]), gallery=made["gallery"], stranger_rate=None) as recognizer:
-        assert sorted(recognizer.labels) == ["ant", "bee", "cat"]
-        frame = cv2.imread(f"{config.root}/bee/00.png")
-        assert recognizer.recognize(frame).label == "bee"
-        recognizer.enroll("dog", [np.random.default_rng(9).integers(0, 256, (64, 64, 3)).astype(np.uint8)])
-        assert "dog" in recognizer.labels
-    assert report.best.exists()
+    config = small_config()
+    options = {"root": config.root, "out": config.out, "backbone": "lenet", "size": 16, "threads": 1, "epochs": 1}
+    assert finetune(**options, bundle=True).test.n == 6
+    assert "enrolled 18 of 18 pictures" in capsys.readouterr().err
 
 
 def test_meta_training_starts_from_a_finetuned_network_and_fine_tuning_from_a_meta_trained_one(
     small_config, write_pictures, tmp_path
 ):
     from edgefs import finetune, train
-    from edgefs.training.config import config_of
+    from edgefs.methods import config_of
 
     tuned = finetune(small_config(), quiet=True).best
     root = write_pictures(tmp_path / "many", names=[f"class{i}" for i in range(15)], n_images=8)
     meta = config_of(
-        "protonet", "folder", root=str(root), out=str(tmp_path / "meta"), backbone="lenet", init_from=str(tuned),
+        "protonet", data="folder", root=str(root), out=str(tmp_path / "meta"), backbone="lenet", init_from=str(tuned),
         n_way=3, val_way=3, n_query=3, val_query=3, val_episodes=20, steps=4, val_every=2, threads=1, bf16=False,
     )  # fmt: skip
     best = train(meta, quiet=True).best

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.slow]
 def test_fine_tune_export_enrol(small_config, tmp_path, backbone, size):
     from edgefs import finetune
     from edgefs.cli import main
-    from edgefs.transfer.config import FinetuneConfig
+    from edgefs.methods import FinetuneConfig
     from edgefs.transfer.device import enrol_classes
     from edgefs.transfer.files import find_files
 

@@ -5,11 +5,11 @@ pytestmark = pytest.mark.torch
 
 def opened(name, size=64, **options):
     from edgefs.networks import build
-    from edgefs.transfer.stages import Thaw, stages_of
+    from edgefs.transfer.stages import Unfreeze, stages_of
 
     backbone = build(name, channels=3, size=size)
     stages = stages_of(backbone, channels=3, size=size)
-    return backbone, Thaw(backbone, stages, **{"norms_learn": True, **options})
+    return backbone, Unfreeze(backbone, stages, **{"norms_learn": True, **options})
 
 
 @pytest.mark.parametrize(
@@ -22,42 +22,42 @@ def opened(name, size=64, **options):
     ],
 )
 def test_a_stage_is_what_runs_at_one_size_whatever_the_network(name, n_stages, last):
-    backbone, thaw = opened(name)
-    assert len(thaw.stages) == n_stages
-    thaw.open(1)
+    backbone, unfreeze = opened(name)
+    assert len(unfreeze.stages) == n_stages
+    unfreeze.open(1)
     learning = [path for path, parameter in backbone.named_parameters() if parameter.requires_grad]
     assert learning
     assert all(path.startswith(last) for path in learning)
 
 
 def test_every_parameter_belongs_to_one_stage_even_inside_an_attention():
-    backbone, thaw = opened("torchvision:vit_b_32", size=224)
-    found = [id(parameter) for group in thaw.groups(1e-3, 0.5) for parameter in group["params"]]
+    backbone, unfreeze = opened("torchvision:vit_b_32", size=224)
+    found = [id(parameter) for group in unfreeze.groups(1e-3, 0.5) for parameter in group["params"]]
     assert sorted(found) == sorted(id(parameter) for parameter in backbone.parameters())
 
 
 def test_lower_stages_learn_slower():
-    _, thaw = opened("conv4")
-    assert [group["lr"] for group in thaw.groups(1.0, 0.5)] == [0.0625, 0.125, 0.25, 0.5]
+    _, unfreeze = opened("conv4")
+    assert [group["lr"] for group in unfreeze.groups(1.0, 0.5)] == [0.0625, 0.125, 0.25, 0.5]
 
 
 @pytest.mark.parametrize(
     ("norms_learn", "n_open", "expected"), [(True, 4, 4), (True, 1, 1), (False, 4, 0), (True, 0, 0)]
 )
 def test_frozen_norms_keep_their_statistics(norms_learn, n_open, expected):
-    backbone, thaw = opened("conv4", norms_learn=norms_learn)
-    thaw.open(n_open)
-    thaw.train_mode()
+    backbone, unfreeze = opened("conv4", norms_learn=norms_learn)
+    unfreeze.open(n_open)
+    unfreeze.train_mode()
     assert sum(block.norm.training for block in backbone.blocks) == expected
 
 
 def test_gradual_unfreezing_opens_one_stage_after_the_other(small_config, monkeypatch):
     from edgefs.transfer.finetune import finetune
-    from edgefs.transfer.stages import Thaw
+    from edgefs.transfer.stages import Unfreeze
 
     seen = []
     monkeypatch.setattr(
-        Thaw, "open", lambda self, n_open, really=Thaw.open: (seen.append(n_open), really(self, n_open))
+        Unfreeze, "open", lambda self, n_open, really=Unfreeze.open: (seen.append(n_open), really(self, n_open))
     )
     finetune(small_config(epochs=5, unfreeze_every=2, trainable="last:2"), quiet=True)
     assert seen == [2, 0, 0, 1, 1, 2]  # what is asked for, then epoch by epoch

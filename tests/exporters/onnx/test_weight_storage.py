@@ -11,7 +11,7 @@ from torch import nn  # noqa: E402
 from exporters.errors import ExportError  # noqa: E402
 from exporters.onnx.graph import EmbedderGraph  # noqa: E402
 from exporters.onnx.trace import to_onnx  # noqa: E402
-from exporters.onnx.weight_storage import quantised, round_weights, with_float_weights  # noqa: E402
+from exporters.onnx.weight_storage import quantise_per_output, round_weights, with_float_weights  # noqa: E402
 from runtime.preprocess import Preprocess  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -22,7 +22,7 @@ def test_int8_keeps_each_output_to_half_a_step():
         :, None, None, None
     ].astype(np.float32)
     values[0] = 0
-    whole, scale = quantised(values)
+    whole, scale = quantise_per_output(values)
     assert whole.dtype == np.int8
     assert scale.shape == (8, 1, 1, 1)
     assert (np.abs(whole * scale - values) <= 0.501 * scale).all()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -15,29 +14,25 @@ TESTS = Path(__file__).parents[2]
 VERSIONS = ("10.3.0", "10.16.1.11", "11.4.0.106")
 
 
-@pytest.fixture(scope="module")
-def api():
-    spec = importlib.util.spec_from_file_location("tensorrt_api", TESTS / "tensorrt_api.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(params=VERSIONS, scope="module")
-def walk(api, request):
-    """Walk a part of our code on one version; returns the finished process."""
+@pytest.fixture(params=VERSIONS, scope="session")
+def walk(request, load_module, downloads, downloaded, tmp_path_factory):
+    """Run a part of our code on one version; returns the finished process."""
+    api, version, stubs = load_module("tensorrt_api"), request.param, tmp_path_factory.mktemp("stubs")
+    package = downloaded(f"{api.WHEELS[version]}=={version}")
     try:
-        package, stubs = api.bindings(request.param)
-    except api.Unavailable as error:
-        pytest.skip(str(error))
+        api.build_stubs(stubs, version, downloads.TIMEOUT_S)
+    except (OSError, subprocess.SubprocessError) as error:
+        pytest.skip(f"the stub libraries of TensorRT cannot be compiled here: {error}")
 
     def run(part: str) -> subprocess.CompletedProcess[str]:
         paths = os.pathsep.join(map(str, (TESTS.parent, TESTS, package)))
         environment = {**os.environ, "PYTHONPATH": paths, "LD_LIBRARY_PATH": str(stubs)}
-        command = [sys.executable, TESTS / "tensorrt_walk.py", request.param, part]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+        command = [sys.executable, TESTS / "tensorrt_walk.py", version, part]
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=downloads.TIMEOUT_S, check=False
+        )
 
-    run.version = request.param
+    run.version = version
     return run
 
 

@@ -11,12 +11,15 @@ import pytest
 from onnx import TensorProto, helper
 
 from exporters.errors import ExportError
+from exporters.sources.pictures import Pictures
 from exporters.targets.plan import Profile, build_plan
-from exporters.targets.tensorrt_rtx import candidates, check_well_formed
+from exporters.targets.request import Request
+from exporters.targets.tensorrt_rtx import build, check, check_well_formed
 from runtime.bundle import Artifact, Bundle
-from runtime.engines import cuda, tensorrt_rtx
-from runtime.engines.passport import Passport
-from runtime.engines.plan import PlanEngine
+from runtime.engines import tensorrt_rtx
+from runtime.engines.nvidia import cuda
+from runtime.engines.nvidia.passport import Passport
+from runtime.engines.nvidia.plan import PlanEngine
 from runtime.errors import EngineMissing
 
 pytestmark = pytest.mark.skipif(
@@ -29,6 +32,15 @@ PRECISIONS = ("fp32", "fp16", "int8")
 
 def frames(shape: tuple[int, ...], count: int = 16) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
+
+
+def plans_of(model: bytes, precisions: tuple[str, ...], calibration: np.ndarray | None = None, **options) -> list:
+    """Build a plan for each precision."""
+    pictures = None
+    if calibration is not None:
+        pictures = Pictures(calibration, np.zeros(len(calibration), np.int64), ("",) * len(calibration), "frames")
+    request = Request(targets=("tensorrt-rtx",), precisions=precisions, calibration=pictures, **options)
+    return [build(model, precision, request) for precision in precisions]
 
 
 def check_built(built: list, model: bytes, compute: tuple[str, ...]) -> None:
@@ -52,16 +64,15 @@ def check_built(built: list, model: bytes, compute: tuple[str, ...]) -> None:
 def test_plans_of_every_precision_are_built_without_a_gpu(tiny, compute):
     model = tiny.model().SerializeToString()
     shape = (tiny.SIDE, tiny.SIDE, 3)
-    built = candidates(model, precisions=PRECISIONS, shape=shape, calibration=frames(shape), compute=compute)
+    built = plans_of(model, PRECISIONS, frames(shape), compute=compute)
     check_built(built, model, compute)
     assert set(built[1].files) == {f"tensorrt-rtx/fp16/model.{end}" for end in ("plan", "passport.json", "onnx")}
 
 
 def test_the_plans_fit_into_a_bundle(tiny, tmp_path):
     golden = tiny.bundle().golden()
-    shape = golden[0].shape[1:]
     model = tiny.bundle().read("model.onnx")
-    built = candidates(model, precisions=("fp32", "fp16"), shape=shape, compute=BOTH)
+    built = plans_of(model, ("fp32", "fp16"), compute=BOTH)
     bundle = Bundle.build(
         name="planned",
         description="",
@@ -78,7 +89,7 @@ def test_the_plans_fit_into_a_bundle(tiny, tmp_path):
     with pytest.raises(EngineMissing, match=r"must be an NVIDIA GPU|CUDA runtime must be installed"):
         PlanEngine(bundle, bundle.artifacts[1], 1)
     with pytest.raises(EngineMissing, match=r"must be an NVIDIA GPU|CUDA runtime must be installed"):
-        tensorrt_rtx.version()
+        tensorrt_rtx.ENGINE.version()
 
 
 def _gpu() -> bool:
@@ -104,9 +115,8 @@ def test_a_refused_node_is_named_with_its_operator():
         [helper.make_tensor_value_info("embeddings", TensorProto.FLOAT, ["n", 3])],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9).SerializeToString()
-    (refused,) = candidates(model, precisions=("fp32",), shape=(8, 8, 3))
-    assert not refused.files
-    assert "Transpose node 'turn_uint8'" in refused.reason
+    with pytest.raises(ExportError, match="Transpose node 'turn_uint8'"):
+        plans_of(model, ("fp32",))
 
 
 def test_a_damaged_plan_is_told_from_a_sound_one_without_a_driver(tiny):
@@ -116,31 +126,18 @@ def test_a_damaged_plan_is_told_from_a_sound_one_without_a_driver(tiny):
         check_well_formed(trt, b"no plan at all" * 100)
 
 
-def test_what_an_architecture_cannot_do_is_said_with_the_node(tiny):
+def test_what_an_architecture_cannot_do_is_refused_with_the_node(tiny):
     model = tiny.model().SerializeToString()
-    fp32, fp16 = candidates(model, precisions=("fp32", "fp16"), shape=(32, 32, 3), compute=("SM75",))
-    assert "'Gemm_8' for Turing (SM75): FP32 GEMM is not supported" in fp32.reason
-    assert fp16.file
+    with pytest.raises(ExportError, match=r"'Gemm_8' for Turing \(SM75\): FP32 GEMM is not supported"):
+        plans_of(model, ("fp32",), compute=("SM75",))
+    assert plans_of(model, ("fp16",), compute=("SM75",))[0].file
 
 
 def test_an_unknown_architecture_is_refused(tiny):
-    model = tiny.model().SerializeToString()
-    (refused,) = candidates(model, precisions=("fp32",), shape=(32, 32, 3), compute=("SM99",))
-    assert "--compute must name some of" in refused.reason
-    assert "but got SM99" in refused.reason
-
-
-def test_progress_is_told_and_an_exception_stops_the_build(tiny):
-    seen = []
-    model = tiny.model().SerializeToString()
-    candidates(model, precisions=("fp32",), shape=(32, 32, 3), progress=lambda *step: seen.append(step))
-    assert any(phase == "Building engine" and done == total for phase, done, total in seen)
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        candidates(model, precisions=("fp32",), shape=(32, 32, 3), progress=interrupt)
+    request = Request(targets=("tensorrt-rtx",), compute=("SM99",))
+    for refused in (lambda: check(request), lambda: build(tiny.model().SerializeToString(), "fp32", request)):
+        with pytest.raises(ExportError, match=r"--compute must name some of .*SM86.*, but got SM99"):
+            refused()
 
 
 def test_the_layers_of_head_and_tail_are_found_by_their_metadata(tiny):
@@ -165,9 +162,7 @@ def test_the_embedded_default_is_built():
         pytest.skip("the default bundle is not there")
     calibration = np.resize(bundle.golden()[0], (16, *bundle.preprocess.shape))
     model = bundle.read("model.onnx")
-    built = candidates(
-        model, precisions=PRECISIONS, shape=bundle.preprocess.shape, calibration=calibration, compute=BOTH
-    )
+    built = plans_of(model, PRECISIONS, calibration, compute=BOTH)
     check_built(built, model if len(model) > 1e7 else b"", BOTH)
 
 
@@ -193,5 +188,5 @@ def test_torchvision_networks_are_built(name):
     model = to_onnx(graph.eval(), Preprocess((96, 96)))
     assert onnx.load_from_string(model).graph.node
     calibration = frames((96, 96, 3))
-    built = candidates(model, precisions=PRECISIONS, shape=(96, 96, 3), calibration=calibration, compute=BOTH)
+    built = plans_of(model, PRECISIONS, calibration, compute=BOTH)
     check_built(built, model, BOTH)

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from runtime.app.core.camera_worker import Source
+from runtime.app.core.camera_reader import CameraSource
 from runtime.app.core.service import Service
 from runtime.app.web.metrics import Metrics
 from runtime.app.web.server import Server, build, listen, policy_for
@@ -23,7 +23,7 @@ from runtime.recognizer import Recognizer
 
 @dataclass
 class Live:
-    """A running app. http: a client that asks like the page does."""
+    """A running app. `http` is a client that sends requests like the page."""
 
     service: Service
     server: Server
@@ -46,7 +46,7 @@ class Live:
 
 @contextmanager
 def running(bundle: Bundle, folder: Path, frames: list, *, host: str = "127.0.0.1") -> Iterator[Live]:
-    """Start everything; stop it in the order that the app does."""
+    """Start the service and the server, and stop them in the order of the app."""
     camera = FakeCamera(frames, fps=30, loop=True)
     token: Token | None = None
     clear = None
@@ -56,8 +56,8 @@ def running(bundle: Bundle, folder: Path, frames: list, *, host: str = "127.0.0.
     port = listener.getsockname()[1]
     metrics = Metrics()
     with Recognizer(bundle, gallery=folder / "gallery.db", engine="onnxruntime", threads=1) as recognizer:
-        source = Source("fake camera", lambda: realtime(camera))
-        service = Service(recognizer, [source], device="test", on_answer=metrics.answer)
+        source = CameraSource("fake camera", lambda: realtime(camera))
+        service = Service(recognizer, [source], device="test", on_answer=metrics.count)
         metrics.watch(service)
         with Server(build(service, policy_for(host, port, token), metrics), listener) as server:
             headers = {"Authorization": f"Bearer {clear}"} if clear else {}
@@ -71,20 +71,20 @@ def running(bundle: Bundle, folder: Path, frames: list, *, host: str = "127.0.0.
 
 @pytest.fixture
 def live(tiny, tiny_bundle, tmp_path) -> Iterator[Live]:
-    """As it is by default: on this machine only, no token."""
+    """The app as it is by default: only this machine can connect, without a token."""
     with running(tiny_bundle, tmp_path, tiny.views(1, 60)) as live:
         yield live
 
 
 @pytest.fixture(scope="module")
 def shared_live(tiny, tiny_bundle, tmp_path_factory) -> Iterator[Live]:
-    """The same for tests that only look."""
+    """The same for tests that change nothing."""
     with running(tiny_bundle, tmp_path_factory.mktemp("live"), tiny.views(1, 60)) as live:
         yield live
 
 
 @pytest.fixture(scope="module")
 def public_live(tiny, tiny_bundle, tmp_path_factory) -> Iterator[Live]:
-    """As if bound to every address: everything needs the token."""
+    """The app as if it listened on every address: everything needs the token."""
     with running(tiny_bundle, tmp_path_factory.mktemp("public"), tiny.views(1, 60), host="0.0.0.0") as live:
         yield live

@@ -1,4 +1,4 @@
-"""A bundle is loaded whole and unchanged, or refused with a BundleError that says what to do."""
+"""A bundle is loaded completely and unchanged, or refused with a BundleError that says what to do."""
 
 import contextlib
 import io
@@ -32,7 +32,7 @@ def zipped(folder, target, prefix=""):
 
 
 def change_manifest(folder, change):
-    """Edit the manifest and let its fingerprint fit again, as an author of a bad bundle would."""
+    """Edit the manifest and correct its fingerprint, as the author of a bad bundle would."""
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
     change(manifest)
@@ -71,7 +71,7 @@ def test_a_zip_of_the_files_or_of_their_folder_loads(tiny_bundle_dir, tmp_path, 
     assert loaded.fingerprint == Bundle.load(tiny_bundle_dir).fingerprint
 
 
-def test_the_same_bundle_is_the_same_zip_to_the_byte(tiny_bundle, tmp_path):
+def test_equal_bundles_give_zips_of_equal_bytes(tiny_bundle, tmp_path):
     one, other = (tiny_bundle.save(tmp_path / name).path.read_bytes() for name in ("a.zip", "b.zip"))
     assert one == other
 
@@ -84,7 +84,7 @@ def test_unzipped_files_are_readable(tiny_bundle, tmp_path):
         assert Bundle.load(tmp_path / "a.edgefs").fingerprint == tiny_bundle.fingerprint
 
 
-def test_a_fingerprint_stands_for_weights_preprocessing_and_metric(tiny, tiny_bundle):
+def test_a_fingerprint_covers_weights_preprocessing_and_metric(tiny, tiny_bundle):
     stretched = Bundle.build(
         name="x",
         description="",
@@ -96,10 +96,12 @@ def test_a_fingerprint_stands_for_weights_preprocessing_and_metric(tiny, tiny_bu
     )
     variants = [tiny_bundle, stretched, tiny.bundle(seed=1), tiny.bundle(channels=1), tiny.bundle(metric="euclidean")]
     assert len({bundle.fingerprint for bundle in variants}) == len(variants)
-    assert tiny.bundle(calibrated=False).fingerprint == tiny_bundle.fingerprint  # thresholds do not move embeddings
+    assert (
+        tiny.bundle(calibrated=False).fingerprint == tiny_bundle.fingerprint
+    )  # calibration does not change embeddings
 
 
-def test_save_overwrites_only_on_purpose_and_only_bundles(tiny, tiny_bundle, tmp_path):
+def test_save_overwrites_only_bundles_and_only_on_request(tiny, tiny_bundle, tmp_path):
     for name in ("a.edgefs", "a.zip"):
         tiny.bundle(seed=1).save(tmp_path / name)
         with pytest.raises(BundleError, match="exists already"):
@@ -111,7 +113,11 @@ def test_save_overwrites_only_on_purpose_and_only_bundles(tiny, tiny_bundle, tmp
     with pytest.raises(BundleError, match="must be a bundle to be overwritten"):
         tiny_bundle.save(home, overwrite=True)
     assert (home / "thesis.tex").read_text() == "years of work"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.edgefs", "a.zip", "home"]  # nothing lies around
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "a.edgefs",
+        "a.zip",
+        "home",
+    ]  # no temporary file is left
 
 
 def test_a_bundle_can_be_saved_over_itself(tiny_bundle_dir):
@@ -121,7 +127,7 @@ def test_a_bundle_can_be_saved_over_itself(tiny_bundle_dir):
 
 @pytest.mark.parametrize("name", ["full.edgefs", "full.zip"])
 @pytest.mark.parametrize("there_before", [False, True])
-def test_a_full_disk_leaves_what_was_there_and_nothing_else(
+def test_a_full_disk_leaves_the_old_bundle_and_nothing_else(
     tiny, tiny_bundle_dir, tmp_path, python, name, there_before
 ):
     target = tmp_path / "out" / name
@@ -148,13 +154,13 @@ except BundleError as error:
         assert Bundle.load(target).fingerprint == tiny.bundle(seed=1).fingerprint
 
 
-def test_an_unwritable_place_is_a_bundle_error(tiny_bundle, tmp_path):
+def test_an_unwritable_path_is_a_bundle_error(tiny_bundle, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(BundleError, match=r"cannot be written: .*writable place"):
         tiny_bundle.save(tmp_path / "file" / "a.edgefs")
 
 
-def test_what_load_would_refuse_cannot_be_built(tiny_bundle):
+def test_a_bundle_that_load_would_refuse_cannot_be_built(tiny_bundle):
     frames, embeddings = tiny_bundle.golden()
     good = {
         "name": "x",
@@ -166,7 +172,7 @@ def test_what_load_would_refuse_cannot_be_built(tiny_bundle):
         "golden_embeddings": embeddings,
     }
     Bundle.build(**good)
-    for bad, words in (
+    for bad, message in (
         ({"metric": "manhattan"}, "embedding"),
         ({"golden_frames": frames[:, :30]}, "golden frames must be"),
         ({"golden_frames": frames.astype(np.float32)}, "golden frames must be"),
@@ -183,7 +189,7 @@ def test_what_load_would_refuse_cannot_be_built(tiny_bundle):
         ({"artifacts": (Artifact("onnx", "int8", "absent.onnx"),)}, "artifacts"),
         ({"artifacts": (Artifact("onnx", "fp32", "model.onnx", min_cosine=-1),)}, "artifacts"),
     ):
-        with pytest.raises(BundleError, match=words):
+        with pytest.raises(BundleError, match=message):
             Bundle.build(**{**good, **bad})
 
 
@@ -191,16 +197,16 @@ def test_what_load_would_refuse_cannot_be_built(tiny_bundle):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_one_flipped_bit_anywhere_is_found(tiny_bundle_dir, name):
+def test_one_flipped_bit_in_any_file_is_found(tiny_bundle_dir, name):
     path = tiny_bundle_dir / name
     data = path.read_bytes()
     for at in np.random.default_rng(0).integers(0, len(data), 12):
         path.write_bytes(data[:at] + bytes([data[at] ^ 1 << int(at) % 8]) + data[at + 1 :])
-        if name == "manifest.json":  # prose and provenance are not covered by any digest; what matters is
+        if name == "manifest.json":  # description and provenance have no digest; the fingerprint covers the rest
             with contextlib.suppress(BundleError):
                 assert Bundle.load(tiny_bundle_dir).fingerprint == json.loads(data)["fingerprint"]
         else:
-            with pytest.raises(BundleCorrupt, match="does not fit its sha256"):
+            with pytest.raises(BundleCorrupt, match="must match its sha256, but is damaged"):
                 Bundle.load(tiny_bundle_dir)
 
 
@@ -208,7 +214,7 @@ def test_one_flipped_bit_anywhere_is_found(tiny_bundle_dir, name):
 @pytest.mark.parametrize(
     "how", ["truncated", "longer", "empty", "missing", "symlink", "fifo", "directory", "unreadable"]
 )
-def test_a_file_that_is_not_what_was_written_is_refused(tiny_bundle_dir, tmp_path, name, how):
+def test_a_changed_or_missing_file_is_refused(tiny_bundle_dir, tmp_path, name, how):
     path = tiny_bundle_dir / name
     data = path.read_bytes()
     path.unlink()
@@ -226,7 +232,7 @@ def test_a_file_that_is_not_what_was_written_is_refused(tiny_bundle_dir, tmp_pat
     elif how == "directory":
         path.mkdir()
     elif how == "unreadable":
-        path.symlink_to(path)  # a loop; permissions do not stop root
+        path.symlink_to(path)  # a link to itself cannot be read, even by root
     with pytest.raises(BundleError, match=r"copy the bundle again|copy it again|not JSON"):
         Bundle.load(tiny_bundle_dir)
 
@@ -238,12 +244,12 @@ def test_a_folder_of_the_bundle_must_not_be_a_link(tiny_bundle_dir, tmp_path):
         Bundle.load(tiny_bundle_dir)
 
 
-def test_a_link_to_the_whole_bundle_is_fine(tiny_bundle_dir, tmp_path):
+def test_a_link_to_the_whole_bundle_is_accepted(tiny_bundle_dir, tmp_path):
     (tmp_path / "current").symlink_to(tiny_bundle_dir)
     assert Bundle.load(tmp_path / "current").name == "tiny-3-cosine-32-0"
 
 
-def test_damage_after_loading_is_found_when_it_is_read_and_by_verify(tiny_bundle_dir):
+def test_damage_after_loading_is_found_by_read_and_by_verify(tiny_bundle_dir):
     loaded = Bundle.load(tiny_bundle_dir)
     (tiny_bundle_dir / "model.onnx").write_bytes(b"x")
     with pytest.raises(BundleCorrupt, match="sha256"):
@@ -253,7 +259,7 @@ def test_damage_after_loading_is_found_when_it_is_read_and_by_verify(tiny_bundle
 
 
 @pytest.mark.parametrize("path", ["absent", "a\0b", "\ud800", "x" * 300])
-def test_a_path_with_nothing_there_says_so(tmp_path, path):
+def test_a_missing_path_is_named_in_the_error(tmp_path, path):
     with pytest.raises(BundleMissing, match="check the path"):
         Bundle.load(tmp_path / path)
 
@@ -276,14 +282,14 @@ def test_golden_frames_that_do_not_fit_the_model_are_found_by_verify(tiny_bundle
         loaded.verify()
 
 
-def test_other_weights_under_the_old_golden_frames_are_found_by_verify(tiny, tiny_bundle_dir):
+def test_weights_that_do_not_fit_the_golden_frames_are_found_by_verify(tiny, tiny_bundle_dir):
     (tiny_bundle_dir / "model.onnx").write_bytes(tiny.bundle(seed=9).read("model.onnx"))
     refit_digests(tiny_bundle_dir)
     with pytest.raises(EngineError, match="must reproduce the golden frames"):
         Bundle.load(tiny_bundle_dir).verify()
 
 
-def test_a_newer_format_says_upgrade(tiny_bundle_dir):
+def test_a_newer_format_tells_to_upgrade(tiny_bundle_dir):
     change_manifest(tiny_bundle_dir, lambda manifest: manifest.update(version=2, preprocess={"size": "new"}))
     with pytest.raises(BundleUnsupported, match="pip install -U edgefs"):
         Bundle.load(tiny_bundle_dir)
@@ -362,14 +368,14 @@ LIES = [
 
 @pytest.mark.parametrize(("path", "value"), LIES, ids=lambda value: repr(value)[:40].replace("\\", "-"))
 @pytest.mark.parametrize("kind", ["directory", "zip"])
-def test_a_lying_manifest_is_a_bundle_error(tiny_bundle_dir, tmp_path, path, value, kind):
+def test_a_wrong_value_in_the_manifest_is_a_bundle_error(tiny_bundle_dir, tmp_path, path, value, kind):
     change_manifest(tiny_bundle_dir, lambda manifest: set_in(manifest, path, value))
     where = tiny_bundle_dir if kind == "directory" else zipped(tiny_bundle_dir, tmp_path / "z.zip")
     with pytest.raises(BundleError, match=r"again|check the path"):
         Bundle.load(where)
 
 
-def test_an_onnx_artefact_is_looked_into_whatever_its_file_is_called(tiny_bundle_dir):
+def test_an_onnx_artifact_is_checked_whatever_its_file_is_called(tiny_bundle_dir):
     (tiny_bundle_dir / "weights.dat").write_bytes(b"not onnx")
     entry = {"target": "onnx", "precision": "int8", "file": "weights.dat"}
 
@@ -403,7 +409,7 @@ def npy(header, data=b""):
     ],
 )
 @pytest.mark.parametrize("name", ["golden/frames.npy", "golden/embeddings.npy"])
-def test_a_golden_array_that_is_no_plain_array_is_refused(tiny_bundle_dir, name, data):
+def test_golden_data_that_is_no_plain_array_is_refused(tiny_bundle_dir, name, data):
     (tiny_bundle_dir / name).write_bytes(data)
     refit_digests(tiny_bundle_dir)
     with pytest.raises(BundleCorrupt, match="export the bundle again"):
@@ -446,7 +452,7 @@ def test_any_bytes_as_manifest_give_a_bundle_error(tiny_bundle_dir, data):
 
 
 @pytest.mark.parametrize("data", [b"[" * 100_000, b'{"a":' * 100_000, b"9" * 10_000, b" " * 5_000_000, b"\xff\xfe{"])
-def test_a_manifest_made_to_hurt_the_parser_gives_a_bundle_error(tiny_bundle_dir, data):
+def test_a_manifest_made_to_break_the_parser_gives_a_bundle_error(tiny_bundle_dir, data):
     (tiny_bundle_dir / "manifest.json").write_bytes(data)
     with pytest.raises(BundleError):
         Bundle.load(tiny_bundle_dir)
@@ -501,7 +507,7 @@ def test_an_encrypted_zip_and_a_text_file_are_refused(tiny_bundle, tmp_path):
         Bundle.load(path)
 
 
-def test_a_zip_without_one_file_names_it(tiny_bundle_dir, tmp_path):
+def test_a_file_missing_in_a_zip_is_named(tiny_bundle_dir, tmp_path):
     (tiny_bundle_dir / "MODEL_CARD.md").unlink()
     with pytest.raises(BundleMissing, match=r"MODEL_CARD\.md must be in .*z\.zip"):
         Bundle.load(zipped(tiny_bundle_dir, tmp_path / "z.zip"))
@@ -540,7 +546,7 @@ def test_verify_covers_openvino_files_of_the_bundle(tiny_bundle, tmp_path):
     assert bundle.fingerprint == tiny_bundle.fingerprint
     seen = {(info.name, info.artifact) for info in bundle.verify()}
     assert seen >= {("openvino", "model.onnx"), ("openvino", "ov/model.xml")}
-    for bad, words in (
+    for bad, message in (
         (xml.replace(b'type="ReLU"', b'type="Loop"'), "Loop"),
         (xml.replace(b'type="ReLU"', b'type="&#76;oop"'), "Loop"),
         (xml.replace(b"<net ", b'<!DOCTYPE net [<!ENTITY a "b">]><net ', 1), "document type"),
@@ -549,5 +555,5 @@ def test_verify_covers_openvino_files_of_the_bundle(tiny_bundle, tmp_path):
         (xml[: len(xml) // 2], "is not XML"),
         (b"", "is not XML"),
     ):
-        with pytest.raises(BundleError, match=words):
+        with pytest.raises(BundleError, match=message):
             build(bad)

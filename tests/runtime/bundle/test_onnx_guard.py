@@ -1,4 +1,4 @@
-"""The guard lets plain, finite, self-contained networks pass and refuses everything else with a BundleError."""
+"""The guard accepts plain, finite, self-contained networks and refuses everything else with a BundleError."""
 
 import contextlib
 
@@ -16,7 +16,7 @@ NAN, INF = float("nan"), float("inf")
 
 
 def network(*nodes, weights=(), **model):
-    """Relu behind whatever is given, as bytes."""
+    """Return a model of the given nodes and a Relu, as bytes."""
     nodes = [*nodes, helper.make_node("Relu", ["x"], ["y"])]
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
     graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], list(weights))
@@ -45,7 +45,7 @@ def tensor(dtype, **kinds):
     return proto
 
 
-def test_sound_files_pass(tiny):
+def test_valid_files_pass(tiny):
     for metric in ("cosine", "euclidean"):
         check_onnx(tiny.model(metric=metric).SerializeToString())
     integers = [numpy_helper.from_array(np.array([0, 1], kind), f"i{kind}") for kind in ("i1", "u1", "i4", "i8", "?")]
@@ -83,7 +83,7 @@ def test_float_attributes_must_be_finite_too(attribute):
         check_onnx(network(helper.make_node("Constant", [], ["c"], **attribute)))
 
 
-def test_a_nan_in_the_first_of_several_pieces_of_float_data_is_found():
+def test_a_nan_in_the_first_of_several_float_data_fields_is_found():
     good, bad = np.array([1], "<f4").tobytes(), np.array([NAN], "<f4").tobytes()
     for pieces in (field(4, bad) + field(4, good), field(4, bad, wire=5) + field(4, good, wire=5)):
         proto = field(2, varint(1), wire=0) + pieces
@@ -93,14 +93,14 @@ def test_a_nan_in_the_first_of_several_pieces_of_float_data_is_found():
 
 def test_a_tensor_given_twice_in_one_attribute_is_refused_because_parsers_merge_the_two():
     harmless = field(2, varint(7), wire=0) + field(9, np.array([NAN], "<f4").tobytes())  # "int64"
-    renamed = field(2, varint(1), wire=0)  # … which this makes a float
+    renamed = field(2, varint(1), wire=0)  # this makes it a float
     attribute = field(1, b"value") + field(5, harmless) + field(5, renamed)
     with pytest.raises(BundleUnsupported, match="at most one dense tensor"):
         check_onnx(field(7, field(1, field(4, b"Constant") + field(5, attribute))))
 
 
 @pytest.mark.parametrize("dtype", [TensorProto.STRING, TensorProto.COMPLEX64, TensorProto.FLOAT8E4M3FN, 99])
-def test_weights_of_other_kinds_are_refused(dtype):
+def test_weights_of_other_types_are_refused(dtype):
     with pytest.raises(BundleUnsupported, match=f"w is of ONNX type {dtype}"):
         check_onnx(network(weights=[tensor(dtype, raw_data=b"1234")]))
 
@@ -127,18 +127,18 @@ def test_control_flow_is_refused_by_its_subgraph_even_under_an_allowed_name():
 
 
 def test_an_operator_that_is_not_allowed_is_named_with_its_domain():
-    for operator, domain, words in (
+    for operator, domain, message in (
         ("Loop", "", "the operator Loop,"),
         ("NonZero", "", "the operator NonZero,"),
         ("Relu", "com.evil", r"the operator com\.evil\.Relu,"),
         ("", "", "the operator ,"),
     ):
-        with pytest.raises(BundleUnsupported, match=words):
+        with pytest.raises(BundleUnsupported, match=message):
             check_onnx(network(helper.make_node(operator, ["x"], ["z"], domain=domain)))
     check_onnx(network(helper.make_node("Relu", ["x"], ["z"], domain="ai.onnx")))
 
 
-def test_nothing_allowed_runs_a_subgraph_or_is_random():
+def test_no_allowed_operator_runs_a_subgraph_or_is_random():
     assert not ALLOWED_OPERATORS & {"If", "Loop", "Scan", "SequenceMap", "RandomNormal", "Bernoulli", "StringConcat"}
     schemas = {schema.name: schema for schema in onnx.defs.get_all_schemas()}
     kinds = {attribute.type for name in ALLOWED_OPERATORS for attribute in schemas[name].attributes.values()}
@@ -174,12 +174,12 @@ def test_two_graphs_or_none_are_refused():
 
 
 def test_keys_that_other_parsers_would_read_as_another_field_are_refused():
-    disguised = varint((7 << 3 | 2) + (1 << 32)) + varint(0)  # truncated to 32 bits: a second graph
+    disguised = varint((7 << 3 | 2) + (1 << 32)) + varint(0)  # truncated to 32 bits it is a second graph
     with pytest.raises(BundleCorrupt, match="cannot be parsed"):
         check_onnx(network() + disguised)
 
 
-def test_every_truncation_is_a_bundle_error_or_still_a_whole_graph(tiny):
+def test_every_truncation_is_a_bundle_error_or_still_a_complete_graph(tiny):
     data = tiny.model(dim=4).SerializeToString()
     whole = 0
     for end in range(len(data)):
@@ -188,7 +188,7 @@ def test_every_truncation_is_a_bundle_error_or_still_a_whole_graph(tiny):
             whole += 1
         except BundleError:
             pass
-    assert whole < 20  # only what stands behind the graph may be missing
+    assert whole < 20  # only the fields after the graph may be missing
 
 
 @settings(max_examples=200, deadline=None)

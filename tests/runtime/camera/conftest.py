@@ -1,4 +1,4 @@
-"""Clips, and a network camera made of the standard library: MJPEG over HTTP, which can pause, stop and come back."""
+"""Clips, and a network camera in plain Python: MJPEG over HTTP, which can pause, stop and start again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FRAMES, FPS, WIDTH, HEIGHT = 12, 20, 64, 48
 
 
 def pictures(count: int = FRAMES) -> np.ndarray[Any, Any]:
-    """`uint8 [count, HEIGHT, WIDTH, 3]`: noise, so that files are of some size, and a grey that tells the index."""
+    """Return `uint8 [count, HEIGHT, WIDTH, 3]`: noise, for a realistic file size, and a grey level for the index."""
     images = np.random.default_rng(0).integers(0, 255, (count, HEIGHT, WIDTH, 3), np.uint8)
     images[:, : HEIGHT // 2] = (np.arange(count, dtype=np.uint8) * 20)[:, None, None, None]
     return images
@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 class HttpCamera:
-    """`start`, `stop` (as if the power went) and `pause` (connected, but silent)."""
+    """A camera with `start`, `stop` (like a power failure) and `pause` (connected, but no frames are sent)."""
 
     def __init__(self) -> None:
         self.pause = threading.Event()
@@ -103,7 +103,7 @@ def http_camera():
 
 
 def children(pid: int | None = None) -> set[int]:
-    """The processes this one (or `pid`) has started and not yet waited for."""
+    """Return the processes that this one (or `pid`) has started and not yet waited for."""
     tasks = Path(f"/proc/{pid or os.getpid()}/task").glob("*/children")
     return {int(child) for task in tasks for child in task.read_text().split()}
 
@@ -112,7 +112,7 @@ def children(pid: int | None = None) -> set[int]:
 def leaks_nothing():
     """Fail unless every thread, process and file handle that the test opened is closed at its end.
 
-    The server of HttpCamera, in this same process, is given two seconds to see that nobody listens any more.
+    The server of HttpCamera, in this same process, has two seconds to notice that its clients are gone.
     """
 
     def owned() -> tuple[set[int], set[threading.Thread], set[int]]:
@@ -128,7 +128,7 @@ def leaks_nothing():
 
 
 def wait_until(condition: Any, timeout_s: float = 10.0) -> float:
-    """Seconds until the condition held; fails after `timeout_s`."""
+    """Return after how many seconds the condition held; fail after `timeout_s`."""
     began = time.monotonic()
     while not condition():
         assert time.monotonic() - began < timeout_s, "waited in vain"

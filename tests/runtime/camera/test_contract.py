@@ -1,4 +1,4 @@
-"""One suite for every kind of source: what base.py promises holds for a fake, a file, a folder and a network camera."""
+"""The contract of base.py, tested on a fake camera, a file, a folder and a network camera."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def make(kind: str, request: pytest.FixtureRequest, images: np.ndarray) -> Callable[..., FrameSource]:
-    """Open a fresh source of this kind; keyword arguments are open_camera's."""
+    """Open a new source of this kind; keyword arguments are those of open_camera."""
     if kind == "fake":
         return lambda **options: FakeCamera(images, fps=20, **options)
     if kind == "realtime fake":
@@ -45,7 +45,7 @@ def test_frames_are_bgr_pictures_with_rising_index_and_time(make, kind):
     assert all(a.index < b.index and a.time_s < b.time_s for a, b in pairwise(frames))
 
 
-def test_every_captured_frame_is_either_handed_out_or_counted_as_dropped(make, kind):
+def test_every_captured_frame_is_either_returned_or_counted_as_dropped(make, kind):
     with make() as source:
         frames = [frame for frame, _ in zip(source, range(10), strict=False)]
         gaps = frames[-1].index + 1 - len(frames)
@@ -53,7 +53,7 @@ def test_every_captured_frame_is_either_handed_out_or_counted_as_dropped(make, k
         assert source.live or gaps == source.dropped == 0
 
 
-def test_a_source_that_has_an_end_says_so_and_goes_on_saying_so(make, kind):
+def test_a_source_with_an_end_returns_none_after_it_every_time(make, kind):
     if kind in ENDLESS:
         pytest.skip("a camera has no end")
     with make() as source:
@@ -79,12 +79,12 @@ def test_a_region_outside_the_frame_is_refused_with_both_sizes(make, kind):
 
 
 @pytest.mark.parametrize("region", [(0, 0, 0, 5), (-1, 0, 5, 5), (0, 0, 5), (0, 0, 1.5, 5)])
-def test_a_region_that_cannot_be_is_refused_at_once(make, kind, region):
+def test_an_invalid_region_is_refused_at_once(make, kind, region):
     with pytest.raises(FrameError, match="four whole numbers"):
         make(region=region)
 
 
-def test_close_may_be_called_twice_and_ends_reading(make, kind):
+def test_close_can_be_called_twice_and_ends_reading(make, kind):
     source = make()
     source.close()
     source.close()
@@ -97,7 +97,7 @@ def test_close_leaves_no_thread_process_or_handle(make, kind, leaks_nothing):
         source.read(10)
 
 
-def test_it_announces_name_rate_and_liveness(make, kind):
+def test_a_source_states_its_name_its_rate_and_whether_it_is_live(make, kind):
     with make() as source:
         assert source.name
         assert "secret" not in source.name

@@ -15,7 +15,7 @@ FORMATS = [("mp4v", "mp4"), ("mp4v", "mov"), ("MJPG", "avi"), ("XVID", "avi"), (
 
 
 def faststart(data: bytes) -> bytes:
-    """Move the index of an MP4 to the front, as a file for the web has it: only then is a cut one playable."""
+    """Move the index of an MP4 to the front, as in files for the web, so that a cut file can still be played."""
     moov = data.rindex(b"moov") - 4
     index = bytearray(data[moov:])
     at = index.index(b"stco") + 8
@@ -26,19 +26,19 @@ def faststart(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(("fourcc", "suffix"), FORMATS)
-def test_a_whole_video_is_read_to_its_end(tmp_path, write_video, fourcc, suffix):
+def test_a_complete_video_is_read_to_its_end(tmp_path, write_video, fourcc, suffix):
     with open_camera(write_video(tmp_path / f"v.{suffix}", fourcc)) as video:
         frames = list(video)
     assert [frame.index for frame in frames] == list(range(12))
     assert video.fps == 20
     np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(12) / 20, atol=0.002)
     grey = [int(frame.image[:24].mean()) for frame in frames]
-    np.testing.assert_allclose(grey, np.arange(12) * 20, atol=12)  # lossy
+    np.testing.assert_allclose(grey, np.arange(12) * 20, atol=12)  # compression is lossy
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.9, 0.97])
 @pytest.mark.parametrize(("fourcc", "suffix"), FORMATS[2:])
-def test_a_video_cut_in_the_middle_gives_its_frames_and_then_says_so(tmp_path, write_video, fourcc, suffix, keep):
+def test_a_cut_video_gives_its_frames_and_then_raises_video_truncated(tmp_path, write_video, fourcc, suffix, keep):
     path = write_video(tmp_path / f"v.{suffix}", fourcc, 40)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * keep)])
@@ -49,7 +49,7 @@ def test_a_video_cut_in_the_middle_gives_its_frames_and_then_says_so(tmp_path, w
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.9, 0.99])
-def test_an_mp4_for_the_web_cut_in_its_data_says_so_at_its_end(tmp_path, clip, keep):
+def test_a_cut_mp4_for_the_web_raises_video_truncated_at_its_end(tmp_path, clip, keep):
     data = faststart(clip.read_bytes())
     path = tmp_path / "web.mp4"
     path.write_bytes(data)
@@ -61,13 +61,13 @@ def test_an_mp4_for_the_web_cut_in_its_data_says_so_at_its_end(tmp_path, clip, k
         list(frames)
 
 
-def test_what_somebody_appended_to_an_mp4_does_not_make_it_cut(tmp_path, clip):
+def test_an_mp4_with_appended_data_is_not_cut(tmp_path, clip):
     path = tmp_path / "trailer.mp4"
     path.write_bytes(clip.read_bytes() + b"\x7f\xff\xff\xffSEFT and whatever a phone writes here")
     assert len(list(open_camera(path))) == 12
 
 
-def test_a_download_that_left_zeros_at_its_end_is_cut(tmp_path, write_video):
+def test_a_video_that_ends_in_zeros_is_cut(tmp_path, write_video):
     data = bytearray(faststart(write_video(tmp_path / "long.mp4", count=60).read_bytes()))
     data[len(data) // 3 :] = bytes(len(data) - len(data) // 3)
     path = tmp_path / "zeros.mp4"
@@ -76,7 +76,7 @@ def test_a_download_that_left_zeros_at_its_end_is_cut(tmp_path, write_video):
         list(open_camera(path))
 
 
-def test_a_video_whose_middle_is_damaged_but_whose_end_is_there_is_not_cut(tmp_path, write_video):
+def test_a_video_that_is_damaged_in_the_middle_is_not_cut(tmp_path, write_video):
     path = write_video(tmp_path / "v.avi", "MJPG", 40)
     data = bytearray(path.read_bytes())
     middle = len(data) // 2
@@ -86,7 +86,7 @@ def test_a_video_whose_middle_is_damaged_but_whose_end_is_there_is_not_cut(tmp_p
 
 
 def write_gif(path: Path, frames: int = 5) -> bytes:
-    """A GIF by hand, for lack of a writer: 2 x 2 pixels, each frame 0.1 s, LZW codes 4 (clear) 0 0 0 0 5 (end)."""
+    """Build a GIF without an encoder: 2 x 2 pixels, 0.1 s per frame, LZW codes 4 (clear) 0 0 0 0 5 (end)."""
     frame = b"!\xf9\x04\0\x0a\0\0\0" + b",\0\0\0\0\x02\0\x02\0\0" + b"\x02\x03\x04\x00\x05\0"
     data = b"GIF89a\x02\0\x02\0\x80\0\0" + bytes(3) + b"\xff\xff\xff" + frame * frames + b";"
     path.write_bytes(data)
@@ -126,18 +126,18 @@ def test_a_name_that_looks_like_a_protocol_is_still_a_file(tmp_path, clip, monke
     assert len(list(open_camera("a:b%03d.mp4"))) == 12
 
 
-def test_a_folder_is_read_in_natural_order_and_only_its_pictures(folder):
+def test_the_pictures_of_a_folder_are_read_in_natural_order(folder):
     with open_camera(folder) as source:
         frames = list(source)
     assert [int(frame.image[0, 0, 0]) for frame in frames] == [20 * index for index in range(12)]
     assert [frame.time_s for frame in frames[:3]] == [0, 1, 2]
 
 
-def test_a_folder_played_at_a_rate_tells_time_by_it(folder):
+def test_the_time_of_a_picture_follows_from_the_rate(folder):
     assert [frame.time_s for frame in open_camera(folder, fps=10)][:3] == [0, 0.1, 0.2]
 
 
-def test_an_unreadable_picture_is_named_and_the_next_one_can_still_be_read(folder):
+def test_an_unreadable_picture_is_named_and_the_next_one_can_be_read(folder):
     (folder / "frame1.png").write_bytes(b"broken")
     source = open_camera(folder)
     source.read()
@@ -146,25 +146,25 @@ def test_an_unreadable_picture_is_named_and_the_next_one_can_still_be_read(folde
     assert source.read().index == 2
 
 
-def test_an_empty_folder_says_what_it_should_hold(tmp_path):
+def test_an_empty_folder_is_refused_with_the_expected_contents(tmp_path):
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(CameraMissing, match=r"must hold pictures \(.*\.jpg.*of its 1 files none"):
+    with pytest.raises(CameraMissing, match=r"must hold pictures \(.*\.jpg.*none of its 1 files is one"):
         open_camera(tmp_path)
 
 
-def test_a_picture_without_a_telling_name_is_known_by_its_content(folder):
+def test_a_picture_without_an_extension_is_known_by_its_content(folder):
     bare = (folder / "frame3.png").rename(folder / "photo")
     (frame,) = open_camera(bare)
     np.testing.assert_array_equal(frame.image, cv2.imread(str(bare)))
 
 
-def test_a_broken_picture_is_a_broken_picture_and_not_a_video(tmp_path):
+def test_a_damaged_picture_is_reported_as_a_picture_and_not_as_a_video(tmp_path):
     path = tmp_path / "photo.jpg"
     path.write_bytes(b"broken")
     with pytest.raises(FrameError, match=r"photo\.jpg"):
         open_camera(path).read()
 
 
-def test_natural_order_goes_by_the_numbers_within_names():
+def test_natural_order_sorts_numbers_within_names_by_value():
     names = ["b1", "a10", "a2", "a2b", "10", "9", "a"]
     assert sorted(names, key=lambda name: natural(Path(name))) == ["a", "a2", "a2b", "a10", "b1", "9", "10"]

@@ -15,7 +15,7 @@ from runtime.camera import open_camera
 from runtime.errors import CameraError, CameraMissing
 
 
-def test_a_camera_that_goes_silent_is_reconnected_and_comes_back(http_camera, wait_until, leaks_nothing):
+def test_a_camera_that_stops_sending_is_reconnected(http_camera, wait_until, leaks_nothing):
     with open_camera(http_camera.url, stall_s=0.5) as source:
         http_camera.pause.set()
         assert wait_until(lambda: source.state != "live") < 1.5
@@ -27,7 +27,7 @@ def test_a_camera_that_goes_silent_is_reconnected_and_comes_back(http_camera, wa
         assert source.state == "live"
 
 
-def test_a_camera_whose_power_went_is_live_again_when_it_is_back(http_camera, wait_until, caplog):
+def test_a_camera_is_live_again_after_a_power_failure(http_camera, wait_until, caplog):
     with open_camera(http_camera.url) as source:
         http_camera.stop()
         wait_until(lambda: "Connection refused" in caplog.text)
@@ -37,7 +37,7 @@ def test_a_camera_whose_power_went_is_live_again_when_it_is_back(http_camera, wa
     assert "secret" not in caplog.text
 
 
-def test_a_child_that_hangs_is_killed_and_replaced(http_camera, wait_until, children):
+def test_a_child_process_that_hangs_is_ended_and_replaced(http_camera, wait_until, children):
     before = children()
     with open_camera(http_camera.url, stall_s=0.5) as source:
         (hung,) = children() - before
@@ -47,8 +47,8 @@ def test_a_child_that_hangs_is_killed_and_replaced(http_camera, wait_until, chil
         assert hung not in children()
 
 
-def test_the_child_dies_with_a_parent_that_is_killed(http_camera, wait_until, children, tmp_path):
-    # No `if __name__ == "__main__"` in it: a user's plain script must do.
+def test_the_child_process_ends_when_its_parent_is_killed(http_camera, wait_until, children, tmp_path):
+    # It has no `if __name__ == "__main__"`, because a script of a user may have none.
     script = tmp_path / "user.py"
     script.write_text(
         f"from runtime.camera import open_camera\nsource = open_camera({http_camera.url!r})\n"
@@ -75,13 +75,13 @@ def test_the_child_dies_with_a_parent_that_is_killed(http_camera, wait_until, ch
         ("nonsense://a:secret@host/x", "FFmpeg cannot open it: Protocol not found|not a stream"),
     ],
 )
-def test_a_camera_that_never_answered_is_refused_with_the_reason(url, reason, leaks_nothing):
+def test_a_camera_that_never_answers_is_refused_with_the_reason(url, reason, leaks_nothing):
     with pytest.raises(CameraMissing, match=reason) as error:
         open_camera(url)
     assert "Do: check" in str(error.value) or "must be a URL like" in str(error.value)
 
 
-def test_a_server_without_a_picture_is_refused_in_time(http_camera, leaks_nothing):
+def test_a_server_that_sends_no_picture_is_refused_after_the_timeout(http_camera, leaks_nothing):
     http_camera.pause.set()
     began = time.monotonic()
     with pytest.raises(CameraError):

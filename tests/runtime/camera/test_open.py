@@ -4,16 +4,13 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from runtime.camera import open_camera
-from runtime.camera.base import redact
 from runtime.errors import CameraMissing
 
 
 @pytest.mark.parametrize("source", ["nothing.mp4", "/dev/null/x", "usb", "file:///clip.mp4", "long" * 100])
-def test_anything_else_is_refused_with_the_forms_there_are(source):
+def test_anything_else_is_refused_with_the_possible_forms(source):
     with pytest.raises(CameraMissing, match=r"source must be a camera number.*folder.*rtsp://.*appsink.*no such file"):
         open_camera(source)
 
@@ -24,7 +21,7 @@ def test_an_existing_file_may_have_an_exclamation_mark(tmp_path, clip):
     assert len(list(open_camera(str(path)))) == 12
 
 
-def test_a_long_pipeline_is_a_pipeline_and_not_a_bad_file_name():
+def test_a_long_pipeline_is_not_taken_for_a_file_name():
     with pytest.raises(CameraMissing, match=r"GStreamer|appsink"):
         open_camera("nvarguscamerasrc ! " + "queue ! " * 50 + "fakesink")
 
@@ -37,25 +34,3 @@ def test_a_password_with_an_exclamation_mark_does_not_make_a_url_a_pipeline():
 def test_importing_the_package_does_not_import_opencv():
     probe = "import sys, runtime.camera; sys.exit('cv2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0
-
-
-@given(st.text(st.characters(exclude_categories=["Z", "C"], exclude_characters="\"'"), min_size=1))
-def test_no_password_survives_redaction(password):
-    assert redact(f"rtsp://user:{password}@host:554/path") == "rtsp://***@host:554/path"
-
-
-@pytest.mark.parametrize(
-    ("source", "shown"),
-    [
-        ("http://host/video?user=a&pwd=b", "http://host/video?***"),
-        ("http://host/video", "http://host/video"),
-        (
-            "rtspsrc location=rtsp://a:b@host/x latency=0 ! appsink",
-            "rtspsrc location=rtsp://***@host/x latency=0 ! appsink",
-        ),
-        ('rtspsrc user-id=a user-pw="b c" ! appsink', "rtspsrc user-id=*** user-pw=*** ! appsink"),
-        ("/videos/me@home?.mp4", "/videos/me@home?.mp4"),
-    ],
-)
-def test_what_is_not_secret_stays_readable(source, shown):
-    assert redact(source) == shown

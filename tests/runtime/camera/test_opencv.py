@@ -1,4 +1,4 @@
-"""USB cameras and GStreamer, against a stand-in for cv2: what is asked of the driver, in which order, and refusals."""
+"""USB cameras and GStreamer with a simulated cv2: the calls to the driver, their order, and refusals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SILENT = (False, None)
 
 
 class StubCv2(SimpleNamespace):
-    """A cv2 with one camera, which gives what it is told to give."""
+    """A simulated cv2 with one camera, which returns given pictures."""
 
     def __init__(self, reads: list[Any], opened: bool = True, build: str = "GStreamer: YES (1.20.3)") -> None:
         super().__init__(**PROPERTIES, CAP_V4L2=200, CAP_GSTREAMER=1800, CAP_ANY=0, COLOR_GRAY2BGR=8)
@@ -72,7 +72,7 @@ def good(shape: tuple[int, ...] = (4, 6, 3)) -> Any:
 
 
 @pytest.mark.parametrize("source", [0, "0", "/dev/video0"])
-def test_motion_jpeg_is_asked_for_before_the_size(use, source):
+def test_motion_jpeg_is_requested_before_the_size(use, source):
     cv2 = use(StubCv2([good()] * 3))
     with open_camera(source, width=640, height=480, fps=30) as camera:
         assert camera.read(5).image.shape == (4, 6, 3)
@@ -86,7 +86,7 @@ def test_a_size_the_camera_does_not_have_is_logged(use, caplog):
         assert "asked for 1920 x None at None fps and gives 640 x 480 at 30" in caplog.text
 
 
-def test_a_few_bad_frames_are_forgiven_and_an_unplugged_camera_is_not(use):
+def test_a_few_bad_frames_are_skipped_and_an_unplugged_camera_is_an_error(use):
     use(StubCv2([good(), SILENT, SILENT, good()]))
     camera = open_camera(0)
     with pytest.raises(CameraError, match=r"/dev/video0 must go on delivering frames, but 5 reads.*cable"):
@@ -102,20 +102,20 @@ def test_a_camera_in_use_is_refused_and_released(use):
     assert cv2.asked[-1] == "released"
 
 
-def test_a_camera_that_opens_but_gives_nothing_is_refused_and_released(use):
+def test_a_camera_that_opens_but_sends_nothing_is_refused_and_released(use):
     cv2 = use(StubCv2([]))
     with pytest.raises(CameraError, match="5 reads in a row failed"):
         open_camera(0)
     assert cv2.asked[-1] == "released"
 
 
-def test_an_absent_camera_names_those_there_are_and_the_doctor(monkeypatch):
+def test_the_error_for_an_absent_camera_names_the_present_ones(monkeypatch):
     monkeypatch.setattr(module, "camera_devices", lambda: ["/dev/video0", "/dev/video2"])
-    with pytest.raises(CameraMissing, match=r"/dev/video97 .*there are: /dev/video0, /dev/video2.*`edgefs doctor`"):
+    with pytest.raises(CameraMissing, match=r"/dev/video97 .*present: /dev/video0, /dev/video2.*`edgefs doctor`"):
         open_camera(97)
 
 
-def test_a_camera_of_another_user_says_which_group_to_join(tmp_path, monkeypatch):
+def test_the_error_for_an_inaccessible_camera_names_the_group_to_join(tmp_path, monkeypatch):
     monkeypatch.setattr(module.os, "access", lambda *_: False)
     with pytest.raises(CameraMissing, match="usermod -aG video"):
         module._check_device(tmp_path)
@@ -139,7 +139,7 @@ def test_a_pipeline_is_opened_with_gstreamer(use):
         assert cv2.asked[0] == ("videotestsrc ! appsink", 1800)
 
 
-def test_a_pipeline_without_gstreamer_says_whose_opencv_has_it(use):
+def test_the_error_without_gstreamer_says_which_opencv_has_it(use):
     use(StubCv2([], build="GStreamer:                   NO"))
     assert not has_gstreamer()
     with pytest.raises(CameraMissing, match=r"PyPI's has none, JetPack's has.*--system-site-packages"):
@@ -152,14 +152,14 @@ def test_a_pipeline_must_end_in_an_appsink(use):
         open_camera("videotestsrc ! autovideosink")
 
 
-def test_a_refused_pipeline_says_how_to_find_out_why(use):
+def test_the_error_for_a_refused_pipeline_says_how_to_find_the_reason(use):
     use(StubCv2([], opened=False))
     with pytest.raises(CameraMissing, match="gst-launch"):
         open_camera("videotestsrc ! nonsense ! appsink")
 
 
 @pytest.mark.camera
-def test_a_real_camera_delivers():
+def test_a_real_camera_sends_frames():
     if not camera_devices():
         pytest.skip("there is no /dev/video* on this machine")
     with open_camera(camera_devices()[0]) as camera:

@@ -1,4 +1,4 @@
-"""`engine="auto"` measures once and remembers; what is remembered can cost speed at worst."""
+"""`engine="auto"` measures once and remembers its choice; a wrong entry costs speed and nothing else."""
 
 import json
 
@@ -19,7 +19,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / "models"
 
 
-def test_what_was_remembered_comes_back_for_the_same_model_precision_and_threads(tiny_bundle, grey_bundle):
+def test_a_choice_is_returned_for_the_same_model_precision_and_threads(tiny_bundle, grey_bundle):
     assert remembered(tiny_bundle, "fp32") is None
     assert remember(tiny_bundle, "fp32", CHOICE)
     assert remembered(tiny_bundle, "fp32") == CHOICE
@@ -32,7 +32,7 @@ def test_what_was_remembered_comes_back_for_the_same_model_precision_and_threads
     "text",
     ["", "{", "[]", "null", '{"KEY": 3}', '{"KEY": {"engine": 1}}', "[" * 100_000],
 )
-def test_a_damaged_file_is_as_good_as_none_and_is_written_anew(tiny_bundle, text):
+def test_a_damaged_file_counts_as_empty_and_is_replaced(tiny_bundle, text):
     remember(tiny_bundle, "fp32", CHOICE)
     (key,) = json.loads(file().read_text())
     file().write_text(text.replace("KEY", key))
@@ -42,40 +42,41 @@ def test_a_damaged_file_is_as_good_as_none_and_is_written_anew(tiny_bundle, text
 
 
 @pytest.mark.parametrize("threads", [0, -1, "2", 1.5, True, 4096])
-def test_threads_that_this_machine_cannot_have_are_not_believed(tiny_bundle, threads):
+def test_an_impossible_thread_count_is_ignored(tiny_bundle, threads):
     remember(tiny_bundle, "fp32", Choice("onnxruntime", "1", threads, "x"))
     assert remembered(tiny_bundle, "fp32") is None
 
 
-def test_the_file_does_not_grow_for_ever(tiny_bundle, monkeypatch):
+def test_the_file_keeps_a_limited_number_of_choices(tiny_bundle, monkeypatch):
     monkeypatch.setattr(choices, "MAX_CHOICES", 3)
     for precision in "abcde":
         remember(tiny_bundle, precision, CHOICE)
     assert [remembered(tiny_bundle, precision) is not None for precision in "abcde"] == [False, False, True, True, True]
 
 
-def test_a_folder_that_cannot_be_written_is_no_fault(tiny_bundle, folder):
+def test_a_folder_that_cannot_be_written_is_no_error(tiny_bundle, folder):
     folder.write_text("a file where the folder should be")
     assert not remember(tiny_bundle, "fp32", CHOICE)
     assert remembered(tiny_bundle, "fp32") is None
 
 
-def test_auto_measures_once_and_then_opens_only_what_was_fastest(tiny_bundle, monkeypatch):
+def test_auto_measures_once_and_then_opens_only_the_fastest(tiny_bundle, monkeypatch):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("openvino")
     first = open_engine(tiny_bundle, threads=1)
     first.close()
     opened = []
-    monkeypatch.setattr("runtime.engines._open", lambda _, name, *__: opened.append(name) or FakeEngine(32))
+    monkeypatch.setattr("runtime.engines.opening._open", lambda _, name, *__: opened.append(name) or FakeEngine(32))
     monkeypatch.setattr(
-        "runtime.engines.remembered", lambda *_: Choice(first.info.name, FakeEngine(32).info.version, None, "measured")
+        "runtime.engines.opening.remembered",
+        lambda *_: Choice(first.info.name, FakeEngine(32).info.version, None, "measured"),
     )
     second = open_engine(tiny_bundle, threads=1)
     assert opened == [first.info.name]
     assert second.info.reason == "remembered: measured"
 
 
-def test_auto_measures_again_when_the_version_changed_or_the_engine_is_gone(tiny_bundle):
+def test_auto_measures_again_if_the_version_changed_or_the_engine_was_removed(tiny_bundle):
     pytest.importorskip("onnxruntime")
     for stale in (
         Choice("onnxruntime", "0.1", None, "x"),
@@ -90,7 +91,7 @@ def test_auto_measures_again_when_the_version_changed_or_the_engine_is_gone(tiny
 
 
 def test_nothing_is_remembered_while_an_engine_is_missing(python, tiny_bundle_dir):
-    """It may be installed tomorrow, and be the faster one."""
+    """The missing engine may be installed later and be faster."""
     pytest.importorskip("onnxruntime")
     code = """
 import sys
@@ -103,7 +104,7 @@ open_engine(Bundle.load(sys.argv[1])).close()
     assert not file().exists()
 
 
-def test_tuned_threads_are_the_default_and_give_way_to_what_is_asked(tiny_bundle):
+def test_tuned_threads_are_the_default_and_an_argument_overrides_them(tiny_bundle):
     version = pytest.importorskip("onnxruntime").__version__
     remember(tiny_bundle, "fp32", Choice("onnxruntime", version, cpus(), "tuned"))
     tuned = open_engine(tiny_bundle)
@@ -117,7 +118,7 @@ def test_a_remembered_engine_must_still_reproduce_the_golden_frames(tiny_bundle,
     version = pytest.importorskip("onnxruntime").__version__
     remember(tiny_bundle, "fp32", Choice("onnxruntime", version, None, "x"))
     monkeypatch.setattr(
-        "runtime.engines.agreement", lambda *_: FakeEngine(2).embed(tiny_bundle.golden()[0])[:1, :1] * 0
+        "runtime.engines.opening.agreement", lambda *_: FakeEngine(2).embed(tiny_bundle.golden()[0])[:1, :1] * 0
     )
     with pytest.raises(EngineError, match="golden frames"):
         open_engine(tiny_bundle)

@@ -1,4 +1,4 @@
-"""ONNX Runtime's GPU providers, without a GPU: what is asked of them, and a quiet fall-back to the CPU is an error."""
+"""ONNX Runtime's GPU providers, tested without a GPU: their options, and that a fall-back to the CPU is an error."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from runtime.engines import onnxruntime_gpu
-from runtime.engines.onnxruntime_gpu import OnnxRuntimeGpuEngine
+from runtime.engines.onnxruntime_gpu import ENGINE, OnnxRuntimeGpuEngine
 from runtime.errors import EngineError, EngineMissing
 
 TENSORRT, CUDA, CPU = "TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"
@@ -17,7 +16,7 @@ TENSORRT, CUDA, CPU = "TensorrtExecutionProvider", "CUDAExecutionProvider", "CPU
 
 @pytest.fixture
 def ort(monkeypatch, tiny):
-    """An onnxruntime-gpu whose sessions embed on the CPU; `.works` are the providers it really gets to run."""
+    """An onnxruntime-gpu whose sessions embed on the CPU; `.works` lists the providers that accept the model."""
     fake = SimpleNamespace(__version__="1.99", works=[TENSORRT, CUDA], asked=None, available=[TENSORRT, CUDA, CPU])
 
     class Session:
@@ -46,7 +45,7 @@ def opened(tiny) -> OnnxRuntimeGpuEngine:
 
 
 @pytest.mark.parametrize(("works", "name"), [([TENSORRT, CUDA], "onnxruntime-tensorrt"), ([CUDA], "onnxruntime-cuda")])
-def test_the_engine_is_called_by_the_provider_that_took_the_model(ort, tiny, works, name):
+def test_the_engine_is_named_after_the_provider_that_accepted_the_model(ort, tiny, works, name):
     ort.works = works
     engine = opened(tiny)
     assert engine.info.name == name
@@ -58,13 +57,13 @@ def test_the_engine_is_called_by_the_provider_that_took_the_model(ort, tiny, wor
         engine.embed(tiny.bundle().golden()[0])
 
 
-def test_a_quiet_fall_back_to_the_cpu_is_an_error(ort, tiny):
+def test_a_silent_fall_back_to_the_cpu_is_an_error(ort, tiny):
     ort.works = []
     with pytest.raises(EngineError, match=f"must run on {TENSORRT} or {CUDA}, but fell back to {CPU}"):
         opened(tiny)
 
 
-def test_a_build_without_cuda_is_missing(ort):
+def test_a_build_without_cuda_counts_as_missing(ort):
     ort.available = [CPU]
     with pytest.raises(EngineMissing, match=r"built without CUDA.*pip install onnxruntime-gpu"):
-        onnxruntime_gpu.version()
+        ENGINE.version()

@@ -1,4 +1,4 @@
-"""One file carries a gallery: the same bytes every time, everything checked before anything is added."""
+"""The archive of a gallery: equal bytes for equal galleries, and checked completely before anything is added."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def archive(tmp_path):
     return path
 
 
-def test_an_archive_holds_everything_and_is_always_the_same_bytes(archive, tmp_path):
+def test_an_archive_holds_all_shots_and_has_the_same_bytes_every_time(archive, tmp_path):
     with filled() as gallery, memory() as copy:
         summary = import_gallery(copy, archive)
         assert summary == ImportSummary(added=5, skipped_duplicates=0, per_class={"mug": 4, "cup/../ß": 1})
@@ -61,7 +61,7 @@ def test_an_archive_holds_everything_and_is_always_the_same_bytes(archive, tmp_p
     assert sorted(p.name for p in tmp_path.iterdir()) == ["again.zip", "shop.zip"]
 
 
-def test_shots_that_are_there_already_are_skipped_even_under_a_new_label(archive):
+def test_shots_that_exist_already_are_skipped_even_under_a_new_label(archive):
     with filled() as gallery:
         assert import_gallery(gallery, archive) == ImportSummary(0, 5, {})
         assert len(gallery.history()) == 4, "nothing to undo was added"
@@ -71,7 +71,7 @@ def test_shots_that_are_there_already_are_skipped_even_under_a_new_label(archive
         assert len(gallery.classes["beaker"].ids) == 3
 
 
-def test_an_archive_of_another_model_is_embedded_again_from_its_crops_if_asked(archive, tmp_path):
+def test_an_archive_of_another_model_is_embedded_again_from_its_crops_on_request(archive, tmp_path):
     def embed(crops: list[bytes]) -> np.ndarray:
         return np.array([[crop[0], 1] for crop in crops], np.float32)
 
@@ -91,7 +91,7 @@ def test_an_archive_of_another_model_is_embedded_again_from_its_crops_if_asked(a
         assert import_gallery(gallery, tmp_path / "crops.zip", embed=embed).added == 0
 
 
-def test_a_torn_gallery_gives_its_sound_part_to_a_new_one(tmp_path):
+def test_the_undamaged_part_of_a_damaged_gallery_can_be_exported_and_imported(tmp_path):
     path = tmp_path / "torn.db"
     with open_gallery(path, fingerprint="model", dim=DIM) as gallery:
         for seed in range(100):
@@ -130,19 +130,19 @@ def shot_with(key: str, value: object):
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("gallery.json", b"[" * 100_000, "gallery.json is missing or not what it must be"),
+        ("gallery.json", b"[" * 100_000, "gallery.json is missing or malformed"),
         ("gallery.json", None, "gallery.json is missing"),
-        ("gallery.json", b"[]", "gallery.json is missing or not"),
+        ("gallery.json", b"[]", "gallery.json is missing or malformed"),
         ("gallery.json", lambda state: state.update(format=2), "newer format 2; upgrade edgefs"),
         ("gallery.json", lambda state: state.update(dim=10**9), "not float32 with shape"),
         ("gallery.json", lambda state: state.update(dim=True), "does not state format"),
         ("gallery.json", lambda state: state["shots"].pop(), "not float32 with shape"),
         ("gallery.json", shot_with("crop", "/etc/passwd"), "shot 0 has a crop of another name"),
         ("gallery.json", shot_with("crop", None), "not those that gallery.json names"),
-        ("gallery.json", shot_with("label", "a\nb"), "shot 0 is not described as it must be"),
-        ("gallery.json", shot_with("label", ["a"]), "shot 0 is not described as it must be"),
-        ("gallery.json", shot_with("quality", float("nan")), "shot 0 is not described"),
-        ("gallery.json", shot_with("time_s", 10**400), "shot 0 is not described"),
+        ("gallery.json", shot_with("label", "a\nb"), "shot 0 is malformed"),
+        ("gallery.json", shot_with("label", ["a"]), "shot 0 is malformed"),
+        ("gallery.json", shot_with("quality", float("nan")), "shot 0 is malformed"),
+        ("gallery.json", shot_with("time_s", 10**400), "shot 0 is malformed"),
         ("gallery.json", shot_with("burst", "\ud800"), "Burst and source must be text"),
         ("gallery.json", lambda s: [i.update(negative=True) for i in s["shots"]], "must be a class of the gallery"),
         ("embeddings.npy", b"\x93NUMPY\x01\x00", "embeddings.npy has another digest"),
@@ -150,7 +150,7 @@ def shot_with(key: str, value: object):
         ("crops/1.jpg", None, "not those that gallery.json names"),
     ],
 )
-def test_a_broken_archive_is_refused_and_nothing_is_added(archive, name, change, message):
+def test_a_malformed_archive_is_refused_and_nothing_is_added(archive, name, change, message):
     with memory() as gallery:
         with pytest.raises(GalleryCorrupt, match=message):
             import_gallery(gallery, rewritten(archive, name, change))
@@ -158,7 +158,7 @@ def test_a_broken_archive_is_refused_and_nothing_is_added(archive, name, change,
         assert not gallery.history()
 
 
-def test_embeddings_are_checked_behind_a_fitting_digest(archive):
+def test_embeddings_are_checked_even_if_their_digest_is_right(archive):
     def npy(array: np.ndarray) -> bytes:
         file = io.BytesIO()
         np.save(file, array)
@@ -177,7 +177,7 @@ def test_embeddings_are_checked_behind_a_fitting_digest(archive):
             import_gallery(gallery, changed)
 
 
-def test_a_bomb_other_files_and_every_cut_are_refused(archive, tmp_path):
+def test_compressed_archives_other_files_and_every_truncation_are_refused(archive, tmp_path):
     with memory() as gallery:
         bomb = rewritten(archive, "crops/1.jpg", b"\0" * 10_000_000, zipfile.ZIP_DEFLATED)
         with pytest.raises(GalleryCorrupt, match="compressed or encrypted"):
@@ -203,7 +203,7 @@ def test_a_bomb_other_files_and_every_cut_are_refused(archive, tmp_path):
                 gallery.undo()
 
 
-def test_an_export_that_cannot_be_written_leaves_the_old_one(archive, tmp_path):
+def test_an_export_that_cannot_be_written_leaves_the_old_file(archive, tmp_path):
     before = archive.read_bytes()
     with (
         filled() as gallery,

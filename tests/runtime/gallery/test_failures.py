@@ -1,4 +1,4 @@
-"""Damaged bytes, full disks, read-only folders and locks: never a wrong embedding, never a raw SQLite error."""
+"""Damaged bytes, full disks, read-only folders and locks give clear errors and never a wrong embedding."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from runtime.gallery import Damaged, NewShot, open_gallery, peek
 
 DIM = 8
 MODEL = "a" * 64
-NOBODY = 65534
+OTHER_USER = 65534
 
 
 def shot(seed: int) -> NewShot:
@@ -56,10 +56,10 @@ def edit(path: Path, sql: str, *values: object) -> None:
 
 @contextmanager
 def without_root():
-    """As root, permissions stop nobody: be somebody else for a moment."""
+    """Act as another user for a moment, because permissions do not apply to root."""
     root = os.geteuid() == 0
     if root:
-        os.seteuid(NOBODY)
+        os.seteuid(OTHER_USER)
     try:
         yield
     finally:
@@ -78,7 +78,7 @@ def without_root():
         "UPDATE shots SET quality = 'x', time_s = NULL, digest = NULL WHERE id = 2",
     ],
 )
-def test_a_damaged_shot_is_set_aside_and_the_rest_keeps_working(path, sql):
+def test_a_damaged_shot_is_not_used_and_the_rest_still_works(path, sql):
     enrol(path)
     edit(path, sql)
     with open_gallery(path, fingerprint=MODEL, dim=DIM) as gallery:
@@ -92,13 +92,13 @@ def test_a_damaged_shot_is_set_aside_and_the_rest_keeps_working(path, sql):
         assert len(gallery.damaged) == 1
 
 
-def test_a_damaged_class_is_set_aside_with_its_shots_and_its_label_can_be_used_anew(path):
+def test_a_damaged_class_is_not_used_and_its_label_can_be_used_again(path):
     enrol(path)
     edit(path, "UPDATE classes SET digest = x'00' WHERE id = 1")
     with open_gallery(path, fingerprint=MODEL, dim=DIM) as gallery:
         assert list(gallery.classes) == ["class 1", "class 2"]
         assert gallery.damaged[0] == Damaged(
-            1, "class 0", "the record of this class is damaged; its shots are set aside"
+            1, "class 0", "the record of this class is damaged, so its shots are not used"
         )
         assert [d.id for d in gallery.damaged[1:]] == [1, 2, 3, 4]
         gallery.add("class 0", [shot(50)])
@@ -116,7 +116,7 @@ def test_a_class_whose_shots_are_all_damaged_can_be_forgotten_or_enrolled_again(
         assert "class 0" not in gallery.classes
 
 
-def test_damage_is_never_sealed_afresh(path):
+def test_a_damaged_record_never_gets_a_new_digest(path):
     enrol(path)
     with open_gallery(path, fingerprint=MODEL, dim=DIM) as gallery:
         edit(path, "UPDATE classes SET label = 'mug', digest = x'00' WHERE id = 1")
@@ -156,14 +156,14 @@ def test_a_damaged_header_says_what_to_do(path):
         open_gallery(path, fingerprint=MODEL, dim=DIM)
 
 
-def test_any_flipped_bit_or_torn_page_gives_exact_embeddings_or_a_clear_error(path):
+def test_any_flipped_bit_or_damaged_page_gives_exact_embeddings_or_a_clear_error(path):
     truth = enrol(path, classes=20, each=10)
     good = path.read_bytes()
     dice = random.Random(0)
     outcomes = {"exact": 0, "set aside": 0, "refused": 0}
-    for trial in range(250):
+    for attempt in range(250):
         data = bytearray(good)
-        if trial % 5:
+        if attempt % 5:
             data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
         else:
             page = dice.randrange(1, len(data) // 4096) * 4096
@@ -205,7 +205,7 @@ def test_a_full_disk_changes_nothing_and_says_so(path):
         assert gallery.classes["mug"].ids.tolist() == [13]
 
 
-def test_a_gallery_in_a_read_only_folder_recognises_but_does_not_enrol(path):
+def test_a_gallery_in_a_read_only_folder_can_be_read_but_not_changed(path):
     truth = enrol(path)
     path.chmod(0o444)
     path.parent.chmod(0o555)
@@ -221,7 +221,7 @@ def test_a_gallery_in_a_read_only_folder_recognises_but_does_not_enrol(path):
     assert sorted(path.parent.iterdir()) == before
 
 
-def test_a_read_only_file_that_another_process_writes_is_followed(path):
+def test_changes_of_another_process_are_seen_in_a_read_only_file(path):
     truth = enrol(path)
     path.chmod(0o644)
     with open_gallery(path, fingerprint=MODEL, dim=DIM) as writer:
@@ -238,7 +238,7 @@ def test_a_read_only_file_that_another_process_writes_is_followed(path):
             reader.undo()
 
 
-def test_acknowledged_writes_in_a_wal_that_cannot_be_read_are_not_passed_over(path):
+def test_writes_in_a_wal_that_cannot_be_read_are_not_ignored(path):
     enrol(path)
     with open_gallery(path, fingerprint=MODEL, dim=DIM) as writer:
         writer.add("late", [shot(50)])
@@ -265,6 +265,6 @@ def test_a_gallery_that_another_process_locks_says_so(path):
         gallery.add("mug", [shot(50)])
 
 
-def test_a_folder_that_does_not_exist_is_named(path):
+def test_a_missing_folder_is_named_in_the_error(path):
     with pytest.raises(GalleryUnwritable, match=r"unable to open database file. Create the folder"):
         open_gallery(path / "absent" / "shop.db", fingerprint=MODEL, dim=DIM)

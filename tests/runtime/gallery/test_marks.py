@@ -1,4 +1,4 @@
-"""What a person decided about single shots, frames that show nothing taught, and privacy: stored, and exact to undo."""
+"""Decisions of a person about single shots, frames that show nothing taught, and whether crops are kept."""
 
 import sqlite3
 
@@ -35,7 +35,7 @@ def ids(gallery, label="mug"):
     return gallery.classes[label].ids.tolist()
 
 
-def test_a_removed_shot_is_gone_also_after_reopening_and_undo_brings_it_back(gallery, path):
+def test_a_removed_shot_stays_removed_after_reopening_and_undo_restores_it(gallery, path):
     before = gallery.classes["mug"]
     assert gallery.remove_shot(2) == "mug"
     assert ids(gallery) == [1, 3]
@@ -51,7 +51,7 @@ def test_a_removed_shot_is_gone_also_after_reopening_and_undo_brings_it_back(gal
     assert gallery.crop(2) == b"jpeg"
 
 
-def test_a_kept_shot_is_remembered_until_that_is_undone(gallery, path):
+def test_a_kept_shot_stays_kept_until_that_is_undone(gallery, path):
     gallery.keep_shot(2)
     gallery.add("mug", [shot(20)])
     assert gallery.classes["mug"].confirmed == {2}
@@ -72,7 +72,7 @@ def test_the_last_shot_of_a_class_and_an_unknown_one_cannot_be_removed(gallery):
         gallery.remove_shot(1)
 
 
-def test_a_removed_shot_and_its_picture_are_deleted_when_it_cannot_be_undone(gallery):
+def test_a_removed_shot_and_its_crop_are_deleted_when_that_can_no_longer_be_undone(gallery):
     gallery.remove_shot(1)
     for i in range(KEPT_OPERATIONS):
         gallery.rename(*(("cup", "jug"), ("jug", "cup"))[i % 2])
@@ -81,7 +81,7 @@ def test_a_removed_shot_and_its_picture_are_deleted_when_it_cannot_be_undone(gal
         gallery.crop(1)
 
 
-def test_a_removed_shot_can_be_embedded_by_another_model_and_come_back(gallery):
+def test_a_removed_shot_can_be_embedded_by_another_model_and_restored(gallery):
     gallery.remove_shot(1)
     gallery.replace_embeddings({i: np.full(4, i, np.float32) for i in gallery.stored_ids()}, fingerprint="g", dim=4)
     assert ids(gallery) == [2, 3]
@@ -89,17 +89,17 @@ def test_a_removed_shot_can_be_embedded_by_another_model_and_come_back(gallery):
     np.testing.assert_array_equal(gallery.classes["mug"].embeddings[0], [1, 1, 1, 1])
 
 
-def test_frames_that_show_nothing_taught_outlive_the_process_but_not_the_model(gallery, path):
+def test_frames_that_show_nothing_taught_are_stored_until_the_model_changes(gallery, path):
     rows = np.arange(2 * DIM, dtype=np.float32).reshape(2, DIM)
     gallery.set_background([(True, rows[0]), (False, rows[1])])
     with open_gallery(path, fingerprint="f") as again:
-        assert [told for told, _ in again.background()] == [True, False]
+        assert [confirmed for confirmed, _ in again.background()] == [True, False]
         np.testing.assert_array_equal([z for _, z in again.background()], rows)
     gallery.replace_embeddings(dict.fromkeys(gallery.stored_ids(), rows[0]), fingerprint="g", dim=DIM)
     assert gallery.background() == []
 
 
-def test_privacy_is_remembered_and_holds_whoever_adds_a_shot(gallery, path, tmp_path):
+def test_the_setting_to_keep_no_crops_is_stored_and_holds_for_every_program(gallery, path, tmp_path):
     export_gallery(gallery, tmp_path / "with pictures.zip")
     private = tmp_path / "private.db"
     with open_gallery(private, fingerprint="f", dim=DIM) as first:
@@ -125,7 +125,7 @@ def as_format_1(path):
     database.close()
 
 
-def test_a_file_of_format_1_opens_and_is_brought_up_to_date(gallery, path):
+def test_a_file_of_format_1_opens_and_is_upgraded(gallery, path):
     gallery.close()
     as_format_1(path)
     with open_gallery(path, fingerprint="f", readonly=True) as reader:  # nothing may be written

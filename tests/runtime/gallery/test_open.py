@@ -1,4 +1,4 @@
-"""Opening: what is a gallery, what is not, and looking without touching."""
+"""Opening a gallery or something else, and summarising a gallery without changing it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sqlite3
 import numpy as np
 import pytest
 
-from runtime.errors import GalleryCorrupt, GalleryMismatch, GalleryUnwritable
+from runtime.errors import GalleryCorrupt, GalleryMismatch, GalleryMissing, GalleryUnwritable
 from runtime.gallery import NewShot, open_gallery, peek
 
 DIM = 8
@@ -29,7 +29,7 @@ def gallery(path):
         yield gallery
 
 
-def test_peek_tells_what_is_inside_and_changes_nothing(gallery, path):
+def test_peek_summarises_a_gallery_and_changes_nothing(gallery, path):
     gallery.add("mug", shots(1, 2))
     gallery.add("mug", shots(3), negative=True)
     gallery.add("cup", shots(4))
@@ -41,18 +41,22 @@ def test_peek_tells_what_is_inside_and_changes_nothing(gallery, path):
     assert peek(path) == live
     assert (live.fingerprint, live.dim, live.classes, live.shots, live.negatives) == (MODEL, DIM, 1, 2, 1)
     assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
-    with pytest.raises(GalleryCorrupt, match="there is none"):
+    with pytest.raises(
+        GalleryMissing, match=r"there is no such file.*edgefs enroll NAME SOURCE --gallery .*absent\.db"
+    ):
         peek(path.with_name("absent.db"))
+    with pytest.raises(FileNotFoundError):
+        open_gallery(path.with_name("absent.db"), fingerprint=None)
     assert not path.with_name("absent.db").exists()
 
 
-def test_what_is_not_a_gallery_is_refused_and_left_alone(path):
+def test_a_file_that_is_no_gallery_is_refused_and_not_changed(path):
     database = sqlite3.connect(path)
     database.execute("CREATE TABLE customers (name)")
     database.close()
     text = path.with_name("notes.txt")
     text.write_text("not a database at all, but longer than a header of one is, which has one hundred bytes " * 2)
-    for file, message in ((path, "SQLite database of something else"), (text, "file is not a database")):
+    for file, message in ((path, "another SQLite database"), (text, "file is not a database")):
         before = file.read_bytes()
         with pytest.raises(GalleryCorrupt, match=message):
             open_gallery(file, fingerprint=MODEL, dim=DIM)
@@ -66,7 +70,7 @@ def test_what_is_not_a_gallery_is_refused_and_left_alone(path):
         ("CREATE TABLE x (y)", "tables of gallery format 2"),
     ],
 )
-def test_a_newer_format_and_foreign_tables_are_refused(gallery, path, sql, message):
+def test_a_newer_format_and_unexpected_tables_are_refused(gallery, path, sql, message):
     gallery.close()
     database = sqlite3.connect(path)
     database.execute(sql)
@@ -75,7 +79,7 @@ def test_a_newer_format_and_foreign_tables_are_refused(gallery, path, sql, messa
         open_gallery(path, fingerprint=MODEL, dim=DIM)
 
 
-def test_a_gallery_in_memory_needs_to_know_its_model_and_leaves_no_file():
+def test_a_gallery_in_memory_needs_a_model_and_creates_no_file():
     with open_gallery(None, fingerprint=MODEL, dim=DIM) as gallery:
         gallery.add("mug", shots(1))
         assert gallery.undo() == "enrolled 1 shot of 'mug'"

@@ -1,4 +1,4 @@
-"""Several cameras and one recogniser: each camera is followed on its own, and none can stop the others."""
+"""Several cameras and one recognizer: no camera can delay or stop the others."""
 
 import threading
 import time
@@ -40,23 +40,23 @@ def test_answers_are_those_of_recognize(recognizer):
         assert (answers[i].label, answers[i].score, answers[i].check) == (direct.label, direct.score, direct.check)
 
 
-def test_a_camera_that_fails_is_reported_once_and_the_others_go_on(recognizer):
-    broken, sound = FakeCamera(pictures(50), loop=True), FakeCamera(pictures(4), live=False)
+def test_a_camera_that_fails_is_reported_once_and_the_others_continue(recognizer):
+    broken, intact = FakeCamera(pictures(50), loop=True), FakeCamera(pictures(4), live=False)
     broken.fail("the cable was pulled")
-    found = list(watch(recognizer, {"broken": broken, "sound": sound}))
+    found = list(watch(recognizer, {"broken": broken, "intact": intact}))
     (lost,) = (answer for answer in found if isinstance(answer, Lost))
     assert lost.camera == "broken"
     assert "the cable was pulled" in str(lost.error)
     assert sum(isinstance(answer, Seen) for answer in found) == 4
 
 
-def test_a_bug_in_the_engine_reaches_whoever_watches(recognizer):
+def test_an_error_of_the_engine_is_raised_in_the_reader(recognizer):
     recognizer.engine.error = ZeroDivisionError("a bug")
     with pytest.raises(ZeroDivisionError, match="a bug"):
         list(watch(recognizer, {"a": FakeCamera(pictures(3), live=False)}))
 
 
-def test_leaving_early_ends_every_thread_and_closes_the_cameras(recognizer):
+def test_closing_the_iterator_ends_every_thread_and_closes_the_cameras(recognizer):
     cameras = {name: FakeCamera(pictures(4), loop=True) for name in "abc"}
     answers = watch(recognizer, cameras)
     next(answers)
@@ -68,13 +68,13 @@ def test_leaving_early_ends_every_thread_and_closes_the_cameras(recognizer):
     assert all(camera.state == "ended" for camera in cameras.values())
 
 
-def test_a_stalled_camera_does_not_hold_up_another(recognizer):
-    stalled, sound = FakeCamera(pictures(4)), FakeCamera(pictures(6), live=False)
+def test_a_stalled_camera_does_not_delay_another(recognizer):
+    stalled, intact = FakeCamera(pictures(4)), FakeCamera(pictures(6), live=False)
     stalled.stall()
-    answers = watch(recognizer, {"stalled": stalled, "sound": sound})
+    answers = watch(recognizer, {"stalled": stalled, "intact": intact})
     assert [next(answers).frame.index for _ in range(6)] == list(range(6))
     answers.close()
 
 
-def test_no_cameras_are_no_answers(recognizer):
+def test_without_cameras_there_are_no_answers(recognizer):
     assert list(watch(recognizer, {})) == []

@@ -1,4 +1,4 @@
-"""Frames without information are refused with the right word; every other frame is welcome."""
+"""Frames without information are refused with the right reason; all other frames are accepted."""
 
 import cv2
 import numpy as np
@@ -39,7 +39,7 @@ def test_exposure_faults_are_named(frame, fault):
     assert measure(frame).exposure_fault() == fault
 
 
-def test_a_dark_thing_on_black_and_a_bright_one_on_white_are_fine():
+def test_a_dark_thing_on_black_and_a_bright_one_on_white_are_accepted():
     dark, bright = np.zeros((120, 160, 3), np.uint8), np.full((120, 160, 3), 255, np.uint8)
     dark[40:80, 60:100] = 90
     bright[40:80, 60:100] = 150
@@ -47,7 +47,7 @@ def test_a_dark_thing_on_black_and_a_bright_one_on_white_are_fine():
     assert measure(bright).exposure_fault() is None
 
 
-def test_sharpness_falls_with_blur_and_does_not_care_about_the_cameras_size(tiny):
+def test_sharpness_decreases_with_blur_and_does_not_depend_on_the_frame_size(tiny):
     picture = tiny.pattern(3, 480, 640)
     sharpness = [measure(cv2.GaussianBlur(picture, (0, 0), s) if s else picture).sharpness for s in (0, 2, 5, 12)]
     assert sharpness == sorted(sharpness, reverse=True)
@@ -56,16 +56,16 @@ def test_sharpness_falls_with_blur_and_does_not_care_about_the_cameras_size(tiny
     assert measure(large).sharpness == pytest.approx(sharpness[0], rel=0.25)
 
 
-def test_blur_is_only_known_by_comparison():
+def test_blur_is_found_only_by_comparison_within_a_burst():
     assert not blurred(np.array([])).any()
-    assert not blurred(np.array([1.0, 1.0, 0.01])).any()  # three: nobody to compare with
+    assert not blurred(np.array([1.0, 1.0, 0.01])).any()  # three frames are too few to compare
     np.testing.assert_array_equal(blurred(np.array([1.0, 0.9, 0.1, 1.1, 0.3])), [False, False, True, False, False])
     assert not blurred(np.full(9, 0.02)).any()  # smooth things are smooth in every frame
     assert not blurred(np.zeros(9)).any()
 
 
 @pytest.mark.parametrize("scale", [1, 1000])
-def test_the_same_view_is_told_apart_from_a_near_one(scale):
+def test_the_same_view_is_distinguished_from_a_similar_one(scale):
     def at(cosine):
         return np.array([cosine, np.sqrt(1 - cosine**2)], np.float32) * np.float32(scale)
 

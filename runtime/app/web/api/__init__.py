@@ -1,4 +1,4 @@
-"""The REST API, one subject a file; `ROUTES` is all of it, in the order of the document."""
+"""The REST API, one subject in each file. `ROUTES` lists every route in the order of the document."""
 
 from runtime.app.web.api import answers, cameras, classes, events, gallery, strangers, system
 from runtime.app.web.routes import Route

@@ -1,12 +1,12 @@
-"""Recent answers: why, and "not this"."""
+"""Recent answers: their reasons, and "not this"."""
 
 from __future__ import annotations
 
 from msgspec.structs import asdict
 
-from runtime.app.core.messages import ChangedAnswer, Done, Explained, NearShot, Preview
-from runtime.app.web.api.recognized import recognized
-from runtime.app.web.routes import Call, NotThere, Route
+from runtime.app.core.messages import ChangedAnswer, ChangePreview, Done, Explained, NearShot
+from runtime.app.web.api.convert import changed, recognized
+from runtime.app.web.routes import Call, NotFound, Route
 
 
 def explain(call: Call) -> Explained:
@@ -21,31 +21,35 @@ def explain(call: Call) -> Explained:
 def crop(call: Call) -> bytes:
     picture = call.service.recent(call.id).crop
     if picture is None:
-        raise NotThere(f"no picture was kept of answer {call.id}")
+        raise NotFound(f"No picture was kept of answer {call.id}.")
     return picture
 
 
-def preview_reject(call: Call) -> Preview:
-    answer, label = call.service.accused(call.id)
+def preview_reject(call: Call) -> ChangePreview:
+    answer, label = call.service.rejectable(call.id)
     ring = call.service.ring
     remembered = ring.answers()
     preview = call.service.recognizer.preview_reject(answer.recognition.embedding, label, ring)
     changes = [ChangedAnswer(remembered[c.index].id, c.before, c.after) for c in preview.changes]
-    return Preview(preview.of, changes)
+    return ChangePreview(preview.of, changes)
 
 
 def reject(call: Call) -> Done:
-    return Done(call.service.reject(call.id))
+    return changed(call, call.service.reject(call.id))
 
 
 BASE = "/api/v1/answers/{id:int}"
 ROUTES = (
-    Route("GET", f"{BASE}/explain", "Why the answer is what it is", explain, gives=Explained, refuses=(404,)),
-    Route("GET", f"{BASE}/crop", "What it was about", crop, gives="image/jpeg", refuses=(404,)),
+    Route("GET", f"{BASE}/explain", "The reasons for an answer", explain, gives=Explained, refuses=(404,)),
+    Route("GET", f"{BASE}/crop", "The picture of an answer", crop, gives="image/jpeg", refuses=(404,)),
     Route(
-        *("POST", f"{BASE}/reject/preview", 'What a "not this" would change', preview_reject),
-        gives=Preview,
+        *("POST", f"{BASE}/reject/preview", 'What "not this" would change among the recent answers', preview_reject),
+        gives=ChangePreview,
         refuses=(404, 409),
     ),
-    Route("POST", f"{BASE}/reject", '"Not this": learn from a mistake', reject, gives=Done, refuses=(404, 409, 507)),
+    Route(
+        *("POST", f"{BASE}/reject", '"Not this": store the picture as a negative example of the class', reject),
+        gives=Done,
+        refuses=(404, 409, 507),
+    ),
 )

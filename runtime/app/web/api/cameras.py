@@ -1,4 +1,4 @@
-"""Cameras: the preview, the region, and teaching by showing."""
+"""Cameras: preview, region, and the teaching session."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import AsyncIterator
 
 from starlette.responses import Response, StreamingResponse
 
+from runtime.app.core.hub import AsyncNotification
 from runtime.app.core.messages import Camera, Enrolled, Named, SetRegion, StartTeach
 from runtime.app.core.preview import Preview
-from runtime.app.core.wake import Wake
-from runtime.app.web.api.enrolled import enrolled
-from runtime.app.web.routes import BadRequest, Call, NotThere, Route
+from runtime.app.web.api.convert import enrolled
+from runtime.app.web.routes import BadRequest, Call, NotFound, Route
 
 BOUNDARY = "edgefs"
 MAX_VIEWERS = 16
 
 
 def cameras(call: Call) -> list[Camera]:
-    return [call.service.camera(id_) for id_ in call.service.eyes]
+    return [call.service.camera(id_) for id_ in call.service.workers]
 
 
 async def preview(call: Call) -> Response:
-    """Motion JPEG: every viewer gets the newest picture when it is ready for one."""
-    source = call.service.eye(call.camera).preview
-    if source.watchers >= MAX_VIEWERS:
-        raise BadRequest(f"at most {MAX_VIEWERS} may watch a camera; close another page", 429)
+    """Motion JPEG: every viewer gets the newest picture as soon as it has read the one before."""
+    source = call.service.worker(call.camera).preview
+    if source.viewers >= MAX_VIEWERS:
+        raise BadRequest(f"At most {MAX_VIEWERS} viewers may watch a camera. Close another page.", 429)
     kind = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
     if call.request.method == "HEAD":
         return Response(media_type=kind)
@@ -32,23 +32,23 @@ async def preview(call: Call) -> Response:
 
 
 async def _pictures(source: Preview) -> AsyncIterator[bytes]:
-    wake = Wake()
-    mailbox = source.join(wake)
+    notification = AsyncNotification()
+    mailbox = source.subscribe(notification)
     try:
         while not mailbox.closed:
             for jpeg in mailbox.take():
-                # The boundary comes after the picture, too: a browser shows a part when it sees the next one begin.
+                # The boundary follows the picture too: a browser shows a part when the next one begins.
                 head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
                 yield f"--{BOUNDARY}\r\n{head}".encode() + jpeg + b"\r\n"
-            await wake.wait()
+            await notification.wait()
     finally:
-        source.leave(mailbox)
+        source.unsubscribe(mailbox)
 
 
 def snapshot(call: Call) -> bytes:
-    picture = call.service.eye(call.camera).preview.snapshot()
+    picture = call.service.worker(call.camera).preview.snapshot()
     if picture is None:
-        raise NotThere(f"camera {call.camera} has not shown anything yet")
+        raise NotFound(f"Camera {call.camera} must have sent a frame, but it has sent none yet.")
     return picture
 
 
@@ -57,59 +57,64 @@ def set_region(call: Call) -> Camera:
 
 
 def teach(call: Call) -> Camera:
-    return call.service.start_lesson(call.camera, call.body.label)
+    return call.service.start_teaching(call.camera, call.body.label)
 
 
 def pause_teaching(call: Call) -> Camera:
-    return call.service.eye(call.camera).pause_lesson()
+    return call.service.worker(call.camera).pause_teaching()
 
 
 def stop_teaching(call: Call) -> Enrolled:
-    return enrolled(call.service.end_lesson(call.camera, call.body.label))
+    return enrolled(call, call.service.stop_teaching(call.camera, call.body.label))
 
 
 def cancel_teaching(call: Call) -> Camera:
-    return call.service.eye(call.camera).cancel_lesson()
+    return call.service.worker(call.camera).cancel_teaching()
 
 
 BASE = "/api/v1/cameras"
 ROUTES = (
     Route("GET", BASE, "Every camera", cameras, gives=list[Camera]),
     Route(
-        *("GET", f"{BASE}/{{camera}}/preview", "What it sees, as Motion JPEG", preview),
+        *("GET", f"{BASE}/{{camera}}/preview", "The camera's picture as Motion JPEG", preview),
         gives=f"multipart/x-mixed-replace; boundary={BOUNDARY}",
         refuses=(404, 429),
     ),
     Route(
-        *("GET", f"{BASE}/{{camera}}/snapshot", "Its newest picture", snapshot),
+        *("GET", f"{BASE}/{{camera}}/snapshot", "The newest frame", snapshot),
         gives="image/jpeg",
         refuses=(404,),
     ),
     Route(
-        *("PUT", f"{BASE}/{{camera}}/region", "Look at a part of the picture only; null: at all of it", set_region),
+        *("PUT", f"{BASE}/{{camera}}/region", "Look at a part of the frame; null for the whole frame", set_region),
         takes=SetRegion,
         gives=Camera,
         refuses=(404,),
     ),
     Route(
-        *("POST", f"{BASE}/{{camera}}/teach", "Begin to teach what it shows", teach),
+        *("POST", f"{BASE}/{{camera}}/teach", "Begin to teach what the camera shows", teach),
         takes=StartTeach,
         gives=Camera,
         refuses=(404, 409),
     ),
     Route(
-        *("POST", f"{BASE}/{{camera}}/teach/pause", "Look at no more frames, until it has a name", pause_teaching),
+        *(
+            "POST",
+            f"{BASE}/{{camera}}/teach/pause",
+            "Look at no more frames until there is a name",
+            pause_teaching,
+        ),
         gives=Camera,
         refuses=(404, 409),
     ),
     Route(
-        *("POST", f"{BASE}/{{camera}}/teach/stop", "Store what was kept under a name", stop_teaching),
+        *("POST", f"{BASE}/{{camera}}/teach/stop", "Store the shots under a label", stop_teaching),
         takes=Named,
         gives=Enrolled,
         refuses=(404, 409, 507),
     ),
     Route(
-        *("DELETE", f"{BASE}/{{camera}}/teach", "Give the lesson up", cancel_teaching),
+        *("DELETE", f"{BASE}/{{camera}}/teach", "Discard the teaching session", cancel_teaching),
         gives=Camera,
         refuses=(404, 409),
     ),

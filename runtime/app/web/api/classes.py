@@ -7,9 +7,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from runtime.app.core.messages import Class, Done, Enrolled, MergeClasses, Named, Recognized
-from runtime.app.web.api.enrolled import enrolled
-from runtime.app.web.api.recognized import recognized
-from runtime.app.web.routes import PICTURE, PICTURES, BadRequest, Call, NotThere, Route
+from runtime.app.web.api.convert import changed, enrolled, recognized
+from runtime.app.web.routes import PICTURE, PICTURES, BadRequest, Call, NotFound, Route
 from runtime.gallery import clean_label
 from runtime.opencv import decode_image
 
@@ -31,21 +30,21 @@ async def add_shots(call: Call) -> Enrolled:
         with call.app.decoding:
             enrollment = call.service.editable.enroll(label, frames, source="upload")
         call.service.changed()
-        return enrolled(enrollment)
+        return enrolled(call, enrollment)
 
     return await call.in_thread(enroll)
 
 
 async def _files(request: Request) -> list[bytes]:
-    """The files of a multipart form. Raises BadRequest."""
+    """Return the files of a multipart form. Raises BadRequest."""
     try:
         async with request.form(max_files=MAX_IMAGES, max_fields=0) as form:
             files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
             pictures = [await file.read() for file in files]
-    except HTTPException as error:  # what Starlette makes of a broken form
-        raise BadRequest(f"the form must hold 1 to {MAX_IMAGES} pictures as files, but: {error.detail}", 400) from error
+    except HTTPException as error:  # Starlette raises this for a broken form
+        raise BadRequest(f"The form must hold 1 to {MAX_IMAGES} pictures as files, but: {error.detail}", 400) from error
     if not pictures:
-        raise BadRequest("the form must hold at least one picture as a file, but has none")
+        raise BadRequest("The form must hold at least one picture as a file, but it has none.")
     return pictures
 
 
@@ -55,51 +54,46 @@ def classes(call: Call) -> list[Class]:
 
 def rename(call: Call) -> Done:
     call.service.editable.rename(call.label, call.body.label)
-    call.service.changed()
-    return Done(f"{call.label} is now {call.body.label}")
+    return changed(call, f"{call.label} is now {call.body.label}")
 
 
 def merge(call: Call) -> Done:
     count = call.service.editable.merge(call.body.label, into=call.body.into)
-    call.service.changed()
-    return Done(f"moved {count} shots of {call.body.label} into {call.body.into}")
+    return changed(call, f"moved {count} shots of {call.body.label} into {call.body.into}")
 
 
 def forget(call: Call) -> Done:
     count = call.service.editable.forget(call.label)
-    call.service.changed()
-    return Done(f"forgot {call.label} and its {count} shots")
+    return changed(call, f"forgot {call.label} and its {count} shots")
 
 
 def crop(call: Call) -> bytes:
     picture = call.service.recognizer.gallery.crop(call.id)
     if picture is None:
-        raise NotThere(f"no picture was kept of shot {call.id}")
+        raise NotFound(f"No picture was stored of shot {call.id}.")
     return picture
 
 
 def keep_shot(call: Call) -> Done:
     label = call.service.editable.keep_shot(call.id)
-    call.service.changed()
-    return Done(f"shot {call.id} of {label} counts")
+    return changed(call, f"shot {call.id} of {label} is used")
 
 
 def remove_shot(call: Call) -> Done:
     label = call.service.editable.remove_shot(call.id)
-    call.service.changed()
-    return Done(f"removed shot {call.id} of {label}")
+    return changed(call, f"removed shot {call.id} of {label}")
 
 
 LABEL = ("label",)
 BASE = "/api/v1/classes"
 ROUTES = (
     Route(
-        *("POST", "/api/v1/recognize", "Name what one picture shows", recognize),
+        *("POST", "/api/v1/recognize", "Recognise what one picture shows", recognize),
         takes=IMAGES,
         gives=Recognized,
         limit=PICTURE,
     ),
-    Route("GET", BASE, "Every class that was taught", classes, gives=list[Class]),
+    Route("GET", BASE, "Every taught class", classes, gives=list[Class]),
     Route(
         *("PATCH", BASE, "Rename a class", rename),
         takes=Named,
@@ -128,7 +122,7 @@ ROUTES = (
         refuses=(404,),
     ),
     Route(
-        *("POST", "/api/v1/shots/{id:int}/keep", "Count a shot that was set aside", keep_shot),
+        *("POST", "/api/v1/shots/{id:int}/keep", "Use a shot that was set aside", keep_shot),
         gives=Done,
         refuses=(404, 409, 507),
     ),

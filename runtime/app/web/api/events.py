@@ -1,4 +1,4 @@
-"""The WebSocket: the whole state first, then every change and answer as it happens."""
+"""The WebSocket: the whole state first, then every change and every answer as it happens."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ import anyio
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from runtime.app.core.hub import AsyncNotification
 from runtime.app.core.messages import Hello, State
-from runtime.app.core.wake import Wake
 from runtime.app.web.routes import App, Route
 
 PATH = "/api/v1/events"
-MAX_WATCHERS = 32
+MAX_SUBSCRIBERS = 32
 ROUTES: tuple[Route, ...] = ()  # OpenAPI has no WebSockets; openapi.py describes it in words
 
 
 async def events(app: App, socket: WebSocket) -> None:
-    """Send until either side ends. What a client sends is read and ignored."""
+    """Send messages until either side closes. Messages from the client are read and ignored."""
     hub = app.service.hub
-    if hub.watchers >= MAX_WATCHERS:
+    if hub.subscribers >= MAX_SUBSCRIBERS:
         await socket.close(1013)
         return
     await socket.accept()
-    wake = Wake()
-    mailbox = hub.join(wake)
-    app.service.changed()  # the number of viewers
+    notification = AsyncNotification()
+    mailbox = hub.subscribe(notification)
+    app.service.changed()  # the number of viewers is in the state
     reader = asyncio.create_task(_until_gone(socket))
     reader.add_done_callback(lambda _: mailbox.close())
     try:
@@ -35,13 +35,13 @@ async def events(app: App, socket: WebSocket) -> None:
         while not mailbox.closed:
             for message in mailbox.take():
                 await _send(socket, message)
-            await wake.wait()
+            await notification.wait()
         if not reader.done():
             await socket.close(1001)
-    except (WebSocketDisconnect, RuntimeError):  # RuntimeError: sent after the other side had closed
+    except (WebSocketDisconnect, RuntimeError):  # RuntimeError: the other side had closed
         pass
     finally:
-        hub.leave(mailbox)
+        hub.unsubscribe(mailbox)
         reader.cancel()
         app.service.changed()
 

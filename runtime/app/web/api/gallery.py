@@ -1,4 +1,4 @@
-"""The gallery as a whole: undo, history, download, upload, re-embed."""
+"""The gallery as a whole: undo, redo, history, download, upload, and embedding it again."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
-from runtime.app.core.messages import Done, Imported, Operation, State
+from runtime.app.core.messages import Done, Imported, Operation, OperationId, State
 from runtime.app.web.routes import ARCHIVE, BadRequest, Call, Route
+from runtime.errors import EdgefsError
 from runtime.gallery import export_gallery, import_gallery
 from runtime.opencv import decode_image
 
@@ -19,9 +20,11 @@ ZIP = ("application/zip", "application/octet-stream")
 
 
 def undo(call: Call) -> Done:
-    what = call.service.editable.undo()
-    call.service.changed()
-    return Done(f"undone: {what}")
+    return Done(f"undone: {call.service.undo(call.body.id)}")
+
+
+def redo(call: Call) -> Done:
+    return Done(f"redone: {call.service.redo(call.body.id)}", call.body.id)
 
 
 def history(call: Call) -> list[Operation]:
@@ -42,13 +45,13 @@ def download(call: Call) -> Response:
 
 
 async def upload(call: Call) -> Imported:
-    """Add what an archive holds. It goes to the disk as it comes, under a name of ours."""
+    """Add the shots of an archive. It is written to a temporary file as it comes."""
     kind = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ZIP:
-        raise BadRequest(f"Content-Type must be {' or '.join(ZIP)}, but is {kind!r}", 415)
+        raise BadRequest(f"Content-Type must be {' or '.join(ZIP)}, but it is {kind!r}.", 415)
     recognizer = call.service.editable
 
-    def embed(crops: list[bytes]) -> NDArray[np.float32]:  # what another model embedded
+    def embed(crops: list[bytes]) -> NDArray[np.float32]:  # for an archive of another model
         return recognizer.embed(decode_image(crop, "a crop of the archive") for crop in crops)
 
     with tempfile.TemporaryDirectory(prefix="edgefs-") as folder:
@@ -56,10 +59,18 @@ async def upload(call: Call) -> Imported:
         with path.open("wb") as file:
             async for chunk in call.request.stream():
                 await call.in_thread(lambda chunk=chunk: file.write(chunk))  # type: ignore[misc]
-        summary = await call.in_thread(lambda: import_gallery(recognizer.gallery, path, embed=embed))
-    await call.in_thread(recognizer.refresh)
+
+        def add() -> Imported:
+            try:
+                summary = import_gallery(recognizer.gallery, path, embed=embed)
+            except EdgefsError as error:  # the name of the temporary file means nothing to the sender
+                raise type(error)(str(error).replace(str(path), "The uploaded file")) from error
+            operation = recognizer.gallery.last_operation if summary.added else None
+            return Imported(summary.added, summary.skipped_duplicates, summary.per_class, operation)
+
+        imported = await call.in_thread(add)
     call.service.changed()
-    return Imported(summary.added, summary.skipped_duplicates, summary.per_class)
+    return imported
 
 
 def reembed(call: Call) -> Done:
@@ -72,12 +83,23 @@ def state(call: Call) -> State:
 
 BASE = "/api/v1/gallery"
 ROUTES = (
-    Route("GET", "/api/v1/state", "Everything but the answers", state, gives=State),
-    Route("POST", "/api/v1/undo", "Take back the newest change", undo, gives=Done, refuses=(409, 507)),
-    Route("GET", "/api/v1/history", "What undo would take back, newest first", history, gives=list[Operation]),
+    Route("GET", "/api/v1/state", "Everything except the answers", state, gives=State),
+    Route(
+        *("POST", "/api/v1/undo", "Take back the newest change, which must be the one meant", undo),
+        takes=OperationId,
+        gives=Done,
+        refuses=(409, 507),
+    ),
+    Route(
+        *("POST", "/api/v1/redo", "Make the change again that was undone last", redo),
+        takes=OperationId,
+        gives=Done,
+        refuses=(409, 507),
+    ),
+    Route("GET", "/api/v1/history", "The changes that can be undone, newest first", history, gives=list[Operation]),
     Route("GET", BASE, "The gallery as one file", download, gives="application/zip", refuses=(507,)),
     Route(
-        *("POST", BASE, "Add what such a file holds", upload),
+        *("POST", BASE, "Add the classes of such a file", upload),
         takes=ZIP,
         gives=Imported,
         limit=ARCHIVE,

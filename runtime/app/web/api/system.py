@@ -1,4 +1,4 @@
-"""The page, health, the document, metrics, and logging in."""
+"""The page, the health check, the API document, the metrics and the login."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 from starlette.responses import FileResponse, Response
 
-from runtime.app.core.messages import Done, Health, Login
+from runtime.app.core.messages import Done, Login, ServerHealth
 from runtime.app.web.apidoc import page_of
 from runtime.app.web.openapi import document
 from runtime.app.web.routes import BadRequest, Call, Route
@@ -21,8 +21,8 @@ def page(_call: Call) -> Response:
     return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
 
 
-def health(_call: Call) -> Health:
-    return Health("ok")
+def health(_call: Call) -> ServerHealth:
+    return ServerHealth("ok")
 
 
 def openapi(call: Call) -> bytes:
@@ -40,16 +40,16 @@ def metrics(call: Call) -> bytes:
 def login(call: Call) -> Response:
     policy = call.app.policy
     if policy.token is not None and not policy.token.fits(call.body.token):
-        raise BadRequest("this is not the access token; it was printed when the server first started", 401)
+        raise BadRequest("This is not the access token, which was printed when the server first started.", 401)
     response = Response(msgspec.json.encode(Done("logged in")), media_type="application/json")
-    if policy.token is not None:  # on this machine only there is nothing to log in to
+    if policy.token is not None:  # without a token there is no login
         response.set_cookie(policy.cookie, call.body.token, max_age=YEAR_S, httponly=True, samesite="strict")
     return response
 
 
 ROUTES = (
     Route("GET", "/", "The page", page, gives="text/html", open=True),
-    Route("GET", "/healthz", "Whether the server answers", health, gives=Health, open=True),
+    Route("GET", "/healthz", "Tells that the server answers", health, gives=ServerHealth, open=True),
     Route("GET", "/openapi.json", "This document", openapi, gives="application/json"),
     Route("GET", "/api", "This document, for people", api_page, gives="text/html"),
     Route(

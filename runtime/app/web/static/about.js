@@ -1,4 +1,4 @@
-// Everything technical, one click away: the camera, the model, the gallery, and the doors for programs.
+// The card about the device: camera, model, gallery, and links for programs.
 
 import { BASE } from "./api.js";
 import { open } from "./cards.js";
@@ -27,7 +27,7 @@ function body() {
       "bundle": bundle.name,
       "engine": [bundle.engine?.name ?? bundle.engine, bundle.engine?.precision ?? bundle.precision].filter(Boolean).join(", "),
       "fingerprint": bundle.fingerprint?.slice(0, 16),
-      "strangers": stranger_rate == null ? "never called unknown" : `at most ${Math.round(stranger_rate * 1000) / 10} % are to pass`,
+      "strangers": stranger_rate == null ? "never called unknown" : `at most ${Math.round(stranger_rate * 1000) / 10} % accepted`,
     }),
     el("h3", {}, "Gallery"),
     facts({ "file": gallery.path ?? "in memory only", "classes": String(store.state.classes.length), "viewers": viewers == null ? null : String(viewers) }),

@@ -1,17 +1,17 @@
-// The answer, the biggest thing on the page; drawn once a screen frame, spoken at most every two seconds.
+// The answer, in large letters. It is drawn once a screen frame and announced at most every two seconds.
 
-import { $, vary, words } from "./dom.js";
+import { $, setVariables, setText } from "./dom.js";
 import { condition } from "./preview.js";
 import { answer, on, store } from "./store.js";
 
-const SPEAK_EVERY_MS = 2000;
+const ANNOUNCE_EVERY_MS = 2000;
 const LATENCY_EVERY_MS = 500;
 
 const WAITING = { missing: "Without a picture there is no answer.", offline: "Waiting for the device.", locked: "" };
 
-let asked = false;
-let spoken = "";
-let spokenAt = 0;
+let requested = false; // whether a drawing waits for the next screen frame
+let announced = "";
+let announcedAt = 0;
 let latencyAt = -LATENCY_EVERY_MS;
 
 export function startAnswer() {
@@ -19,10 +19,10 @@ export function startAnswer() {
 }
 
 function soon() {
-  if (asked) return;
-  asked = true;
+  if (requested) return;
+  requested = true;
   requestAnimationFrame(() => {
-    asked = false;
+    requested = false;
     render();
   });
 }
@@ -33,32 +33,32 @@ function render() {
   $("answer").hidden = !store.state || empty;
   if ($("answer").hidden) return;
   const now = condition();
-  const heard = now === "live" || now === "ended" ? answer() : null;
-  const label = heard?.stable ?? null;
-  const said = heard ? (label ?? "Unknown") : "–";
-  words($("said"), said);
-  $("said").title = label ?? "";
-  $("said").className = `name${label ? "" : " none"}${said.length > 16 ? " long" : ""}`;
+  const current = now === "live" || now === "ended" ? answer() : null;
+  const label = current?.stable ?? null;
+  const text = current ? (label ?? "Unknown") : "–";
+  setText($("answer-label"), text);
+  $("answer-label").title = label ?? "";
+  $("answer-label").className = `name${label ? "" : " none"}${text.length > 16 ? " long" : ""}`;
   $("not-this").hidden = !label;
-  $("why").hidden = !heard;
-  renderScore(heard);
-  words($("because"), heard ? because(heard) : WAITING[now] ?? "Waiting for the camera.");
-  words($("next"), heard?.runner_up ? `next: ${heard.runner_up}` : "");
-  renderLatency(heard);
+  $("why").hidden = !current;
+  renderScore(current);
+  setText($("because"), current ? because(current) : WAITING[now] ?? "Waiting for the camera.");
+  setText($("next"), current?.runner_up ? `next: ${current.runner_up}` : "");
+  renderLatency(current);
   for (const card of $("classes").children) card.classList.toggle("now", card.dataset.key === label);
-  speak(said, Boolean(heard));
+  announce(text, Boolean(current));
 }
 
 const share = (value) => Math.min(Math.max(value, 0), 1);
 
-function renderScore(heard) {
-  const drawn = heard && store.state.bundle.metric !== "euclidean" && Number.isFinite(heard.score); // a distance has no scale
+function renderScore(current) {
+  const drawn = current && store.state.bundle.metric !== "euclidean" && Number.isFinite(current.score); // a distance has no fixed scale
   $("score").hidden = !drawn;
   if (!drawn) return;
-  $("score").classList.toggle("unknown", !heard.label);
-  vary($("score"), { score: share(heard.score), threshold: share(heard.threshold ?? 0), second: share(heard.score - (heard.margin ?? 1)) });
-  $("score").querySelector("u").hidden = !(heard.threshold > 0);
-  $("score").querySelector("s").hidden = !heard.runner_up;
+  $("score").classList.toggle("unknown", !current.label);
+  setVariables($("score"), { score: share(current.score), threshold: share(current.threshold ?? 0), second: share(current.score - (current.margin ?? 1)) });
+  $("score").querySelector("u").hidden = !(current.threshold > 0);
+  $("score").querySelector("s").hidden = !current.runner_up;
 }
 
 /** Why this answer, in plain words. */
@@ -69,23 +69,24 @@ export function because({ label, candidate, runner_up, check, score, threshold }
     "empty gallery": "nothing taught yet",
     "score": `nearest is ${candidate}: ${needs}`,
     "margin": `between ${candidate} and ${runner_up}`,
-    "background": `no more like ${candidate} than like things in general`,
-    "nearest shot": `like ${candidate}, but near no view of it`,
-    "not this": `like what ${candidate} is not`,
+    "background": `not more like ${candidate} than other things are`,
+    "nearest shot": `like ${candidate}, but like no single view of it`,
+    "not this": `like a view that is not ${candidate}`,
   }[check] ?? check ?? "";
 }
 
-function renderLatency(heard) {
+function renderLatency(current) {
   const now = performance.now();
-  if (heard && now - latencyAt < LATENCY_EVERY_MS) return;
-  if (heard) latencyAt = now;
-  words($("latency"), heard?.timings_ms?.total ? `${Math.round(heard.timings_ms.total)} ms` : "");
+  if (current && now - latencyAt < LATENCY_EVERY_MS) return;
+  if (current) latencyAt = now;
+  setText($("latency"), current?.timings_ms?.total ? `${Math.round(current.timings_ms.total)} ms` : "");
 }
 
-function speak(said, real) {
+/** Tell screen readers the answer. */
+function announce(text, real) {
   const now = performance.now();
-  if (!real || said === spoken || now - spokenAt < SPEAK_EVERY_MS) return;
-  spoken = said;
-  spokenAt = now;
-  words($("spoken"), said);
+  if (!real || text === announced || now - announcedAt < ANNOUNCE_EVERY_MS) return;
+  announced = text;
+  announcedAt = now;
+  setText($("announcement"), text);
 }

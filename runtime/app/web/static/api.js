@@ -1,4 +1,4 @@
-// The only door to the device: its public HTTP API.
+// Requests to the device, by its public HTTP API.
 
 export const BASE = "api/v1/";
 
@@ -6,15 +6,18 @@ export class ApiError extends Error {
   constructor(message, type, status) {
     super(message);
     this.type = type;
-    this.status = status; // 0: no answer at all
+    this.status = status; // 0: no response
   }
 }
 
-/** Call the API. body: a JSON-able object, or a File, which is an archive. Resolves to the JSON of the answer, or null when it has none. */
+/**
+ * Send a request. body: an object to send as JSON, or a File, which is an archive.
+ * Resolves to the JSON of the response, or to null when it has none. Rejects with ApiError.
+ */
 export async function call(method, path, body, { timeout_s = 30, keepalive = false } = {}) {
   const headers = {};
   if (body instanceof Blob) {
-    headers["Content-Type"] = "application/zip"; // systems have other names for it
+    headers["Content-Type"] = "application/zip"; // systems name this type differently
   } else if (body !== undefined) {
     headers["Content-Type"] = "application/json";
     body = JSON.stringify(body);

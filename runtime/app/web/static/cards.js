@@ -1,4 +1,4 @@
-// Cards over the page. Each is a <dialog>: the browser keeps the focus inside and Escape closes it.
+// Cards above the page. Each is a <dialog>, in which the browser keeps the focus and which Escape closes.
 
 import { $ } from "./dom.js";
 

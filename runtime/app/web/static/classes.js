@@ -1,11 +1,11 @@
-// What was taught: a card a class, with what it was taught from, how sure it can be, and what can be done to it.
+// The taught classes: one card each, with its shots, how reliable it is, and its actions.
 
 import { call, query, shotCrop } from "./api.js";
-import { $, el, icon, keyed, picture, plural, vary, words } from "./dom.js";
+import { $, el, icon, syncChildren, picture, plural, setVariables, setText } from "./dom.js";
 import { act } from "./notices.js";
 import { labels, on, store, writable } from "./store.js";
 
-const MANY = 12; // more than fit a screen are searched
+const MANY = 12; // with more classes a search field is shown
 
 export function startClasses() {
   on("changed", render);
@@ -15,12 +15,12 @@ export function startClasses() {
 
 function render() {
   const classes = store.state?.classes ?? [];
-  words($("n-classes"), classes.length ? `(${classes.length})` : "");
+  setText($("n-classes"), classes.length ? `(${classes.length})` : "");
   $("no-classes").hidden = !store.state || classes.length > 0 || Boolean(store.state.gallery.mismatch);
   $("find").hidden = classes.length <= MANY;
   const wanted = $("find").hidden ? "" : $("find").value.trim().toLowerCase();
   const found = wanted ? classes.filter(({ label }) => label.toLowerCase().includes(wanted)) : classes;
-  keyed($("classes"), found, (each) => each.label, make, update);
+  syncChildren($("classes"), found, (each) => each.label, make, update);
 }
 
 function make({ label }) {
@@ -46,13 +46,13 @@ function update(card, each) {
     image.replaceWith(fresh);
   }
   const [title, bar, small] = text.children;
-  words(title.lastElementChild, String(shots));
+  setText(title.lastElementChild, String(shots));
   title.lastElementChild.title = plural(shots, "shot");
-  vary(bar, { full: views / Math.max(views + views_needed, 1) });
-  words(small, [promise, set_aside ? `${set_aside} set aside` : ""].filter(Boolean).join(" · "));
+  setVariables(bar, { full: views / Math.max(views + views_needed, 1) });
+  setText(small, [promise, set_aside ? `${set_aside} set aside` : ""].filter(Boolean).join(" · "));
   small.title = `${plural(Math.round(views), "different view")} in ${plural(shots, "shot")}`;
   const row = card.querySelector(".crops");
-  if (row) keyed(row, crops, (id) => id, (id) => el("li", {}, picture(shotCrop(id), `A view of ${label}`)), () => {});
+  if (row) syncChildren(row, crops, (id) => id, (id) => el("li", {}, picture(shotCrop(id), `A view of ${label}`)), () => {});
   for (const button of card.querySelectorAll(".acts button")) button.disabled = !writable();
 }
 
@@ -77,7 +77,7 @@ function offer(acts, label) {
   acts.append(button("Forget", () => act(call("DELETE", `classes?${query({ label })}`), `Forgot ${label}`)));
 }
 
-/** Instead of the buttons, one field with what to do and the way back. */
+/** Show a field with its button and *Cancel* in place of the actions. */
 function ask(acts, label, { field, verb, send }) {
   const back = () => {
     offer(acts, label);

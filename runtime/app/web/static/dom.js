@@ -1,4 +1,4 @@
-// Making elements. Text from outside goes through textContent only: a name can never become HTML.
+// Making and changing elements. Text from outside is set as textContent only, so a name cannot become HTML.
 
 export const $ = (id) => document.getElementById(id);
 
@@ -22,26 +22,26 @@ export function icon(name) {
   return svg;
 }
 
-/** An element whose picture may be missing: an empty tile of the same size then. */
+/** A picture, or an empty tile of the same size if it cannot be loaded. */
 export function picture(src, alt) {
   const img = el("img", { src, alt, loading: "lazy", decoding: "async" });
   img.addEventListener("error", () => img.replaceWith(el("div", { class: "blank", role: "img", "aria-label": alt })));
   return img;
 }
 
-/** Numbers for the stylesheet; the policy of the page allows no style attribute, but it allows this. */
-export function vary(node, values) {
+/** Set CSS variables. The content security policy forbids style attributes, but permits this. */
+export function setVariables(node, values) {
   for (const [name, value] of Object.entries(values)) node.style.setProperty(`--${name}`, value);
   return node;
 }
 
 /** Set text only when it changes, so that screen readers and selections are left alone. */
-export function words(node, text) {
+export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Bring the children of `parent` in line with `items`, keeping those that stay: focus and open cards survive. */
-export function keyed(parent, items, keyOf, make, update) {
+/** Make the children of `parent` match `items`. Children that stay are not replaced, so focus and open cards stay. */
+export function syncChildren(parent, items, keyOf, make, update) {
   const old = new Map([...parent.children].map((child) => [child.dataset.key, child]));
   let place = parent.firstElementChild;
   for (const item of items) {

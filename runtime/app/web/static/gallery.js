@@ -1,36 +1,41 @@
-// The gallery as a whole: undo, upload, and what is wrong with it or with the line to the device.
+// The gallery as a whole: undo, redo, upload, and banners about problems of the gallery or the connection.
 
 import { call } from "./api.js";
-import { $, el, keyed, plural, span, words } from "./dom.js";
+import { $, el, syncChildren, plural, span, setText } from "./dom.js";
 import { connect } from "./link.js";
-import { act, undo } from "./notices.js";
+import { act, redo, undo } from "./notices.js";
 import { on, store, writable } from "./store.js";
 
 export function startGallery() {
   for (const name of ["changed", "link"]) on(name, render);
-  $("undo").addEventListener("click", undo);
+  $("undo").addEventListener("click", () => undo(store.state.undo.id));
+  $("redo").addEventListener("click", () => redo(store.state.redo.id));
   $("upload").addEventListener("change", upload);
 }
 
 async function upload({ target }) {
   const [file] = target.files;
   if (!file) return;
-  await act(call("POST", "gallery", file, { timeout_s: 600 }), `Took in ${file.name}`);
+  await act(call("POST", "gallery", file, { timeout_s: 600 }), `Added ${file.name}`);
   target.value = "";
 }
 
 function render() {
-  const what = store.state?.undo;
-  $("undo").disabled = !what || !writable();
-  words($("undo-words"), what ? `Undo: ${what}` : "Nothing to undo");
+  const newest = store.state?.undo;
+  const undone = store.state?.redo;
+  $("undo").disabled = !newest || !writable();
+  setText($("undo-words"), newest ? `Undo: ${newest.what}` : "Nothing to undo");
+  $("redo").hidden = !undone;
+  $("redo").disabled = !writable();
+  $("redo").title = undone ? `Redo: ${undone.what}` : "";
   $("upload").disabled = !writable();
-  keyed($("banners"), banners(), (banner) => banner.key, ({ key }) => el("div", { class: key }), fill);
+  syncChildren($("banners"), banners(), (banner) => banner.key, ({ key }) => el("div", { class: key }), fill);
 }
 
 function banners() {
   const list = [];
   if (store.link === "offline") {
-    list.push({ key: "offline", title: "The device does not answer", text: "Trying again. Nothing that was kept is lost.", verb: "Try now", run: connect });
+    list.push({ key: "offline", title: "The device does not answer", text: "Trying again. Nothing that was stored is lost.", verb: "Try now", run: connect });
   }
   const gallery = store.state?.gallery;
   if (gallery?.mismatch) {

@@ -1,7 +1,7 @@
-// Strangers seen again and again: name one and it is taught, or let it go.
+// Strangers that were seen repeatedly: one that gets a name is taught, others are dismissed.
 
 import { call, strangerCrop } from "./api.js";
-import { $, el, icon, keyed, picture, plural, span, words } from "./dom.js";
+import { $, el, icon, syncChildren, picture, plural, span, setText } from "./dom.js";
 import { act } from "./notices.js";
 import { on, store, writable } from "./store.js";
 
@@ -13,8 +13,8 @@ export function startInbox() {
 function render() {
   const strangers = store.state?.inbox ?? [];
   $("unknown").hidden = !strangers.length;
-  words($("n-unknown"), `(${strangers.length})`);
-  keyed($("strangers"), strangers, (each) => each.id, make, update);
+  setText($("n-unknown"), `(${strangers.length})`);
+  syncChildren($("strangers"), strangers, (each) => each.id, make, update);
 }
 
 function make({ id }) {
@@ -29,12 +29,12 @@ function make({ id }) {
     el("div", { class: "row" },
       picture(strangerCrop(id), "A stranger"),
       el("div", {}, el("h3"), el("small")),
-      el("button", { type: "button", class: "plain square", "aria-label": "Let it go", title: "Let it go", onclick: () => act(call("DELETE", path)) }, icon("close"))),
+      el("button", { type: "button", class: "plain square", "aria-label": "Dismiss", title: "Dismiss", onclick: () => act(call("DELETE", path)) }, icon("close"))),
     el("div", { class: "more" }, el("form", { class: "inline", onsubmit: name }, field, el("button", { class: "plain" }, "Name"))));
 }
 
 function update(card, { seen, last_s }) {
-  words(card.querySelector("h3"), `seen ${seen.toLocaleString("en")}×`);
-  words(card.querySelector("small"), `last ${span(Date.now() / 1000 - last_s)} ago`);
+  setText(card.querySelector("h3"), `seen ${seen.toLocaleString("en")}×`);
+  setText(card.querySelector("small"), `last ${span(Date.now() / 1000 - last_s)} ago`);
   for (const input of card.querySelectorAll("input, .inline button")) input.disabled = !writable();
 }

@@ -1,23 +1,23 @@
-// Staying in touch with the device: the state once, then its events; when it is gone, trying again, ever more slowly.
+// The connection to the device: the state once, then its events. After a loss it is tried again, each time later.
 
 import { BASE, call } from "./api.js";
 import { emit, show, store } from "./store.js";
 
-const SILENCE_S = 10; // after this long without a word, ask whether it is still there
+const SILENCE_S = 10; // after this long without a message, ask whether the device is still there
 const MAX_WAIT_S = 8;
 
 let socket = null;
 let tries = 0;
 let timer = 0;
-let heard = 0;
+let heardAt = 0; // when the last message came
 
 export async function connect() {
   clearTimeout(timer);
   try {
-    take(await call("GET", "state", undefined, { timeout_s: 5 }));
+    setState(await call("GET", "state", undefined, { timeout_s: 5 }));
     listen();
   } catch (error) {
-    if (error.status === 401) become("locked");
+    if (error.status === 401) setLink("locked");
     else retry();
   }
 }
@@ -26,24 +26,24 @@ function listen() {
   const url = new URL(`${BASE}events`, location.href);
   url.protocol = url.protocol.replace("http", "ws");
   socket?.close();
-  const mine = (socket = new WebSocket(url));
-  mine.onopen = () => {
+  const opened = (socket = new WebSocket(url));
+  opened.onopen = () => {
     tries = 0;
-    heard = performance.now();
-    become("online");
+    heardAt = performance.now();
+    setLink("online");
   };
-  mine.onmessage = ({ data }) => {
-    if (mine !== socket) return;
-    heard = performance.now();
+  opened.onmessage = ({ data }) => {
+    if (opened !== socket) return;
+    heardAt = performance.now();
     receive(JSON.parse(data));
   };
-  mine.onclose = () => {
-    if (mine === socket) retry();
+  opened.onclose = () => {
+    if (opened === socket) retry();
   };
 }
 
 function receive(message) {
-  if (message.type === "hello" || message.type === "state") take(message.state ?? message);
+  if (message.type === "hello" || message.type === "state") setState(message.state ?? message);
   else if (message.type === "camera") replaceCamera(message.camera?.id ? message.camera : message);
   else if (message.type === "answer") {
     store.answers.set(message.camera, message);
@@ -52,7 +52,7 @@ function receive(message) {
   emit(message.type, message);
 }
 
-function take(state) {
+function setState(state) {
   store.state = state;
   const ids = state.cameras.map((camera) => camera.id);
   for (const camera of state.cameras) camera.since = performance.now();
@@ -76,21 +76,21 @@ function retry() {
   clearTimeout(timer);
   const wait_s = Math.min(MAX_WAIT_S, 2 ** tries++ / 2);
   timer = setTimeout(connect, wait_s * 1000);
-  if (tries > 1 || store.link !== "online") become("offline");
-  else become("connecting");
+  if (tries > 1 || store.link !== "online") setLink("offline");
+  else setLink("connecting");
 }
 
-function become(link) {
+function setLink(link) {
   if (store.link === link && link !== "locked") return;
   store.link = link;
   emit("link");
 }
 
-/** Look whether a silent device is still there; call it once a second. */
+/** Ask for the state when no message has come for a while. Call it once a second. */
 export function watch() {
-  if (store.link !== "online" || performance.now() - heard < SILENCE_S * 1000) return;
-  heard = performance.now();
-  call("GET", "state", undefined, { timeout_s: 5 }).then(take, () => {
+  if (store.link !== "online" || performance.now() - heardAt < SILENCE_S * 1000) return;
+  heardAt = performance.now();
+  call("GET", "state", undefined, { timeout_s: 5 }).then(setState, () => {
     socket?.close();
     retry();
   });

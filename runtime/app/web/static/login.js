@@ -1,12 +1,12 @@
-// A device that is reached from elsewhere asks for its token, once.
+// The login: a device that is reached from another machine asks for its access token once.
 
 import { call } from "./api.js";
-import { $, words } from "./dom.js";
+import { $, setText } from "./dom.js";
 import { connect } from "./link.js";
 import { on, store } from "./store.js";
 
 export function startLogin() {
-  $("login-card").addEventListener("cancel", (event) => event.preventDefault()); // nothing lies behind it
+  $("login-card").addEventListener("cancel", (event) => event.preventDefault()); // without the token the page shows nothing
   $("login").addEventListener("submit", (event) => {
     event.preventDefault();
     login($("token").value.trim());
@@ -17,7 +17,7 @@ export function startLogin() {
   });
 }
 
-/** The printed link carries the token behind its #, which browsers send to nobody. Take it and wipe it. */
+/** Log in with the token after the # of the address, which browsers do not send, and remove it from the address. */
 export async function loginFromLink() {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   if (!token) return;
@@ -26,13 +26,13 @@ export async function loginFromLink() {
 }
 
 async function login(token, then = connect) {
-  words($("login-error"), "");
+  setText($("login-error"), "");
   try {
     await call("POST", "login", { token });
     $("token").value = "";
     await then();
   } catch (error) {
-    words($("login-error"), error.status === 401 ? "That is not the token of this device." : error.message);
+    setText($("login-error"), error.status === 401 ? "That is not the token of this device." : error.message);
     $("token").select();
   }
 }

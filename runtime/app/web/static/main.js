@@ -1,4 +1,4 @@
-// The page: every part listens to the store, and the link feeds it.
+// The page: link.js writes the state into the store, and every part draws what it shows of it.
 
 import { startAbout } from "./about.js";
 import { startAnswer } from "./answer.js";
@@ -19,6 +19,6 @@ for (const start of parts) start();
 await loginFromLink();
 await connect();
 setInterval(() => {
-  renderPreview(); // the age of the last frame counts on
+  renderPreview(); // the age of the last frame grows
   watch();
 }, 1000);

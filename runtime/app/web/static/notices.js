@@ -1,4 +1,4 @@
-// Words that come and go, each with at most one thing to do about it.
+// Messages that appear for a few seconds, each with at most one button.
 
 import { call } from "./api.js";
 import { $, el } from "./dom.js";
@@ -6,9 +6,10 @@ import { $, el } from "./dom.js";
 const SECONDS = 8;
 const AT_MOST = 3;
 
+/** Show a message. action: { label, run } of its button. */
 export function notice(text, action = null) {
   const close = () => node.remove();
-  const button = action && el("button", { type: "button", class: "plain", onclick: () => (close(), action.run()) }, action.words);
+  const button = action && el("button", { type: "button", class: "plain", onclick: () => (close(), action.run()) }, action.label);
   const node = el("div", {}, el("p", {}, text), button);
   let timer = setTimeout(close, SECONDS * 1000);
   node.addEventListener("pointerenter", () => clearTimeout(timer));
@@ -17,21 +18,30 @@ export function notice(text, action = null) {
   while ($("notices").children.length > AT_MOST) $("notices").firstElementChild.remove();
 }
 
-/** Do something on the device; say what happened, with the way back, or why not. Resolves to the answer, or undefined. */
-export async function act(promise, said = null) {
+/**
+ * Wait for a request to the device and show its result or its error.
+ * text: the message, or a function that makes it from the response; a response that names an operation adds *Undo*.
+ * Resolves to the response, or to undefined after an error.
+ */
+export async function act(request, text = null) {
   try {
-    const answer = await promise;
-    if (said) notice(typeof said === "function" ? said(answer) : said, { words: "Undo", run: undo });
-    return answer;
+    const response = await request;
+    if (text) notice(typeof text === "function" ? text(response) : text, undoOf(response?.operation));
+    return response;
   } catch (error) {
     notice(error.message);
     return undefined;
   }
 }
 
-const sentence = (words) => words[0].toUpperCase() + words.slice(1);
+const undoOf = (id) => (id == null ? null : { label: "Undo", run: () => undo(id) });
+const sentence = (text) => text[0].toUpperCase() + text.slice(1);
 
-export async function undo() {
-  const answer = await act(call("POST", "undo"));
-  if (answer) notice(sentence(answer.what ?? "undone"));
+/** Take back one change, named by its id; the device refuses if another change is newer. */
+export async function undo(id) {
+  const response = await act(call("POST", "undo", { id }));
+  if (response) notice(sentence(response.what ?? "undone"), { label: "Redo", run: () => redo(id) });
 }
+
+/** Make a change again that was undone. */
+export const redo = (id) => act(call("POST", "redo", { id }), ({ what }) => sentence(what ?? "redone"));

@@ -1,7 +1,7 @@
-// The picture of one camera, and what is to be said when there is none.
+// The picture of one camera, and a message when there is none.
 
 import { BASE, camera as route } from "./api.js";
-import { $, el, span, vary, words } from "./dom.js";
+import { $, el, span, setVariables, setText } from "./dom.js";
 import { on, show, shown, store } from "./store.js";
 
 const WORDS = {
@@ -10,7 +10,7 @@ const WORDS = {
 };
 const AGAIN_MS = 1000;
 const WATCH_MS = 2000;
-const PATIENCE = 3; // looks without a change
+const PATIENCE = 3; // checks without a change
 const canvas = Object.assign(document.createElement("canvas"), { width: 16, height: 9 }).getContext("2d", { willReadFrequently: true });
 let playing = null;
 let seen = "";
@@ -26,7 +26,7 @@ export function startPreview() {
   setInterval(watch, WATCH_MS);
 }
 
-/** A live picture that stays the same has been cut off: a browser says nothing of an endless picture that ends. */
+/** Load a live picture again that does not change: a browser reports no error when a Motion JPEG stream ends. */
 function watch() {
   if (condition() !== "live" || document.hidden || !$("preview").naturalWidth) return void (still = 0);
   canvas.drawImage($("preview"), 0, 0, 16, 9);
@@ -35,7 +35,7 @@ function watch() {
   if (now !== seen) patience = PATIENCE;
   seen = now;
   if (still < patience) return;
-  [still, patience] = [0, Math.min(2 * patience, 64)]; // a picture may be as still as that
+  [still, patience] = [0, Math.min(2 * patience, 64)]; // a scene may really be still
   again();
 }
 
@@ -46,7 +46,7 @@ function again() {
   }, AGAIN_MS);
 }
 
-/** The one word for what the camera does now. */
+/** The state of the camera and of the connection, as one of the keys of WORDS. */
 export function condition() {
   if (store.link === "locked" || store.link === "offline") return store.link;
   const camera = shown();
@@ -58,16 +58,16 @@ export function render() {
   const camera = shown();
   const now = condition();
   $("dot").className = `dot ${now}`;
-  words($("camera-state"), WORDS[now] ?? now);
-  words($("fps"), now === "live" && camera.fps ? `${Math.round(camera.fps)} fps` : "");
+  setText($("camera-state"), WORDS[now] ?? now);
+  setText($("fps"), now === "live" && camera.fps ? `${Math.round(camera.fps)} fps` : "");
   renderSwitcher();
   play(camera, now);
   const note = explain(camera, now);
   $("camera-note").hidden = !note;
   $("stage").classList.toggle("stale", now !== "live" && now !== "ended");
   if (note) {
-    words($("camera-note").querySelector("strong"), note[0]);
-    words($("camera-note").querySelector("p"), note[1]);
+    setText($("camera-note").querySelector("strong"), note[0]);
+    setText($("camera-note").querySelector("p"), note[1]);
   }
 }
 
@@ -79,7 +79,7 @@ function explain(camera, now) {
     case "stalled":
     case "reconnecting": return [last ? `${last}, reconnecting` : "Reconnecting", camera?.message ?? ""];
     case "missing": return ["No camera", camera?.message ?? "Start edgefs live with --source, or plug a camera in."];
-    case "ended": return ["The film is over", camera.message ?? ""];
+    case "ended": return ["The video has ended", camera.message ?? ""];
     case "offline": return ["Offline", "The device does not answer. What you see may be old."];
     case "locked": return ["Locked", ""];
     default: return ["Connecting", camera?.message ?? ""];
@@ -89,11 +89,11 @@ function explain(camera, now) {
 function play(camera, now) {
   const img = $("preview");
   const wanted = camera && !document.hidden && ["live", "stalled", "reconnecting", "ended"].includes(now) ? camera.id : null;
-  if (camera?.width) vary($("stage"), { width: camera.width, height: camera.height });
+  if (camera?.width) setVariables($("stage"), { width: camera.width, height: camera.height });
   if (wanted === playing) return;
   playing = wanted;
   if (wanted === null) {
-    if (document.hidden || now === "missing" || !camera) img.removeAttribute("src"); // nothing is encoded for nobody
+    if (document.hidden || now === "missing" || !camera) img.removeAttribute("src"); // the device encodes only for viewers
   } else {
     img.src = `${BASE}${route(wanted)}/preview?${Date.now()}`;
   }
@@ -114,5 +114,5 @@ function renderSwitcher() {
   if (focused) $("cameras").querySelector("[aria-pressed=true]")?.focus();
 }
 
-/** A file by its own name; an address as it is. */
+/** The name of a file without its folder; an address unchanged. */
 const short = (name) => (name.includes("://") ? name : name.split("/").pop() || name);

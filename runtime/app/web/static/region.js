@@ -1,23 +1,23 @@
-// The part of the picture that is looked at: drawn, moved and resized by pointer or by arrow keys. Fractions, 0..1.
+// The region of the frame that is looked at: drawn, moved and resized by pointer or arrow keys. In fractions, 0 to 1.
 
 import { call, camera as route } from "./api.js";
-import { $, vary } from "./dom.js";
+import { $, setVariables } from "./dom.js";
 import { act } from "./notices.js";
 import { on, shown, store } from "./store.js";
 
-const LEAST = 0.05; // a smaller region is a slip of the hand
+const LEAST = 0.05; // a smaller region is drawn by mistake
 const STEP = 0.02;
 const CENTRE = { x: 0.2, y: 0.15, w: 0.6, h: 0.7 };
 
 let region = null;
 let drag = null;
-let unsaved = null; // { camera, region, timer }: keys repeat faster than they need be sent
+let unsaved = null; // { camera, region, timer }: repeated keys are sent together
 
 export function startRegion() {
   on("changed", render);
   on("shown", () => {
     send();
-    unsaved = null; // of the other camera
+    unsaved = null; // it belongs to the other camera
     render();
   });
   $("region-edit").addEventListener("click", toggle);
@@ -43,14 +43,14 @@ function toggle() {
 }
 
 function render() {
-  if (drag || unsaved) return; // the hand is quicker than the network
+  if (drag || unsaved) return; // the state is older than the drag
   region = shown()?.region ?? null;
   draw();
 }
 
 function draw() {
   $("region").hidden = !region;
-  if (region) vary($("region"), region);
+  if (region) setVariables($("region"), region);
 }
 
 function save(next) {
@@ -61,11 +61,11 @@ function save(next) {
 }
 
 async function send() {
-  const mine = unsaved;
-  if (!mine) return;
-  clearTimeout(mine.timer);
-  await act(call("PUT", `${route(mine.camera)}/region`, { region: mine.region }));
-  if (unsaved === mine) unsaved = null;
+  const sent = unsaved;
+  if (!sent) return;
+  clearTimeout(sent.timer);
+  await act(call("PUT", `${route(sent.camera)}/region`, { region: sent.region }));
+  if (unsaved === sent) unsaved = null;
 }
 
 const round = (box) => Object.fromEntries(Object.entries(box).map(([name, value]) => [name, Math.round(value * 1e4) / 1e4]));

@@ -1,4 +1,4 @@
-// "Not this": first what would change, then the change. Undo takes it back.
+// "Not this": shows what would change before it is applied.
 
 import { answerCrop, call } from "./api.js";
 import { close, open } from "./cards.js";

@@ -1,4 +1,4 @@
-// What the page knows, and who wants to hear of it. The device is the truth: nothing here is changed by a click.
+// The state that the device reported, and its listeners. Only messages of the device change it.
 
 const listeners = new Map();
 
@@ -6,7 +6,7 @@ export const store = {
   link: "connecting", // connecting | online | offline | locked
   state: null, // as GET state answers
   answers: new Map(), // camera id -> the newest answer
-  settled: new Map(), // camera id -> the newest that agrees with what is shown, and that the device remembers
+  settled: new Map(), // camera id -> the newest remembered answer that equals the smoothed one
   camera: null, // id of the one that is shown
 };
 

@@ -1,24 +1,27 @@
-// Hold to teach: the button, the space bar, or Enter for people who cannot hold. The name comes before or after.
+// Teaching: hold the button or the space bar, or press Enter to begin and to end. The name is typed before or after.
 
 import { call, camera as route } from "./api.js";
-import { $, el, icon, plural, words } from "./dom.js";
+import { $, el, icon, plural, setText } from "./dom.js";
 import { act, notice } from "./notices.js";
 import { condition } from "./preview.js";
 import { labels, on, shown, store, writable } from "./store.js";
 
-const STRIP = 12;
+const STRIP = 12; // pictures in the strip
 const IDLE = matchMedia("(hover: none)").matches
   ? "Hold the button while you turn the thing."
   : "Hold the button or the space bar while you turn the thing.";
-const OTHERS = "Another browser is teaching now; holding the button starts anew.";
-const AGAIN = "Nothing was kept. Hold for about a second while you turn the thing.";
+const OTHERS = "Another browser is teaching now. Holding the button starts a new session.";
+const AGAIN = "No view was kept. Hold for about a second while you turn the thing.";
 
 let phase = "idle"; // idle | held | naming | saving
-let camera = null; // the one being taught, even when another is shown meanwhile
-let sent = null; // what the device was told last: the next thing waits for its answer
+let camera = null; // the camera that is taught, even while another one is shown
+let own = null; // the camera whose session this page began, until the device reports that it has ended
+let ending = false; // whether a request that ends the session waits for its response
+let last = null; // the last request of the session; the next one waits for its response
 let kept = 0;
 let refused = 0;
-let advice = IDLE; // what is said between lessons
+let advice = IDLE; // the line that is shown between sessions
+let ignoreClick = false; // whether the next click belongs to the release of the button
 
 export function startTeach() {
   for (const name of ["changed", "shown", "link"]) on(name, render);
@@ -29,7 +32,14 @@ export function startTeach() {
     hold.setPointerCapture(event.pointerId);
     begin();
   });
-  for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) hold.addEventListener(name, end);
+  for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) {
+    hold.addEventListener(name, () => {
+      ignoreClick ||= phase === "held";
+      end();
+    });
+  }
+  for (const name of ["pointerdown", "keydown"]) addEventListener(name, () => (ignoreClick = false), { capture: true });
+  addEventListener("click", releaseClick, { capture: true });
   hold.addEventListener("contextmenu", (event) => event.preventDefault());
   document.addEventListener("keydown", keydown);
   document.addEventListener("keyup", (event) => event.code === "Space" && !event.target.closest("input, select") && end());
@@ -47,6 +57,14 @@ export function startTeach() {
 const name = () => $("name").value.trim();
 const ready = () => writable() && condition() === "live";
 
+/** The click that ends a hold must not press whatever has appeared under the finger. */
+function releaseClick(event) {
+  if (!ignoreClick) return;
+  ignoreClick = false;
+  event.preventDefault();
+  event.stopPropagation();
+}
+
 function keydown(event) {
   if (event.key === "Escape" && phase !== "idle" && !document.querySelector("dialog[open]")) return void discard();
   const onHold = event.target === $("hold");
@@ -62,14 +80,15 @@ function keydown(event) {
 function begin() {
   if (phase !== "idle" || !ready()) return;
   [phase, camera, kept, refused] = ["held", store.camera, 0, 0];
+  own = camera;
   $("frames").replaceChildren();
   coach("");
   render();
-  sent = call("POST", `${route(camera)}/teach`, { label: name() || null });
-  sent.catch(giveUp);
+  last = call("POST", `${route(camera)}/teach`, { label: name() || null });
+  last.catch(fail);
 }
 
-function giveUp(error) {
+function fail(error) {
   if (phase === "idle") return;
   phase = "idle";
   notice(error.message);
@@ -79,8 +98,8 @@ function giveUp(error) {
 function end() {
   if (phase !== "held") return;
   if (name()) return void save();
-  sent = sent.then(() => call("POST", `${route(camera)}/teach/pause`));
-  sent.then(() => (kept ? null : discard(AGAIN)), giveUp);
+  last = last.then(() => call("POST", `${route(camera)}/teach/pause`));
+  last.then(() => (kept ? null : discard(AGAIN)), fail);
   phase = "naming";
   coach("What is it?");
   render();
@@ -92,25 +111,28 @@ async function save() {
   if (!label) return void $("name").focus();
   phase = "saving";
   render();
-  const enrollment = await act(sent.then(() => call("POST", `${route(camera)}/teach/stop`, { label })));
+  const stored = ({ label: taught, accepted }) => (count(accepted) ? `${taught}: ${plural(count(accepted), "view")} kept` : AGAIN);
+  ending = true;
+  const enrollment = await act(last.then(() => call("POST", `${route(camera)}/teach/stop`, { label })), stored);
+  ending = false;
   if (!enrollment) {
-    phase = "naming"; // nothing is lost: another name, or another try
+    phase = "naming"; // the session is still there: another name, or another try
     return void render();
   }
-  const stored = count(enrollment.accepted);
   phase = "idle";
   $("name").value = "";
-  advice = enrollment.advice?.[0] ?? (stored ? IDLE : AGAIN);
-  if (stored) notice(`${enrollment.label}: ${plural(stored, "view")} kept`);
+  advice = enrollment.advice?.[0] ?? (count(enrollment.accepted) ? IDLE : AGAIN);
   render();
   $("hold").focus();
 }
 
-async function discard(said = IDLE) {
+async function discard(line = IDLE) {
   phase = "idle";
-  advice = said;
+  advice = line;
+  ending = true;
   render();
-  await sent.then(() => call("DELETE", `${route(camera)}/teach`)).catch(() => {}); // nothing to throw away is as good
+  await last.then(() => call("DELETE", `${route(camera)}/teach`)).catch(() => {}); // it may have ended already
+  ending = false;
 }
 
 const count = (frames) => (Array.isArray(frames) ? frames.length : (frames ?? 0));
@@ -118,12 +140,12 @@ const count = (frames) => (Array.isArray(frames) ? frames.length : (frames ?? 0)
 function frame({ accepted, reason, line, thumb, kept: nKept, refused: nRefused }) {
   kept = nKept;
   refused = nRefused;
-  coach(line ?? "");
+  if (phase === "held") coach(line ?? ""); // a late frame must not replace "What is it?"
   const list = $("frames");
   const newest = list.firstElementChild;
-  if (!accepted && newest?.dataset.reason === reason) { // a hundred times the same reason is one picture
+  if (!accepted && newest?.dataset.reason === reason) { // frames refused for the same reason share one picture
     newest.dataset.times = Number(newest.dataset.times) + 1;
-    words(newest.lastElementChild, `${reason} ×${newest.dataset.times}`);
+    setText(newest.lastElementChild, `${reason} ×${newest.dataset.times}`);
   } else {
     const image = thumb ? el("img", { src: thumb, alt: "" }) : el("div", { class: "blank" });
     const tile = el("li", { class: accepted ? "kept-frame" : "refused" }, image, accepted ? icon("check") : null, el("span", {}, accepted ? "kept" : reason));
@@ -132,17 +154,18 @@ function frame({ accepted, reason, line, thumb, kept: nKept, refused: nRefused }
     while (list.children.length > STRIP) list.lastElementChild.remove();
   }
   renderKept();
+  if (phase === "naming") render(); // the number of views on the button
 }
 
 let coachedAt = 0;
 let coaching = 0;
 
-/** One line, the most useful one now; it may be read before it changes. */
+/** Show one line of advice, each for at least 400 ms, so that it can be read. */
 function coach(line) {
   clearTimeout(coaching);
   const write = () => {
     coachedAt = performance.now();
-    words($("coach"), line);
+    setText($("coach"), line);
   };
   if (phase === "held" && line) coaching = setTimeout(write, Math.max(0, 400 - (performance.now() - coachedAt)));
   else write();
@@ -158,13 +181,13 @@ function render() {
   $("teach").classList.toggle("naming", naming);
   $("hold").disabled = !can && phase === "idle";
   $("hold").classList.toggle("held", phase === "held");
-  words($("hold-words"), phase === "held" ? "Let go when done" : labels().includes(name()) ? "Hold to add views" : "Hold to teach");
+  setText($("hold-words"), phase === "held" ? "Let go when done" : labels().includes(name()) ? "Hold to add views" : "Hold to teach");
   $("save").hidden = $("discard").hidden = !naming;
   $("save").disabled = !name() || phase === "saving";
-  words($("save"), `Keep ${plural(kept, "view")}`);
+  setText($("save"), `Keep ${plural(kept, "view")}`);
   $("strip").hidden = phase === "idle";
   if (phase !== "idle") renderKept();
-  if (phase === "idle") coach(!can ? why() : shown().teaching ? OTHERS : advice);
+  if (phase === "idle") coach(idleLine(can));
   const options = labels();
   if ($("names").dataset.key !== options.join("\n")) {
     $("names").dataset.key = options.join("\n");
@@ -172,7 +195,10 @@ function render() {
   }
 }
 
-function why() {
+function idleLine(can) {
+  const teaching = store.state?.cameras.filter((each) => each.teaching).map((each) => each.id) ?? [];
+  if (!ending && !teaching.includes(own)) own = null;
+  if (can) return shown().teaching && shown().id !== own ? OTHERS : advice;
   if (store.state && !store.state.gallery.writable) return "Teaching is off: the gallery cannot be written.";
   if (store.state?.gallery.mismatch) return "Teaching is off until the gallery is embedded again.";
   return store.link === "online" ? "Teaching needs a live picture." : "";

@@ -1,9 +1,9 @@
-// Why this answer: what was seen, the nearest pictures it was taught from, the figures that decided, and where the time went.
+// The card "Why?": the frame, the nearest shots, the figures that decided, and the time of every stage.
 
 import { answerCrop, call, shotCrop } from "./api.js";
 import { because } from "./answer.js";
 import { open } from "./cards.js";
-import { $, el, picture, vary } from "./dom.js";
+import { $, el, picture, setVariables } from "./dom.js";
 import { act } from "./notices.js";
 import { settled } from "./store.js";
 
@@ -11,32 +11,32 @@ const STAGES = ["capture", "decode", "preprocess", "embed", "match", "publish"];
 
 export function startWhy() {
   $("why").addEventListener("click", async () => {
-    const heard = settled();
-    if (!heard) return;
-    const told = await act(call("GET", `answers/${encodeURIComponent(heard.id)}/explain`));
-    if (told) open("why", title(heard), ...body({ ...told, ...heard }));
+    const current = settled();
+    if (!current) return;
+    const explained = await act(call("GET", `answers/${encodeURIComponent(current.id)}/explain`));
+    if (explained) open("why", title(current), ...body({ ...explained, ...current }));
   });
 }
 
 const title = ({ label }) => (label ? `Why ${label}` : "Why unknown");
 
-function* body(told) {
-  const [first, ...more] = told.sentences?.length ? told.sentences : [because(told)];
+function* body(explained) {
+  const [first, ...more] = explained.sentences?.length ? explained.sentences : [because(explained)];
   yield el("p", { class: "lead" }, first);
   for (const sentence of more) yield el("p", { class: "soft" }, sentence);
   yield el("div", { class: "shots" },
-    figure(answerCrop(told.id), "seen now", ""),
-    ...(told.nearest ?? []).slice(0, 3).map(({ shot_id, score, label }) => figure(shotCrop(shot_id), label ?? told.candidate ?? "", score.toFixed(2))));
+    figure(answerCrop(explained.id), "seen now", ""),
+    ...(explained.nearest ?? []).slice(0, 3).map(({ shot_id, score, label }) => figure(shotCrop(shot_id), label ?? explained.candidate ?? "", score.toFixed(2))));
   yield el("h3", {}, "What decided");
   yield facts({
-    "score": number(told.score),
-    "threshold": number(told.threshold),
-    "next": told.runner_up ? `${told.runner_up}, ${number(told.margin)} behind` : "nothing else taught",
-    "check": told.check,
+    "score": number(explained.score),
+    "threshold": number(explained.threshold),
+    "next": explained.runner_up ? `${explained.runner_up}, ${number(explained.margin)} behind` : "nothing else taught",
+    "check": explained.check,
   });
-  if (told.timings_ms?.total) {
+  if (explained.timings_ms?.total) {
     yield el("h3", {}, "Where the time went");
-    yield receipt(told.timings_ms, told.age_ms);
+    yield receipt(explained.timings_ms, explained.age_ms);
   }
 }
 
@@ -54,7 +54,7 @@ export function facts(pairs) {
 function receipt(timings, age_ms) {
   const most = Math.max(...STAGES.map((stage) => timings[stage] ?? 0), 0.001);
   const rows = STAGES.filter((stage) => timings[stage] != null).flatMap((stage) => [
-    el("span", {}, stage), vary(el("i"), { share: timings[stage] / most }), el("span", {}, `${timings[stage].toFixed(1)} ms`)]);
+    el("span", {}, stage), setVariables(el("i"), { share: timings[stage] / most }), el("span", {}, `${timings[stage].toFixed(1)} ms`)]);
   const age = age_ms == null ? [] : [el("span", {}, "frame age"), el("span"), el("span", {}, `${Math.round(age_ms)} ms`)];
   return el("div", { class: "receipt" }, ...rows,
     el("span", { class: "total" }, "total"), el("span"), el("span", { class: "total" }, `${timings.total.toFixed(1)} ms`), ...age);

@@ -1,98 +1,41 @@
-"""`edgefs bench`, from the shell: the report fits its published schema, and bad input is refused in words."""
+"""`edgefs bench`, from the shell: files are written, results are compared, and bad input is refused."""
 
-import csv
-import io
 import json
-from pathlib import Path
+import re
 
 import pytest
 
-import edgefs.bench
-from edgefs.bench.page import render
-from edgefs.bench.words import in_words, to_csv
 from edgefs.cli import main
 
-jsonschema = pytest.importorskip("jsonschema")
 pytest.importorskip("onnxruntime")
-SCHEMA = json.loads((Path(edgefs.bench.__file__).parent / "schema.json").read_text())
+QUICK = "--engines onnxruntime --seconds 0.1 --threads 1 --no-opening"
 
 
 @pytest.fixture(scope="module")
-def report(tiny_bundle, tmp_path_factory):
+def folder(tiny_bundle, tmp_path_factory):
+    """A folder with the tiny bundle and the files of one run."""
     folder = tmp_path_factory.mktemp("bench")
     tiny_bundle.save(folder / "tiny.edgefs")
-    words = (
-        "bench {0}/tiny.edgefs --engines onnxruntime --seconds 0.2 --threads 1 --scenario all --cameras 2 --batch 1,4"
-    )
     files = "--json {0}/new.json --csv {0}/new.csv --html {0}/new.html"
-    assert main([part.format(folder) for part in f"{words} {files}".split()]) == 0
+    assert main(f"bench {{0}}/tiny.edgefs {QUICK} {files}".format(folder).split()) == 0
     return folder
 
 
-def test_the_report_fits_the_published_schema(report):
-    found = json.loads((report / "new.json").read_text())
-    jsonschema.validate(found, SCHEMA)
-    (row,) = found["results"]
-    assert row["engine_p50_ms"] > 0
-    assert row["recognize_p50_ms"] > row["engine_p50_ms"] * 0.5
-    assert row["camera"]["recognised"] > 0
-    assert {(rate["threads"], rate["batch"]) for rate in row["offline"]} >= {(1, 1), (1, 4)}
-    assert row["opening"]["cold"]["peak_memory_mb"] > 10
+def test_the_result_is_written_as_json_csv_and_page(folder):
+    assert json.loads((folder / "new.json").read_text())["results"][0]["engine"] == "onnxruntime"
+    assert (folder / "new.csv").read_text().startswith("engine,version,precision")
+    assert "edgefs bench" in (folder / "new.html").read_text(encoding="utf-8")
 
 
-def test_the_schema_would_notice(report):
-    found = json.loads((report / "new.json").read_text())
-    for damage in ({"schema": "x"}, {"results": []}, {"surprise": 1}):
-        with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate({**found, **damage}, SCHEMA)
-
-
-def test_csv_has_one_line_for_each_engine_and_precision(report):
-    rows = list(csv.DictReader(io.StringIO((report / "new.csv").read_text())))
-    found = json.loads((report / "new.json").read_text())["results"]
-    assert [row["engine"] for row in rows] == [row["engine"] for row in found]
-    assert float(rows[0]["engine_p50_ms"]) == found[0]["engine_p50_ms"]
-    assert rows[0]["p99_ms"] == ("" if found[0]["p99_ms"] is None else str(found[0]["p99_ms"]))
-
-
-def test_the_page_has_its_plots_and_refers_to_nothing_outside(report):
-    page = (report / "new.html").read_text()
-    assert page.count("<svg") == 2  # distribution and scaling: accuracy and growth were not measured
-    assert "http" not in page.replace('http-equiv="', "")
-    assert "<script" not in page
-
-
-def test_names_from_outside_are_escaped(report):
-    found = json.loads((report / "new.json").read_text())
-    found["bundle"]["name"] = found["warnings"][:0] or "<script>alert(1)</script>"
-    found["warnings"] = ["<b>x"]
-    assert "<script" not in render(found)
-    assert "<b>x" not in render(found)
-
-
-def test_growth_and_accuracy_have_plots_and_tables_where_they_were_measured(report):
-    found = json.loads((report / "new.json").read_text())
-    grown = {"shots": 10, "classes": 1, "match_p50_ms": 0.1, "match_p90_ms": 0.2, "enroll_shot_p50_ms": None}
-    found["growth"] = [grown | {"shots": n, "fill_s": 0.1, "embeddings_mb": 1.0} for n in (10, 100)]
-    found["accuracy"] = [
-        {"target": "onnx", "precision": "fp32", "n_way": 5, "n_shot": 1, "accuracy": 80.0, "interval": 1.0}
-    ]
-    found["results"][0]["undisturbed_p50_ms"] = 2.0
-    jsonschema.validate(found, SCHEMA)
-    assert render(found).count("<svg") == 4
-    assert any("match_p50_ms" in part for part in in_words(found))
-
-
-def test_a_result_compared_with_itself_has_not_changed(report, capsys):
-    new = report / "new.json"
-    found = json.loads(new.read_text())
+def test_a_result_compared_with_itself_has_not_changed(folder, capsys):
+    found = json.loads((folder / "new.json").read_text())
     found["results"][0]["blocks"] = {"engine_ms": [1.0] * 40, "recognize_ms": [1.0] * 40}
-    (report / "old.json").write_text(json.dumps(found))
-    words = f"bench {report}/tiny.edgefs --engines onnxruntime --seconds 0.1 --threads 1 --no-opening"
-    assert main([*words.split(), "--compare", str(report / "old.json"), "--json", str(report / "third.json")]) == 0
-    changes = json.loads((report / "third.json").read_text())["changes"]
+    (folder / "old.json").write_text(json.dumps(found))
+    files = f"--compare {folder}/old.json --json {folder}/third.json"
+    assert main(f"bench {folder}/tiny.edgefs {QUICK} {files}".split()) == 0
+    changes = json.loads((folder / "third.json").read_text())["changes"]
     assert [change["metric"] for change in changes] == ["engine", "recognize", "recognize over engine"]
-    assert f"onnxruntime fp32 recognize: {changes[1]['verdict']}" in capsys.readouterr().out
+    assert re.search(rf"onnxruntime fp32 recognize +{changes[1]['result']} ", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(
@@ -102,22 +45,16 @@ def test_a_result_compared_with_itself_has_not_changed(report, capsys):
         ("--precisions int4", "none of those asked for opens"),
         ("--compare {0}/nothing.json", "cannot be read"),
         ("--compare {0}/tiny.edgefs/manifest.json", "but is another file"),
-        ("--engines onnxruntime --seconds 0.1 --no-opening --csv {0}/no/folder.csv", "cannot be written"),
+        ("--csv {0}/no/folder.csv", "--csv {0}/no/folder.csv cannot be written: there is no folder"),
+        ("--html {0}", "--html {0} cannot be written: it is a folder"),
     ],
 )
-def test_bad_input_is_refused_in_words(report, capsys, words, says):
-    assert main(f"bench {report}/tiny.edgefs {words}".format(report).split()) == 1
-    assert says in capsys.readouterr().err
+def test_bad_input_is_refused_with_a_sentence(folder, capsys, words, says):
+    assert main(f"bench {folder}/tiny.edgefs {words}".format(folder).split()) == 1
+    assert says.format(folder) in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", ["--scenario idle", "--batch 0", "--batch 1,x", "--seconds -1", "--engines ,"])
 def test_impossible_options_are_usage_errors(words):
     with pytest.raises(SystemExit, match="2"):
         main(["bench", *words.split()])
-
-
-def test_csv_of_a_report_without_openings_has_empty_cells(report):
-    found = json.loads((report / "new.json").read_text())
-    del found["results"][0]["opening"]
-    (row,) = csv.DictReader(io.StringIO(to_csv(found)))
-    assert row["cold_load_ms"] == ""

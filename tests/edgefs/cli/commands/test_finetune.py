@@ -55,6 +55,9 @@ def test_adapt_reports_what_it_promises_as_json(pictures, capsys):
         (["adapt", "dann", "--source", "nowhere", "--target", "nowhere"], "nowhere must be a folder"),
         (["finetune", "--root", "nowhere"], "nowhere must be a folder"),
         (["finetune", "--root", "x", "--trainable", "most"], "must be head, last:N"),
+        (["finetune", "--root", "x", "--out", "/dev/null/run"], "/dev/null is a file; choose another --out"),
+        (["train", "protonet", "--data", "folder", "--out", "/dev/null/run"], "/dev/null is a file"),
+        (["adapt", "coral", "--source", "x", "--target", "y", "--out", "/dev/null/run"], "/dev/null is a file"),
     ],
 )
 def test_bad_input_ends_in_one_line(words, message, capsys):

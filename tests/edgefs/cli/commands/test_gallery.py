@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from edgefs.cli import main
-from edgefs.evaluation.open_set import auroc, open_set
+from edgefs.evaluation.metrics import auroc
+from edgefs.evaluation.open_set import open_set
 from runtime.matching.calibration import Prior
 
 

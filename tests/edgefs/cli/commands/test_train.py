@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from edgefs.cli.commands import evaluate as evaluate_command
-from edgefs.cli import train as train_command
-from edgefs.errors import ConfigError
-from edgefs.training.config import TrainConfig
+from edgefs.cli.commands import train as train_command
+from edgefs.errors import ConfigError, DataError
+from edgefs.methods import META
 
 
 def parsed(module, *words):
@@ -31,9 +31,29 @@ def photos(tmp_path):
     return str(tmp_path / "photos")
 
 
-def test_every_field_of_the_config_is_an_option_and_every_option_a_field():
-    shown = [name for names in train_command.GROUPS.values() for name in names]
-    assert sorted([*shown, "method"]) == sorted(field.name for field in dataclasses.fields(TrainConfig))
+def test_every_field_of_a_config_is_an_option_and_every_option_a_field():
+    args = parsed(train_command)
+    fields = {field.name for kind in META.values() for field in dataclasses.fields(kind)}
+    assert sorted([*args.config_fields, "method"]) == sorted(fields)
+    assert set(args.config_fields) <= set(vars(args))
+
+
+def test_an_option_of_another_method_is_refused():
+    words = ("protonet", "--data", "omniglot", "--inner-lr", "0.1")
+    with pytest.raises(ConfigError, match=r"options of protonet .* there is inner_lr"):
+        train_command._config(parsed(train_command, *words))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--rate", "5%"), "--rate can only be given with --open-set"),
+        (("--open-set", "--n-query", "3"), "--n-query must be left out with --open-set"),
+    ],
+)
+def test_an_option_of_the_other_kind_of_evaluation_is_refused(words, message):
+    with pytest.raises(ConfigError, match=message):
+        evaluate_command.run(parsed(evaluate_command, "model.edgefs", "--data", "folder", *words))
 
 
 def test_options_given_override_the_recipe_and_those_left_out_do_not(tmp_path):
@@ -78,4 +98,9 @@ def test_a_run_trained_from_the_shell_can_be_evaluated(photos, tmp_path, capsys)
     words = f"{report['best']} --data folder --root {photos} --split all --ways 2 --shots 1 --n-query 2 --episodes 20"
     found = evaluate_command.run(parsed(evaluate_command, *words.split()))
     assert [entry["head"] for entry in found["accuracies"]] == ["trained", "UN", "L2N", "CL2N"]
-    assert "±" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "±" in printed
+    assert "nearest class mean on features as they are (UN)" in printed
+    words = f"{report['best']} --data folder --root {photos} --split all --ways 2 --shots 1 --episodes 20"
+    with pytest.raises(DataError, match="--n-query"):
+        evaluate_command.run(parsed(evaluate_command, *words.split()))

@@ -7,8 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from runtime.app.core.messages import Region
-from runtime.app.core.session import LIVE_S, MAX_KEPT, REMEMBER_S, Health, NotNow, Stream
+from runtime.app.core.messages import FrameRegion
+from runtime.app.core.session import (
+    BUSY,
+    LIVE_S,
+    MAX_KEPT,
+    RECORDED_LIVE_S,
+    REMEMBER_S,
+    CameraHealth,
+    CameraSession,
+    InvalidState,
+)
 from runtime.recognition import Recognition
 from runtime.teaching.coach import Advice
 
@@ -18,7 +27,7 @@ UNKNOWN = Recognition(None, "mug", 0.2, 0.6, None, float("inf"), "score", (), {}
 MUG = replace(UNKNOWN, label="mug", score=0.9, check="accepted")
 
 
-class Teacher:
+class HalfCoach:
     """A coach that takes every other frame."""
 
     label = None
@@ -36,58 +45,67 @@ class Teacher:
 
 
 @pytest.fixture
-def stream() -> Stream:
-    return Stream("0", "shop")
+def session() -> CameraSession:
+    return CameraSession("0", "shop")
 
 
-def test_a_camera_is_live_only_while_its_picture_is_young(stream):
-    stream.see(Health("live", fps=30.0, width=1280, height=720))
-    stream.saw(100.0)
-    assert stream.camera(100.0 + LIVE_S).state == "live"
-    late = stream.camera(100.1 + LIVE_S)
+def test_a_camera_is_live_only_while_its_picture_is_young(session):
+    session.health = CameraHealth("live", fps=30.0, width=1280, height=720)
+    session.newest_s = 100.0
+    assert session.camera(100.0 + LIVE_S).state == "live"
+    late = session.camera(100.1 + LIVE_S)
     assert (late.state, late.frame_age_s) == ("stalled", 0.6)
     assert late.message
-    stream.saw(101.0)
-    assert stream.camera(101.0).state == "live"
+    session.newest_s = 101.0
+    assert session.camera(101.0).state == "live"
 
 
-def test_a_slow_camera_may_take_three_of_its_frames(stream):
-    stream.see(Health("live", fps=1.0))
-    stream.saw(100.0)
-    assert stream.camera(102.9).state == "live"
-    assert stream.camera(103.1).state == "stalled"
+def test_a_late_frame_of_a_file_does_not_blame_a_cable():
+    session = CameraSession("0", "clip", recorded=True)
+    session.health = CameraHealth("live", fps=30.0)
+    session.newest_s = 100.0
+    assert session.camera(100.0 + RECORDED_LIVE_S).state == "live"
+    late = session.camera(101.0 + RECORDED_LIVE_S)
+    assert (late.state, late.message) == ("stalled", BUSY)
 
 
-def test_what_the_camera_says_of_itself_is_not_made_better(stream):
-    assert stream.camera(0.0).state == "connecting"
-    stream.see(Health("missing", "no such device"))
-    stream.saw(1.0)
-    assert (stream.camera(1.0).state, stream.camera(1.0).message) == ("missing", "no such device")
+def test_a_slow_camera_is_live_for_three_frame_intervals(session):
+    session.health = CameraHealth("live", fps=1.0)
+    session.newest_s = 100.0
+    assert session.camera(102.9).state == "live"
+    assert session.camera(103.1).state == "stalled"
+
+
+def test_a_camera_that_is_missing_is_not_called_live(session):
+    assert session.camera(0.0).state == "connecting"
+    session.health = CameraHealth("missing", "no such device")
+    session.newest_s = 1.0
+    assert (session.camera(1.0).state, session.camera(1.0).message) == ("missing", "no such device")
 
 
 @pytest.mark.parametrize(
     ("region", "shape"),
     [
         (None, (72, 128)),
-        (Region(0, 0, 1, 1), (72, 128)),
-        (Region(0.5, 0.5, 0.25, 0.5), (36, 32)),
-        (Region(1, 1, 0.1, 0.1), (1, 1)),
-        (Region(0.999, 0, 1, 1), (72, 1)),
-        (Region(0, 0, 1e-9, 1e-9), (1, 1)),
+        (FrameRegion(0, 0, 1, 1), (72, 128)),
+        (FrameRegion(0.5, 0.5, 0.25, 0.5), (36, 32)),
+        (FrameRegion(1, 1, 0.1, 0.1), (1, 1)),
+        (FrameRegion(0.999, 0, 1, 1), (72, 1)),
+        (FrameRegion(0, 0, 1e-9, 1e-9), (1, 1)),
     ],
 )
-def test_a_region_is_cut_in_fractions_and_never_empty(stream, region, shape):
-    stream.look_at(region)
-    assert stream.cut(FRAME).shape[:2] == shape
+def test_a_region_is_cut_in_fractions_and_never_empty(session, region, shape):
+    session.set_region(region)
+    assert session.cut(FRAME).shape[:2] == shape
 
 
-def test_answers_are_smoothed_and_remembered_when_they_say_something_new(stream):
+def test_answers_are_smoothed_and_remembered_when_they_change(session):
     ids = iter(range(1, 100))
     said = []
     for i in range(20):
         recognition = MUG if i >= 10 else UNKNOWN
-        id_ = stream.remembered(recognition, 100 + i / 30, lambda: next(ids))
-        said.append(stream.answer(recognition, 100 + i / 30, id_, RECEIPT))
+        id_ = session.remember(recognition, 100 + i / 30, lambda: next(ids))
+        said.append(session.answer(recognition, 100 + i / 30, id_, RECEIPT))
     assert [answer.label for answer in said] == [None] * 10 + ["mug"] * 10
     assert said[10].stable is None, "one frame is not yet an answer"
     assert said[-1].stable == "mug"
@@ -97,23 +115,23 @@ def test_answers_are_smoothed_and_remembered_when_they_say_something_new(stream)
     assert said[-1].margin is None, "infinity is no JSON"
 
 
-def test_another_region_forgets_what_was_stable(stream):
+def test_another_region_starts_the_smoothing_again(session):
     for i in range(9):
-        last = stream.answer(MUG, i / 30, 1, RECEIPT)
+        last = session.answer(MUG, i / 30, 1, RECEIPT)
     assert last.stable == "mug"
-    stream.look_at(Region(0, 0, 0.5, 0.5))
-    assert stream.answer(MUG, 0.4, 1, RECEIPT).stable is None
+    session.set_region(FrameRegion(0, 0, 0.5, 0.5))
+    assert session.answer(MUG, 0.4, 1, RECEIPT).stable is None
 
 
-def test_a_lesson_says_what_became_of_every_frame_and_is_bounded(stream):
-    assert stream.lesson_look(FRAME, lambda _: b"") is None
-    stream.teach(Teacher())
-    told = [stream.lesson_look(FRAME, lambda _: b"jpeg") for _ in range(3 * MAX_KEPT)]
-    assert [(t.accepted, t.kept, t.refused) for t in told[:3]] == [(True, 1, 0), (False, 1, 1), (True, 2, 1)]
-    assert told[0].thumb == "data:image/jpeg;base64,anBlZw=="
-    assert told[1].thumb, "the first refusal is shown"
-    assert told[-1].thumb is None, "the same again is not"
-    assert (told[-1].kept, told[-1].reason) == (MAX_KEPT, "enough")
-    assert len(stream.end_lesson().kept) == MAX_KEPT
-    with pytest.raises(NotNow, match="camera 0 must be teaching"):
-        stream.end_lesson()
+def test_a_teaching_session_reports_every_frame_and_is_bounded(session):
+    assert session.teach(FRAME, lambda _: b"") is None
+    session.start_teaching(HalfCoach())
+    messages = [session.teach(FRAME, lambda _: b"jpeg") for _ in range(3 * MAX_KEPT)]
+    assert [(t.accepted, t.kept, t.refused) for t in messages[:3]] == [(True, 1, 0), (False, 1, 1), (True, 2, 1)]
+    assert messages[0].thumb == "data:image/jpeg;base64,anBlZw=="
+    assert messages[1].thumb, "the first refusal is shown"
+    assert messages[-1].thumb is None, "the same again is not"
+    assert (messages[-1].kept, told[-1].reason) == (MAX_KEPT, "enough")
+    assert len(session.end_teaching().kept) == MAX_KEPT
+    with pytest.raises(InvalidState, match="Camera 0 must be teaching"):
+        session.end_teaching()

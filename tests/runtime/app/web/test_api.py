@@ -48,9 +48,13 @@ def until(socket, **fields) -> dict:
 
 def teach(live, label: str, camera: str = "0") -> dict:
     ok(live.http.post(f"/api/v1/cameras/{camera}/teach", json={"label": label}))
-    stream = live.service.eyes[camera].stream
-    live.wait(lambda: stream.lesson and len(stream.lesson.kept) >= 3)
+    session = live.service.workers[camera].session
+    live.wait(lambda: session.teaching and len(session.teaching.kept) >= 3)
     return ok(live.http.post(f"/api/v1/cameras/{camera}/teach/stop", json={"label": label}))
+
+
+def undo(live, id_: int):
+    return live.http.post("/api/v1/undo", json={"id": id_})
 
 
 def test_the_first_message_is_the_whole_state_and_then_answers_come(live):
@@ -67,7 +71,7 @@ def test_the_first_message_is_the_whole_state_and_then_answers_come(live):
         assert answer["score"] is None
 
 
-def test_show_it_name_it_and_it_is_recognised_by_every_watcher(live):
+def test_what_was_shown_and_named_is_recognised_for_every_subscriber(live):
     with events(live) as one, events(live) as other:
         stored = teach(live, "mug")
         assert len(stored["accepted"]) >= 3
@@ -76,33 +80,35 @@ def test_show_it_name_it_and_it_is_recognised_by_every_watcher(live):
             assert kept["thumb"].startswith("data:image/jpeg;base64,")
             assert until(socket, type="answer", stable="mug")["label"] == "mug"
     state = ok(live.http.get("/api/v1/state"))
-    assert state["undo"].startswith("enrolled")
+    assert state["undo"]["what"].startswith("enrolled")
+    assert state["undo"]["id"] == stored["operation"]
     (mug,) = state["classes"]
     assert mug["label"] == "mug"
     assert live.http.get(f"/api/v1/shots/{mug['crops'][0]}/crop").headers["content-type"] == "image/jpeg"
     shot = f"/api/v1/shots/{mug['crops'][0]}"
-    for done in (live.http.post(f"{shot}/keep"), live.http.delete(shot)):
-        assert str(mug["crops"][0]) in done.json()["what"]
-        live.http.post("/api/v1/undo")
+    for change in (lambda: live.http.post(f"{shot}/keep"), lambda: live.http.delete(shot)):
+        done = ok(change())
+        assert str(mug["crops"][0]) in done["what"]
+        ok(undo(live, done["operation"]))
 
 
-def test_a_lesson_can_be_given_up_and_nothing_is_stored(live):
+def test_a_discarded_teaching_session_stores_nothing(live):
     ok(live.http.post("/api/v1/cameras/0/teach", json={}))
     assert ok(live.http.get("/api/v1/state"))["cameras"][0]["teaching"]
     ok(live.http.delete("/api/v1/cameras/0/teach"))
-    error(live.http.delete("/api/v1/cameras/0/teach"), 409, "NotNow")
+    error(live.http.delete("/api/v1/cameras/0/teach"), 409, "InvalidState")
     assert ok(live.http.get("/api/v1/classes")) == []
 
 
-def test_a_name_that_cannot_be_keeps_the_lesson(live):
+def test_an_invalid_label_keeps_the_teaching_session(live):
     ok(live.http.post("/api/v1/cameras/0/teach", json={}))
-    stream = live.service.eyes["0"].stream
-    live.wait(lambda: stream.lesson and len(stream.lesson.kept) >= 3)
+    session = live.service.workers["0"].session
+    live.wait(lambda: session.teaching and len(session.teaching.kept) >= 3)
     error(live.http.post("/api/v1/cameras/0/teach/stop", json={"label": "a\nb"}), 422, "InvalidLabel")
     assert ok(live.http.post("/api/v1/cameras/0/teach/stop", json={"label": "mug"}))["accepted"]
 
 
-def test_why_and_not_this(live):
+def test_an_answer_is_explained_and_can_be_rejected(live):
     teach(live, "mug")
     with events(live) as socket:
         answer = until(socket, type="answer", label="mug")
@@ -114,8 +120,8 @@ def test_why_and_not_this(live):
     preview = ok(live.http.post(f"/api/v1/answers/{answer['id']}/reject/preview"))
     assert preview["of"] >= 1
     ok(live.http.post(f"/api/v1/answers/{answer['id']}/reject"))
-    assert "not 'mug'" in ok(live.http.get("/api/v1/state"))["undo"]
-    error(live.http.get("/api/v1/answers/999999999/explain"), 404, "Forgotten")
+    assert "not 'mug'" in ok(live.http.get("/api/v1/state"))["undo"]["what"]
+    error(live.http.get("/api/v1/answers/999999999/explain"), 404, "AnswerExpired")
 
 
 def test_rename_merge_forget_undo_and_history(live, tiny):
@@ -127,7 +133,8 @@ def test_rename_merge_forget_undo_and_history(live, tiny):
     ok(live.http.post("/api/v1/classes/merge", json={"label": "lid", "into": "cap"}))
     ok(live.http.delete("/api/v1/classes", params={"label": "cap"}))
     assert [c["label"] for c in ok(live.http.get("/api/v1/classes"))] == ["cup / <b>"]
-    assert ok(live.http.post("/api/v1/undo"))["what"].startswith("undone")
+    newest = ok(live.http.get("/api/v1/history"))[0]["id"]
+    assert ok(undo(live, newest))["what"].startswith("undone")
     assert {c["label"] for c in ok(live.http.get("/api/v1/classes"))} == {"cup / <b>", "cap"}
     assert len(ok(live.http.get("/api/v1/history"))) >= 5
     named = ok(
@@ -140,7 +147,34 @@ def test_rename_merge_forget_undo_and_history(live, tiny):
     )
 
 
-def test_the_gallery_goes_out_as_a_file_and_comes_back(live):
+def test_an_undo_means_one_change_and_redo_makes_it_again(live, tiny):
+    for label, seed in (("mug", 1), ("cap", 2)):
+        files = [("pictures", jpeg(view)) for view in tiny.views(seed, 4)]
+        ok(live.http.post("/api/v1/classes/shots", params={"label": label}, files=files))
+    forgotten = ok(live.http.delete("/api/v1/classes", params={"label": "cap"}))["operation"]
+    ok(undo(live, forgotten))
+    for _ in range(2):  # another browser has the same button
+        message = error(undo(live, forgotten), 409, "StaleOperation")
+        assert "enrolled" in message
+        assert "'cap'" in message
+    assert [c["label"] for c in ok(live.http.get("/api/v1/classes"))] == ["mug", "cap"]
+    state = ok(live.http.get("/api/v1/state"))
+    assert state["redo"]["id"] == forgotten
+    assert ok(live.http.post("/api/v1/redo", json={"id": forgotten}))["what"].startswith("redone: forgot")
+    assert [c["label"] for c in ok(live.http.get("/api/v1/classes"))] == ["mug"]
+    error(live.http.post("/api/v1/redo", json={"id": forgotten}), 409, "NothingToUndo")
+    assert live.http.post("/api/v1/undo").status_code in (415, 422), "an undo must say which change it means"
+
+
+def test_an_upload_that_is_no_gallery_is_refused_without_the_name_of_our_temporary_file(live):
+    answer = live.http.post("/api/v1/gallery", content=b"no zip", headers={"Content-Type": "application/zip"})
+    message = error(answer, 422, "GalleryCorrupt")
+    assert "The uploaded file" in message
+    assert "/tmp" not in message
+    assert "gallery.zip" not in message
+
+
+def test_the_gallery_is_downloaded_and_uploaded_again(live):
     teach(live, "mug")
     archive = live.http.get("/api/v1/gallery")
     assert archive.headers["content-type"] == "application/zip"
@@ -151,7 +185,7 @@ def test_the_gallery_goes_out_as_a_file_and_comes_back(live):
     error(live.http.post("/api/v1/gallery", content=b"PK nonsense", headers=zipped), 422, "GalleryCorrupt")
 
 
-def test_a_stranger_seen_again_and_again_is_named_from_the_inbox(live, tiny):
+def test_a_stranger_that_was_seen_repeatedly_is_named_from_the_inbox(live, tiny):
     files = [("pictures", jpeg(view)) for view in tiny.views(7, 4)]
     ok(live.http.post("/api/v1/classes/shots", params={"label": "other"}, files=files))
     strangers = live.wait(lambda: ok(live.http.get("/api/v1/inbox")))
@@ -161,7 +195,7 @@ def test_a_stranger_seen_again_and_again_is_named_from_the_inbox(live, tiny):
     error(live.http.delete(f"/api/v1/inbox/{id_}"), 404, "UnknownLabel")
 
 
-def test_a_region_is_looked_at_and_is_there_after_a_restart(live):
+def test_a_region_is_stored_beside_the_gallery(live):
     region = {"x": 0.25, "y": 0.25, "w": 0.5, "h": 0.5}
     assert ok(live.http.put("/api/v1/cameras/0/region", json={"region": region}))["region"] == region
     kept = json.loads((live.service.recognizer.gallery.path.parent / "gallery.db.cameras.json").read_text())
@@ -170,7 +204,7 @@ def test_a_region_is_looked_at_and_is_there_after_a_restart(live):
         error(live.http.put("/api/v1/cameras/0/region", json={"region": wrong}), 422, "BadRequest")
 
 
-def test_the_preview_is_encoded_once_for_all_and_shows_the_newest(live):
+def test_every_viewer_of_the_preview_gets_jpegs(live):
     with (
         live.http.stream("GET", "/api/v1/cameras/0/preview") as one,
         live.http.stream("GET", "/api/v1/cameras/0/preview") as two,
@@ -185,15 +219,15 @@ def test_the_preview_is_encoded_once_for_all_and_shows_the_newest(live):
             head, _, rest = body.partition(b"\r\n\r\n")
             length = int(head.rpartition(b"Content-Length: ")[2])
             assert cv2.imdecode(np.frombuffer(rest[:length], np.uint8), cv2.IMREAD_COLOR) is not None
-    live.wait(lambda: live.service.eyes["0"].preview.watchers == 0)
+    live.wait(lambda: live.service.workers["0"].preview.viewers == 0)
 
 
-def test_too_many_viewers_are_told_so(live, monkeypatch):
+def test_too_many_viewers_are_refused(live, monkeypatch):
     monkeypatch.setattr(cameras_module, "MAX_VIEWERS", 0)
     error(live.http.get("/api/v1/cameras/0/preview"), 429, "BadRequest")
 
 
-def test_uploads_are_bounded_before_they_are_kept(live, monkeypatch):
+def test_uploads_over_the_limit_are_refused(live, monkeypatch):
     kind = {"Content-Type": "image/jpeg"}
     error(live.http.post("/api/v1/recognize", content=b"x" * (PICTURE + 1), headers=kind), 413, "BodyTooLarge")
     sent = io.BytesIO(b"x" * (PICTURE + 1))
@@ -208,7 +242,7 @@ def test_uploads_are_bounded_before_they_are_kept(live, monkeypatch):
 
 
 @pytest.mark.parametrize("data", [b"\xff\xd8nonsense", b"", b"<svg/>"])
-def test_what_is_no_picture_is_refused(live, data):
+def test_a_body_that_is_no_picture_is_refused(live, data):
     answer = live.http.post("/api/v1/recognize", content=data, headers={"Content-Type": "image/png"})
     error(answer, 422, "FrameError")
 
@@ -217,15 +251,15 @@ def test_what_is_no_picture_is_refused(live, data):
     ("body", "status"),
     [(b"{", 400), (b"\xff", 400), (b"[]", 422), (b'{"label": 1}', 422), (b'{"label": "x", "more": 1}', 422)],
 )
-def test_json_that_does_not_fit_says_how(live, body, status):
+def test_json_that_does_not_fit_is_refused_with_the_reason(live, body, status):
     answer = live.http.post("/api/v1/cameras/0/teach", content=body, headers={"Content-Type": "application/json"})
     assert error(answer, status, "BadRequest")
 
 
-def test_what_is_not_there_is_404_in_our_form(live):
+def test_an_unknown_path_camera_or_shot_is_404_in_the_form_of_the_api(live):
     error(live.http.get("/api/v1/nothing"), 404, "BadRequest")
     error(live.http.get("/api/v1/cameras/7/snapshot"), 404, "UnknownCamera")
-    error(live.http.get(f"/api/v1/shots/{2**70}/crop"), 404, "NotThere")
+    error(live.http.get(f"/api/v1/shots/{2**70}/crop"), 404, "NotFound")
     assert live.http.put("/api/v1/state").status_code == 405
 
 

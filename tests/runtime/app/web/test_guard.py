@@ -1,4 +1,4 @@
-"""Every route × role × Host × Origin, made from the app's own routes: each answers as declared."""
+"""Access control: every route with every role, Host and Origin responds as declared."""
 
 from __future__ import annotations
 
@@ -117,28 +117,32 @@ def test_no_other_page_may_embed_or_ask_whatever_its_origin_header(shared_live, 
     assert response.status == 403
 
 
-def test_a_link_from_elsewhere_may_open_the_page_and_nothing_else(shared_live):
+def test_a_link_on_another_site_may_open_the_page_and_nothing_else(shared_live):
     follow = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate"}
     assert ask(shared_live, "GET", "/", "localhost", None, **follow).status not in REFUSED
     assert ask(shared_live, "GET", "/api/v1/state", "localhost", None, **follow).status == 403
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/api/v1/state", "/nothing", "/api/v1/cameras/0/snapshot"])
-def test_every_answer_carries_the_security_headers(shared_live, path):
+def test_every_response_has_the_security_headers(shared_live, path):
     for host in ("localhost", "evil.example"):
         response = ask(shared_live, "GET", path, host, None)
         assert {name: response.getheader(name) for name in HEADERS} == HEADERS
 
 
-def test_an_address_is_us_when_we_listen_to_others_and_a_stranger_name_never_is():
+def test_an_address_is_accepted_only_when_other_machines_can_connect_and_a_foreign_name_never():
     policy = policy_for("0.0.0.0", 8080, Token("0" * 64), ("Shop.Example",))
-    assert all(policy.ours(host) for host in ("192.168.1.5:8080", "[fe80::1]:8080", "shop.example", "localhost"))
-    assert not any(policy.ours(host) for host in ("evil.example", "1.2.3.4.evil.example", "", "0.0.0.0.evil"))
-    assert not policy_for("127.0.0.1", 8080, None).ours("192.168.1.5")
-    assert policy_for("shop-pc", 8080, Token("0" * 64)).ours("shop-pc:8080")
+    assert all(
+        policy.names_this_server(host) for host in ("192.168.1.5:8080", "[fe80::1]:8080", "shop.example", "localhost")
+    )
+    assert not any(
+        policy.names_this_server(host) for host in ("evil.example", "1.2.3.4.evil.example", "", "0.0.0.0.evil")
+    )
+    assert not policy_for("127.0.0.1", 8080, None).names_this_server("192.168.1.5")
+    assert policy_for("shop-pc", 8080, Token("0" * 64)).names_this_server("shop-pc:8080")
 
 
-def test_logging_in_sets_a_cookie_no_script_and_no_other_site_can_use(public_live):
+def test_login_sets_a_cookie_that_no_script_and_no_other_site_can_use(public_live):
     wrong = public_live.http.post("/api/v1/login", json={"token": "guess"}, headers={"Authorization": ""})
     assert wrong.status_code == 401
     assert "set-cookie" not in wrong.headers
@@ -149,7 +153,7 @@ def test_logging_in_sets_a_cookie_no_script_and_no_other_site_can_use(public_liv
 
 
 @pytest.mark.parametrize(("method", "path"), [(r.method, r.path) for r in ROUTES if r.takes and not r.on_disk])
-def test_a_form_of_another_page_cannot_be_taken_for_a_request(shared_live, method, path):
+def test_a_form_of_another_site_is_refused(shared_live, method, path):
     path = path.replace("{camera}", "0").replace("{id:int}", "1")
     for kind in ("application/x-www-form-urlencoded", "text/plain"):
         answer = shared_live.http.request(method, path, content=b"a=1", headers={"Content-Type": kind})

@@ -1,4 +1,4 @@
-"""The page as files: nothing it could be tricked by, nothing it would have to fetch from elsewhere."""
+"""The files of the page: no text becomes code, and nothing is fetched from another site."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_the_page_holds_no_script_and_no_style_of_its_own():
     assert re.findall(r"<style|<script(?![^>]* src=)|\son[a-z]+=|\sstyle=|javascript:", PAGE) == []
 
 
-def test_every_file_is_used_and_every_used_file_is_there():
+def test_every_file_is_used_and_every_used_file_exists():
     text = PAGE + "".join(script.read_text(encoding="utf-8") for script in SCRIPTS)
     named = set(re.findall(r'"(?:static|\.)/([\w.-]+)"', text))
     assert named | {"index.html"} == {file.name for file in STATIC.iterdir()}

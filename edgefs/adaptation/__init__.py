@@ -1,0 +1,1 @@
+"""Losses of domain adaptation, one a file, each headed by its paper; `edgefs/methods/adapt.py` has their options."""

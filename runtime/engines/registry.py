@@ -1,0 +1,36 @@
+"""The list of engines. A new engine is one module that defines `ENGINE`, and one line in ENGINES."""
+
+from __future__ import annotations
+
+import importlib
+
+from runtime.engines.base import EngineSpec
+from runtime.errors import OptionError
+
+# `engine="auto"` tries them in this order, which is that of the time they take to open.
+ENGINES = {
+    "onnxruntime": "runtime.engines.onnxruntime",
+    "openvino": "runtime.engines.openvino",
+    "tensorrt": "runtime.engines.tensorrt",
+    "tensorrt-rtx": "runtime.engines.tensorrt_rtx",
+    "onnxruntime-gpu": "runtime.engines.onnxruntime_gpu",
+}
+
+
+def engine_spec(name: str) -> EngineSpec:
+    """Return what the module of an engine states about it. Raises OptionError for an unknown name."""
+    if name not in ENGINES:
+        raise OptionError(f"engine must be one of auto, {', '.join(ENGINES)}, but got {name!r}")
+    spec: EngineSpec = importlib.import_module(ENGINES[name]).ENGINE
+    return spec
+
+
+def auto_engines() -> list[str]:
+    """Return the names of the engines that `engine="auto"` may choose."""
+    return [name for name in ENGINES if engine_spec(name).auto]
+
+
+def cpu_engine(target: str) -> EngineSpec | None:
+    """Return the engine that checks an artifact of this target on any machine's CPU, or None if there is none."""
+    specs = map(engine_spec, ENGINES)
+    return next((spec for spec in specs if spec.cpu and spec.targets[0] == target), None)

@@ -1,0 +1,288 @@
+"""The TensorRT engine on a simulated GPU: its results, what it refuses before deserialising, and what it frees."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from runtime.bundle import Artifact, Bundle
+from runtime.engines import tensorrt, tensorrt_rtx
+from runtime.engines.nvidia import cuda, library
+from runtime.engines.nvidia.passport import Machine, Passport, _gpu_fits, _version_fits, passport_name
+from runtime.engines.nvidia.plan import PlanEngine
+from runtime.errors import BundleCorrupt, BundleMissing, EngineError, EngineMissing
+
+PLAN, FILE = b"a plan", "tensorrt/fp16/model.plan"
+
+
+@pytest.fixture(scope="session")
+def fake_gpu() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("fake_gpu", Path(__file__).parents[3] / "fake_gpu.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def cudart_file(fake_gpu, tmp_path_factory) -> Path:
+    if shutil.which("gcc") is None:
+        pytest.skip("the stub of libcudart needs gcc")
+    return fake_gpu.compile_cudart(tmp_path_factory.mktemp("cudart"))
+
+
+@pytest.fixture
+def cudart(fake_gpu, cudart_file, tmp_path, monkeypatch):
+    stub = fake_gpu.Cudart(shutil.copy(cudart_file, tmp_path))  # a copy has its own counters
+    monkeypatch.setattr(cuda, "LIBRARIES", (str(stub.path),))
+    monkeypatch.setitem(sys.modules, "cuda.bindings", None)
+    return stub
+
+
+@pytest.fixture
+def trt(fake_gpu, cudart, tiny, monkeypatch):
+    proto = tiny.model()
+    fake = fake_gpu.tensorrt(cudart, lambda frames: tiny.reference(proto, frames), (32, 32, 3), tiny.DIM)
+    monkeypatch.setitem(sys.modules, "tensorrt", fake)
+    return fake
+
+
+@pytest.fixture
+def passport(cudart, tiny) -> Passport:
+    """A passport that fits the plan, the model and this simulated machine."""
+    machine = cuda.Cuda()
+    here = Machine.this("10.3.0", machine)
+    machine.close()
+    return Passport(
+        target="tensorrt",
+        precision="fp16",
+        plan_sha256=hashlib.sha256(PLAN).hexdigest(),
+        model_sha256=hashlib.sha256(tiny.model().SerializeToString()).hexdigest(),
+        onnx_sha256="0" * 64,
+        shape=(32, 32, 3),
+        batch=(1, 1, 8),
+        library_version="10.3.0",
+        compute_capabilities=(here.compute_capability,),
+        os=here.os,
+        arch=here.arch,
+        driver=here.driver,
+        jetpack=here.jetpack,
+    )
+
+
+def frames(count: int) -> np.ndarray:
+    return np.random.default_rng(count).integers(0, 256, (count, 32, 32, 3), np.uint8)
+
+
+def bundle_with(tiny, passport: bytes | None) -> Bundle:
+    proto, golden = tiny.model(), frames(2)
+    return Bundle.build(
+        name="planned",
+        description="",
+        preprocess=tiny.bundle().preprocess,
+        metric="cosine",
+        model=proto.SerializeToString(),
+        golden_frames=golden,
+        golden_embeddings=tiny.reference(proto, golden),
+        extra={FILE: PLAN, **({passport_name(FILE): passport} if passport is not None else {})},
+        artifacts=(Artifact("tensorrt", "fp16", FILE),),
+    )
+
+
+def opened(tiny, passport: Passport) -> PlanEngine:
+    bundle = bundle_with(tiny, passport.to_json())
+    return PlanEngine(bundle, bundle.artifacts[1], 1)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 8, 9, 20])
+def test_any_number_of_frames_is_embedded_into_new_arrays(trt, tiny, passport, count):
+    engine = opened(tiny, passport)
+    expected = tiny.reference(tiny.model(), frames(count)) if count else np.zeros((0, tiny.DIM), np.float32)
+    first = engine.embed(frames(count))
+    again = engine.embed(frames(count))
+    assert first.dtype == np.float32
+    assert not np.shares_memory(first, again)
+    np.testing.assert_allclose(first, expected, atol=1e-5)
+    np.testing.assert_array_equal(first, again)
+    engine.close()
+
+
+def test_a_single_frame_is_one_graph_from_the_second_call_on(trt, cudart, tiny, passport):
+    engine = opened(tiny, passport)
+    for i in range(5):
+        many = frames(i + 1)[-1:]
+        np.testing.assert_allclose(engine.embed(many), tiny.reference(tiny.model(), many), atol=1e-5)
+    assert cudart["launches"] == 4
+    engine.embed(frames(3))
+    assert cudart["launches"] == 4, "a batch of changing size is not recorded"
+    engine.close()
+
+
+def test_layers_that_cannot_be_recorded_are_queued_for_every_call(trt, cudart, tiny, passport):
+    cudart["refuse_capture"] = 1
+    engine = opened(tiny, passport)
+    for _ in range(3):
+        np.testing.assert_allclose(engine.embed(frames(1)), tiny.reference(tiny.model(), frames(1)), atol=1e-5)
+    assert cudart["launches"] == 0
+    engine.close()
+
+
+@pytest.mark.parametrize("count", [1, 4, 5])
+def test_frames_are_padded_to_the_fixed_batch_of_a_plan(trt, tiny, passport, count):
+    engine = opened(tiny, replace(passport, batch=(4, 4, 4)))
+    np.testing.assert_allclose(engine.embed(frames(count)), tiny.reference(tiny.model(), frames(count)), atol=1e-5)
+    engine.close()
+
+
+def test_closing_frees_everything_and_can_be_repeated(trt, cudart, tiny, passport):
+    engine = opened(tiny, passport)
+    for count in (1, 1, 1, 5):
+        engine.embed(frames(count))
+    engine.close()
+    engine.close()
+    assert cudart["live"] == 0
+    with pytest.raises(EngineError, match="was closed; open it again"):
+        engine.embed(frames(1))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"library_version": "10.16.1"}, "built by tensorrt 10.16.1 and this is 10.3.0"),
+        ({"compute_capabilities": ("8.9",)}, "for compute capability 8.9 and this GPU has 8.7"),
+        ({"driver": "540.4.0"}, "with driver 540.4.0 and this is"),
+        ({"jetpack": "R36.4"}, "with jetpack R36.4 and this is None"),
+        ({"os": "windows"}, "with os windows and this is linux"),
+        ({"arch": "riscv"}, "with arch riscv and this is"),
+        ({"plan_sha256": "0"}, "plan's sha256 is"),
+        ({"model_sha256": "0"}, "model's sha256 is"),
+        ({"shape": (64, 64, 3)}, r"input is \(32, 32, 3\), not \(64, 64, 3\)"),
+        ({"precision": "fp32"}, "precision is fp16, not fp32"),
+        ({"target": "tensorrt-rtx"}, "target is tensorrt, not tensorrt-rtx"),
+    ],
+)
+def test_a_passport_that_does_not_fit_is_refused_before_anything_is_deserialised(
+    trt, cudart, tiny, passport, change, reason
+):
+    with pytest.raises(EngineError, match=f"{reason}.*Build it again here: edgefs export --onnx .*--precisions fp16"):
+        opened(tiny, replace(passport, **change))
+    assert trt.deserialized == 0
+    assert cudart["live"] == 0
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"format": 1}', b'{"format": 2}', b"\xff"])
+def test_an_unreadable_passport_is_corrupt(trt, tiny, text):
+    bundle = bundle_with(tiny, text)
+    with pytest.raises(BundleCorrupt, match="must be a passport of format 1"):
+        PlanEngine(bundle, bundle.artifacts[1], 1)
+    assert trt.deserialized == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"batch": (1, 2)}, {"batch": (8, 1, 1)}, {"batch": (True, 1, 1)}, {"compute_capabilities": (8,)}, {"driver": 5},
+     {"version_compatible": 1}, {"dla_core": "0"}, {"compatibility": "all"}, {"precision": None}],
+)  # fmt: skip
+def test_a_passport_with_a_value_of_the_wrong_type_is_corrupt(passport, change):
+    with pytest.raises(BundleCorrupt, match="must be a passport"):
+        Passport.from_json(replace(passport, **change).to_json(), "p.json")
+
+
+def test_a_passport_survives_the_round_trip(passport):
+    assert Passport.from_json(passport.to_json(), "p.json") == passport
+
+
+def test_a_plan_without_passport_is_refused(trt, tiny):
+    bundle = bundle_with(tiny, None)
+    with pytest.raises(BundleMissing, match=r"passport\.json must be listed"):
+        PlanEngine(bundle, bundle.artifacts[1], 1)
+    assert trt.deserialized == 0
+
+
+def test_a_plan_that_the_library_refuses_is_reported_with_its_message(trt, cudart, tiny, passport):
+    trt.refuses = True
+    with pytest.raises(EngineError, match="refuses it: the magic tag does not match; export it again"):
+        opened(tiny, passport)
+    assert cudart["live"] == 0
+
+
+def test_a_plan_of_other_types_or_sizes_is_refused(trt, tiny, passport):
+    trt.output_type = trt.DataType.HALF
+    with pytest.raises(EngineError, match="must take uint8 frames and answer float32"):
+        opened(tiny, passport)
+    trt.output_type, trt.dim = trt.DataType.FLOAT, 5
+    engine = opened(tiny, passport)
+    with pytest.raises(EngineError, match=r"must answer \(1, 32\), but answers \(1, 5\)"):
+        engine.embed(frames(1))
+    engine.close()
+
+
+def test_without_gpu_or_library_the_engine_is_missing(trt, cudart, monkeypatch):
+    assert tensorrt.ENGINE.version() == "10.3.0"
+    assert cudart["live"] == 0
+    cudart["devices"] = 0
+    with pytest.raises(EngineMissing, match=r"must be an NVIDIA GPU, but CUDA finds none \(error 100;"):
+        tensorrt.ENGINE.version()
+    monkeypatch.setattr(cuda, "LIBRARIES", ("libnothing.so",))
+    monkeypatch.setattr(sys, "path", [])
+    with pytest.raises(EngineMissing, match="CUDA runtime must be installed"):
+        cuda.CudartByCtypes()
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
+    with pytest.raises(EngineMissing, match="JetPack has it"):
+        tensorrt.ENGINE.version()
+    with pytest.raises(EngineMissing, match=r"pip install 'edgefs\[tensorrt-rtx\]'"):
+        tensorrt_rtx.ENGINE.version()
+
+
+def test_cuda_errors_carry_their_number(cudart):
+    machine = cuda.Cuda()
+    with pytest.raises(EngineError, match="cudaDeviceGetAttribute must succeed, but CUDA answers error 3"):
+        machine._call("cudaDeviceGetAttribute", 75, 3)
+    machine.close()
+
+
+@pytest.mark.torch  # torch brings both
+def test_the_real_libcudart_has_every_function():
+    try:
+        api = cuda.CudartByCtypes()
+    except EngineMissing as error:
+        pytest.skip(str(error))
+    error, version = api.cudaDriverGetVersion()
+    assert (error, version >= 0) == (0, True)
+    error, count = api.cudaGetDeviceCount()
+    assert error or count
+
+
+@pytest.mark.torch
+def test_cuda_bindings_have_every_function_and_our_numbers():
+    runtime = pytest.importorskip("cuda.bindings.runtime", exc_type=ImportError)
+    for name, types in cuda._FUNCTIONS.items():
+        inputs = [kind for kind in types if kind not in (cuda._RESULT, cuda._RESULT_INT)]
+        stated = getattr(runtime, name).__doc__.splitlines()[0].partition("(")[2].rstrip(")")
+        assert len([word for word in stated.split(",") if word.strip()]) == len(inputs), (name, stated)
+    for name, members in cuda._ENUMS.items():
+        for member, number in members.items():
+            assert int(getattr(getattr(runtime, name), member)) == number
+
+
+def test_a_version_compatible_plan_runs_on_newer_libraries_of_its_major_version(passport):
+    compatible = replace(passport, version_compatible=True)
+    assert [_version_fits(compatible, v) for v in ("10.3.0", "10.16.1.11", "10.2.9", "11.4.0")] == [1, 1, 0, 0]
+    assert not _version_fits(passport, "10.16.1.11")
+
+
+def test_an_ampere_plus_plan_runs_from_8_0_on(passport):
+    portable = replace(passport, compute_capabilities=("8.6",), compatibility="ampere_plus")
+    assert [_gpu_fits(portable, cc) for cc in ("7.5", "8.0", "8.7", "12.0")] == [False, True, True, True]
+
+
+def test_both_targets_have_an_install_line():
+    assert set(library.INSTALL) == {*tensorrt.ENGINE.targets, *tensorrt_rtx.ENGINE.targets}
