@@ -1,65 +1,228 @@
-"""The rejection table of a bundle: quantiles of genuine and of stranger scores on base classes never trained on.
+"""The table from which a device tells strangers, made from things that no gallery will hold.
 
-Every episode imitates a gallery of n_way classes with n_shot shots. A genuine query is scored against the prototype of
-its own class. A stranger, of a class outside the episode, gets the highest score over all prototypes, because that is
-what the device compares with the threshold.
+Galleries are simulated: K things are taught from lessons, frames of other things are strangers, and the table keeps, for
+several K and rates, which best score strangers reach. The rule that reads the table, `runtime/matching/acceptance.py`,
+also makes it. While a gallery is simulated, neither its things nor the stranger are in the cohort, as on a device.
+
+Things come from clips (lessons of 0.5, 1.5 and 3 seconds, each one burst) and from photographs (lessons of 1, 3 and 5
+photographs, each a burst). A domain is a set of things that a person could meet together, such as one data set.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from exporters.errors import ExportError
-from runtime.matching.prototypes import class_mean, similarity
+from runtime.gallery import ClassShots
+from runtime.matching.acceptance import class_offsets, level, missed_by_few, own_strangers
+from runtime.matching.prototypes import Prototype, Prototypes, Rows, prototype
 
-SHOTS = (1, 2, 3, 5, 10, 20)
-N_WAY = 5
-N_EPISODES = 400
-QUANTILES = np.linspace(0, 1, 101)
+CLIPS = "clips"
+SIZES = (1, 2, 3, 5, 10, 20, 40)  # classes of a simulated gallery
+RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
+GALLERIES = 40  # of each domain and size
+STRANGERS = 25  # things that are strangers to each gallery
+CLIP_WEIGHT = 0.25  # of all clips together, beside all photographs
+CLIP_LESSONS_S = (0.5, 1.5, 3.0)
+PHOTO_LESSONS = (1, 3, 5)
+PROBES = 6  # photographs of a thing that are recognised
+COHORT_FRAMES = 8  # of each clip
+SAME_THING = 0.999  # quantile of the scores between prototypes of different things
+LATER_S = 1.0  # from the lesson to the frames that show how far a thing changes
 
 
-def calibration_table(
-    embeddings: NDArray[np.float32], labels: NDArray[np.int64], *, metric: str, seed: int = 0
-) -> dict[str, object]:
-    """Return the entry `calibration` of a manifest.
+@dataclass(frozen=True, eq=False)
+class Thing:
+    """One thing that is taught or is a stranger in simulated galleries.
+
+    Attributes:
+        domain: The set it belongs to; galleries hold things of one domain.
+        group: Its name; things of one group are the same thing.
+        lessons: Each a list of bursts, `float32 [n, D]` each.
+        probes: Embeddings that are recognised, `float32 [P, D]`.
+        later: Embeddings of it at another moment than each lesson, `float32 [L, D]` each.
+        cohort: Its vectors in the cohort, `float32 [B, D]`.
+    """
+
+    domain: str
+    group: str
+    lessons: list[list[NDArray[np.float32]]]
+    probes: NDArray[np.float32]
+    later: list[NDArray[np.float32]]
+    cohort: NDArray[np.float32]
+
+
+def thing_of_clip(group: str, embeddings: NDArray[np.float32], times_s: NDArray[np.float64]) -> Thing:
+    """A thing seen in a clip: embeddings `float32 [N, D]` at times in seconds from its start."""
+    taught = [times_s <= hold for hold in CLIP_LESSONS_S if times_s[-1] >= hold]
+    later = [embeddings[times_s > times_s[some].max() + LATER_S] for some in taught]
+    cohort = embeddings[np.unique(np.linspace(0, len(embeddings) - 1, COHORT_FRAMES).astype(int))]
+    return Thing(CLIPS, group, [[embeddings[some]] for some in taught], embeddings[::4], later, cohort)
+
+
+def things_of_photos(
+    embeddings: NDArray[np.float32], kinds: Sequence[str], domains: Sequence[str], *, seed: int = 0
+) -> list[Thing]:
+    """The kinds of things on photographs.
 
     Args:
-        embeddings: `float32 [N, D]` of base classes that were not trained on.
-        labels: `int64 [N]`.
+        embeddings: `float32 [N, D]`.
+        kinds: The kind on each photograph.
+        domains: The data set that each photograph is from.
+        seed: Of the choice of photographs.
+    """
+    rng, things = np.random.default_rng(seed), []
+    names = np.array([f"{domain}/{kind}" for domain, kind in zip(domains, kinds, strict=True)])
+    for name in np.unique(names):
+        rows = rng.permutation(np.flatnonzero(names == name))
+        most = max(PHOTO_LESSONS)
+        if len(rows) <= most:
+            continue
+        lessons = [[embeddings[i : i + 1] for i in rows[:n]] for n in PHOTO_LESSONS]
+        probes = embeddings[rows[most : most + PROBES]]
+        domain = domains[int(rows[0])]
+        things.append(Thing(domain, str(name), lessons, probes, [probes] * len(lessons), embeddings[rows[:1]]))
+    return things
+
+
+def calibrate(things: Sequence[Thing], *, metric: str, seed: int = 0) -> tuple[dict[str, Any], NDArray[np.float32]]:
+    """Make the table and the cohort of a bundle.
+
+    Args:
+        things: See `thing_of_clip` and `things_of_photos`.
         metric: "cosine" or "euclidean".
-        seed: Of the episodes.
+        seed: Of the simulated galleries.
+
+    Returns:
+        The manifest's `calibration`, and the cohort `float32 [B, D]`.
 
     Raises:
-        ExportError: Fewer than 6 classes have two pictures.
+        ExportError: There are fewer than four different things of one domain.
     """
-    rng = np.random.default_rng(seed)
-    rows = {int(label): np.flatnonzero(labels == label) for label in np.unique(labels)}
-    if sum(len(own) > SHOTS[0] for own in rows.values()) <= N_WAY:
+    cohort = np.concatenate([thing.cohort for thing in things])
+    simulated = list(_simulate(things, cohort, metric, np.random.default_rng(seed)))
+    if not simulated:
         raise ExportError(
-            f"a calibration table needs more than {N_WAY} classes of 2 pictures or more, but got {len(rows)} classes; "
-            "add classes, or pack without a table"
+            f"a calibration table needs at least four different things of one domain, but got {len(things)} things; "
+            "add clips or class folders, or pack without a table"
         )
-    genuine: dict[str, list[float]] = {}
-    impostor: dict[str, list[float]] = {}
-    for n_shot in SHOTS:
-        usable = [label for label, own in rows.items() if len(own) > n_shot]
-        if len(usable) <= N_WAY:
-            continue
-        own, strange = [], []
-        for _ in range(N_EPISODES):
-            *known, stranger = rng.choice(usable, N_WAY + 1, replace=False)
-            picks = [rng.choice(rows[int(label)], n_shot + 1, replace=False) for label in known]
-            prototypes = np.stack([class_mean(embeddings[pick[:-1]], metric) for pick in picks])
-            own += [similarity(prototypes[i : i + 1], embeddings[pick[-1]], metric)[0] for i, pick in enumerate(picks)]
-            strange += [similarity(prototypes, embeddings[i], metric).max() for i in rng.choice(rows[int(stranger)], 5)]
-        genuine[str(n_shot)] = np.quantile(own, QUANTILES).round(5).tolist()
-        impostor[str(n_shot)] = np.quantile(strange, QUANTILES).round(5).tolist()
-    within = float(np.mean([embeddings[own].var(axis=0, ddof=1).sum() for own in rows.values() if len(own) > 1]))
+    table: dict[str, Any] = {"rates": list(RATES), "sizes": [], "mean": [], "excess": []}
+    for size in SIZES:
+        some = [one for one in simulated if one.size == size]
+        if some:
+            mean, excess = _row(some)
+            table["sizes"].append(size)
+            table["mean"].append(round(mean, 5))
+            table["excess"].append([round(value, 5) for value in excess])
     return {
-        "n_way": N_WAY,
-        "classes": len(rows),
-        "within_variance": round(within, 5),
-        "genuine": genuine,
-        "impostor": impostor,
-    }
+        "version": 2,
+        "things": len({thing.group for thing in things}),
+        "genuine_median": round(_genuine_median(things, metric), 5),
+        "twin": round(_twin(things, metric), 5),
+        **table,
+    }, cohort
+
+
+@dataclass(frozen=True, eq=False)
+class _Simulated:
+    """One simulated gallery.  own: of `own_strangers`.  floor: of `missed_by_few`.  best: of strangers, `[N]`."""
+
+    domain: str
+    size: int
+    own: tuple[float, int]
+    floor: float
+    best: NDArray[np.float64]
+
+
+def _simulate(
+    things: Sequence[Thing], cohort: NDArray[np.float32], metric: str, rng: np.random.Generator
+) -> Iterator[_Simulated]:
+    """Galleries of every domain and size that has enough things."""
+    group = np.array([thing.group for thing in things])
+    cohort_group = np.repeat(group, [len(thing.cohort) for thing in things])
+    protos = [[_class(thing, lesson, metric) for lesson in thing.lessons] for thing in things]
+    dim = cohort.shape[1]
+    against = [[Prototypes(metric, dim, [one]).class_scores(cohort)[:, 0] for one in some] for some in protos]
+    for domain in sorted({thing.domain for thing in things}):
+        members = [i for i, thing in enumerate(things) if thing.domain == domain]
+        names = np.unique(group[members])
+        for size in SIZES:
+            for _ in range(GALLERIES if len(names) >= 1.5 * size + 1 and len(names) > 3 else 0):
+                order = rng.permutation(names)
+                lesson = int(rng.integers(max(len(things[i].lessons) for i in members)))
+                chosen = [int(rng.choice([i for i in members if group[i] == name])) for name in order[:size]]
+                at = [min(lesson, len(protos[i]) - 1) for i in chosen]
+                prototypes = Prototypes(metric, dim, [protos[i][j] for i, j in zip(chosen, at, strict=True)])
+                scores = np.stack([against[i][j] for i, j in zip(chosen, at, strict=True)])
+                scores[group[chosen][:, None] == cohort_group] = -np.inf
+                offsets = class_offsets(scores)
+                best = [
+                    (prototypes.class_scores(things[i].probes) - _without(scores, cohort_group == name)).max(axis=1)
+                    for name in order[size : size + STRANGERS]
+                    for i in members
+                    if group[i] == name
+                ]
+                own, floor = own_strangers(prototypes, offsets, {}), missed_by_few(prototypes, offsets)
+                yield _Simulated(domain, size, own, floor, np.concatenate(best))
+
+
+def _class(thing: Thing, lesson: list[NDArray[np.float32]], metric: str) -> Prototype:
+    """A class taught from a lesson."""
+    rows = np.concatenate(lesson)
+    bursts = tuple(str(i) for i, burst in enumerate(lesson) for _ in burst)
+    none = np.zeros((0, rows.shape[1]), np.float32)
+    ids = np.arange(len(rows))
+    return prototype(ClassShots(thing.group, ids, rows, bursts, np.ones(len(rows), np.float32), none), metric)
+
+
+def _without(scores: NDArray[np.float64], gone: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The offsets of classes when some vectors are not in the cohort."""
+    return class_offsets(np.where(gone, -np.inf, scores))
+
+
+def _row(some: Sequence[_Simulated]) -> tuple[float, list[float]]:
+    """The mean and the excess at each rate, for one size. Clips and photographs have fixed weights."""
+    weight = _weights(some)
+    own = [one.own[0] if one.size > 1 else one.best.mean() for one in some]
+    mean = float(np.average(own, weights=weight))
+    above = [np.where(one.best >= one.floor, one.best - level(one.own, mean), -np.inf) for one in some]
+    share = np.concatenate([np.full(len(one.best), w / len(one.best)) for one, w in zip(some, weight, strict=True)])
+    values = np.concatenate(above)
+    order = np.argsort(values)
+    reached = np.cumsum(share[order]) / share.sum()
+    at = [min(int(np.searchsorted(reached, 1 - rate)), len(order) - 1) for rate in RATES]
+    finite = values[np.isfinite(values)]
+    return mean, [max(float(values[order][i]), float(finite.min())) for i in at]
+
+
+def _weights(some: Sequence[_Simulated]) -> NDArray[np.float64]:
+    """The weight of each gallery: CLIP_WEIGHT for clips, the rest alike for the domains of photographs."""
+    counts: Mapping[str, int] = {d: sum(one.domain == d for one in some) for d in {one.domain for one in some}}
+    photos = len(counts) - (CLIPS in counts)
+    clips = CLIP_WEIGHT if photos else 1.0
+    each = {d: clips if d == CLIPS else (1 - clips * (CLIPS in counts)) / photos for d in counts}
+    return np.array([each[one.domain] / counts[one.domain] for one in some])
+
+
+def _genuine_median(things: Sequence[Thing], metric: str) -> float:
+    """The score that half of the frames of a thing reach at another moment than its lesson."""
+    scores = [
+        Prototypes(metric, later.shape[1], [_class(thing, lesson, metric)]).class_scores(later)[:, 0]
+        for thing in things
+        for lesson, later in zip(thing.lessons, thing.later, strict=True)
+        if len(later)
+    ]
+    return float(np.median(np.concatenate([np.quantile(some, np.linspace(0.1, 0.9, 9)) for some in scores])))
+
+
+def _twin(things: Sequence[Thing], metric: str) -> float:
+    """The score between prototypes above which two classes are called alike: rare between different things."""
+    group = np.array([thing.group for thing in things])
+    means = np.stack([_class(thing, thing.lessons[-1], metric).mean for thing in things])
+    highest = float(np.quantile(Rows(means, metric).scores_many(means)[group[:, None] != group], SAME_THING))
+    return (1 + 2 * highest) / 3 if metric == "cosine" else highest

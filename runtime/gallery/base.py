@@ -33,7 +33,6 @@ class ClassShots:
     bursts: tuple[str, ...]  # of each shot
     qualities: NDArray[np.float32]  # [n]
     negatives: NDArray[np.float32]  # [m, D] examples of what the class is not, read-only
-    confirmed: frozenset[int] = frozenset()  # ids of shots that a person said are right
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +102,11 @@ class Gallery(Protocol):
 
     def set_keep_crops(self, keep: bool) -> None: ...
 
+    @property
+    def stranger_rate(self) -> float | None: ...  # stored in the file; None if it was never set
+
+    def set_stranger_rate(self, rate: float) -> None: ...
+
     def add(self, label: str, shots: Sequence[NewShot], *, negative: bool = False) -> list[int]: ...
 
     def add_all(self, batch: Iterable[tuple[str, NewShot, bool]], what: str) -> list[int]: ...
@@ -112,8 +116,6 @@ class Gallery(Protocol):
     def rename(self, label: str, to: str) -> None: ...
 
     def merge(self, label: str, into: str) -> int: ...
-
-    def keep_shot(self, shot_id: int) -> str: ...
 
     def remove_shot(self, shot_id: int) -> str: ...
 
@@ -142,9 +144,10 @@ class Gallery(Protocol):
         self, embeddings: Mapping[int, NDArray[np.float32]], *, fingerprint: str, dim: int
     ) -> None: ...
 
-    def background(self) -> list[tuple[bool, NDArray[np.float32]]]: ...  # (confirmed by a person, [D])
+    @property
+    def unknown_frames(self) -> NDArray[np.float32]: ...  # [S, D]: a person said that they show nothing taught
 
-    def set_background(self, frames: Sequence[tuple[bool, NDArray[np.float32]]]) -> None: ...
+    def add_unknown_frames(self, embeddings: NDArray[np.float32]) -> None: ...
 
     def refresh(self) -> bool: ...
 

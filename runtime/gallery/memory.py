@@ -15,6 +15,7 @@ from runtime.gallery.base import ClassShots, Damaged, GalleryInfo
 from runtime.gallery.records import (
     SHOT_COLUMNS,
     ClassRow,
+    read_background,
     read_classes,
     read_header,
     read_marks,
@@ -23,6 +24,7 @@ from runtime.gallery.records import (
 )
 
 KEEP_CROPS = "keep_crops"
+STRANGER_RATE = "stranger_rate"  # in millionths
 _LOST = -1  # stands for the root of a class whose record, or a record that it was merged into, is damaged
 
 
@@ -37,6 +39,8 @@ class Memory:
     classes: Mapping[str, ClassShots]  # in the same order; a class without any undamaged shot is left out
     damaged: tuple[Damaged, ...]
     keep_crops: bool
+    stranger_rate: float | None  # None if it was never set
+    unknown_frames: NDArray[np.float32]  # [S, D], read-only: a person said that they show nothing taught
 
 
 class Added(NamedTuple):
@@ -84,7 +88,17 @@ def load(db: sqlite3.Connection, before: Memory | None = None, touched: Collecti
         classes=MappingProxyType({label: shots[id_] for id_, label in labels.items() if id_ in shots}),
         damaged=(*damaged, *broken),
         keep_crops=read_setting(db, KEEP_CROPS) != 0,
+        stranger_rate=None if (millionths := read_setting(db, STRANGER_RATE)) is None else millionths / 1e6,
+        unknown_frames=_unknown_frames(db, dim, before),
     )
+
+
+def _unknown_frames(db: sqlite3.Connection, dim: int, before: Memory | None) -> NDArray[np.float32]:
+    """Read them; the array of before is returned if it is still the same."""
+    rows = [np.frombuffer(row, "<f4") for told, row in read_background(db, 4 * dim) if told]
+    frames = np.array(rows, np.float32).reshape(-1, dim)
+    frames.setflags(write=False)
+    return before.unknown_frames if before and np.array_equal(frames, before.unknown_frames) else frames
 
 
 def append(before: Memory, new_classes: Mapping[str, int], added: Iterable[Added]) -> Memory:
@@ -221,7 +235,6 @@ def _group(
             [row[3].decode() for row in shots],
             [row[4] for row in shots],
             _matrix(negatives, dim),
-            frozenset(row[0] for row in shots if row[0] in marks) if marks else frozenset(),
         )
         for root, (shots, negatives) in members.items()
         if shots
@@ -239,12 +252,11 @@ def _class_shots(
     bursts: Sequence[str],
     qualities: Sequence[float] | NDArray[np.float32],
     negatives: NDArray[np.float32],
-    confirmed: frozenset[int] = frozenset(),
 ) -> ClassShots:
     arrays = np.array(ids, np.int64), embeddings, np.array(qualities, np.float32), negatives
     for array in arrays:
         array.setflags(write=False)
-    return ClassShots(label, arrays[0], arrays[1], tuple(bursts), arrays[2], arrays[3], confirmed)
+    return ClassShots(label, arrays[0], arrays[1], tuple(bursts), arrays[2], arrays[3])
 
 
 def _joined(old: ClassShots, new: ClassShots) -> ClassShots:
@@ -255,13 +267,11 @@ def _joined(old: ClassShots, new: ClassShots) -> ClassShots:
         old.bursts + new.bursts,
         np.concatenate([old.qualities, new.qualities]),
         np.concatenate([old.negatives, new.negatives]),
-        old.confirmed,
     )
 
 
 def _same(one: ClassShots, other: ClassShots) -> bool:
-    said = "label", "bursts", "confirmed"
-    return all(getattr(one, name) == getattr(other, name) for name in said) and all(
-        np.array_equal(getattr(one, name), getattr(other, name))
-        for name in ("ids", "embeddings", "qualities", "negatives")
+    arrays = ("ids", "embeddings", "qualities", "negatives")
+    return (one.label, one.bursts) == (other.label, other.bursts) and all(
+        np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from runtime.errors import GalleryCorrupt, InvalidLabel, InvalidShot, NothingToU
 from runtime.gallery import redo_stack
 from runtime.gallery.base import NewShot
 from runtime.gallery.labels import clean_label, normalised, unknown_label
-from runtime.gallery.memory import KEEP_CROPS, Added, Memory, append, load, shot_row
+from runtime.gallery.memory import KEEP_CROPS, STRANGER_RATE, Added, Memory, append, load, shot_row
 from runtime.gallery.records import (
     ClassRow,
     OperationRow,
@@ -37,6 +37,7 @@ from runtime.gallery.records import (
 )
 from runtime.gallery.shots import checked_embedding, no_shot, write_shot
 
+MAX_UNKNOWN_FRAMES = 200
 KEPT_OPERATIONS = 100
 
 
@@ -108,18 +109,18 @@ def merge(db: sqlite3.Connection, memory: Memory, label: str, into: str) -> tupl
     return count, load(db, memory, {id_})
 
 
-def mark(db: sqlite3.Connection, memory: Memory, shot_id: int, *, keep: bool) -> tuple[str, Memory]:
-    """Keep a shot even if it is an outlier, or remove it, which `purge` makes final. Returns its class."""
+def remove_shot(db: sqlite3.Connection, memory: Memory, shot_id: int) -> tuple[str, Memory]:
+    """Remove a shot, which `purge` makes final. Returns its class."""
     label = next((label for label, shots in memory.classes.items() if shot_id in shots.ids), None)
     if label is None:
         raise no_shot(shot_id)
-    if not keep and len(memory.classes[label].ids) == 1:
+    if len(memory.classes[label].ids) == 1:
         raise InvalidShot(
             f"A class must keep one shot at least, but {shot_id} is the last of {label!r}. Forget the class."
         )
     operation = next_id(db, "operations")
-    write_mark(db, shot_id, operation, keep=keep)
-    what = f"{'kept' if keep else 'removed'} shot {shot_id} of {label!r}".encode()
+    write_mark(db, shot_id, operation, keep=False)
+    what = f"removed shot {shot_id} of {label!r}".encode()
     write_operation(db, OperationRow(operation, time.time(), what, None, None, None, None))
     return label, load(db, memory, {memory.ids[label]})
 
@@ -130,14 +131,21 @@ def set_keep_crops(db: sqlite3.Connection, memory: Memory, keep: bool) -> tuple[
     return None, replace(memory, keep_crops=keep)
 
 
-def set_background(
-    db: sqlite3.Connection, memory: Memory, frames: Sequence[tuple[bool, NDArray[np.float32]]]
-) -> tuple[None, Memory]:
-    """Replace the frames (told, float32 [dim]) that show nothing taught; told says whether a person confirmed it."""
-    db.execute("DELETE FROM background")
-    for told, embedding in frames:
-        write_background(db, checked_embedding(embedding, memory.dim).tobytes(), told=told)
-    return None, memory
+def set_stranger_rate(db: sqlite3.Connection, memory: Memory, rate: float) -> tuple[None, Memory]:
+    """Set the share of strangers, 0..1, that recognizers of this gallery accept."""
+    write_setting(db, STRANGER_RATE, round(rate * 1e6))
+    return None, replace(memory, stranger_rate=round(rate * 1e6) / 1e6)
+
+
+def add_unknown_frames(db: sqlite3.Connection, memory: Memory, embeddings: NDArray[np.float32]) -> tuple[None, Memory]:
+    """Add frames, float32 [N, dim], that show nothing taught; the oldest beyond MAX_UNKNOWN_FRAMES are dropped."""
+    for embedding in embeddings:
+        write_background(db, checked_embedding(embedding, memory.dim).tobytes(), told=True)
+    db.execute(
+        "DELETE FROM background WHERE told = 0 OR id NOT IN (SELECT id FROM background WHERE told ORDER BY id DESC LIMIT ?)",
+        (MAX_UNKNOWN_FRAMES,),
+    )
+    return None, load(db, memory, ())
 
 
 def undo(db: sqlite3.Connection, memory: Memory, expected: int | None = None) -> tuple[str, Memory]:

@@ -20,7 +20,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.errors import GalleryCorrupt, GalleryMismatch, GalleryUnwritable
+from runtime.errors import GalleryCorrupt, GalleryMismatch, GalleryUnwritable, OptionError
 from runtime.gallery import operations, redo_stack
 from runtime.gallery.base import ClassShots, Damaged, NewShot, Operation, ShotRecord
 from runtime.gallery.database import explained
@@ -28,7 +28,6 @@ from runtime.gallery.labels import normalised
 from runtime.gallery.memory import Memory, census, every_shot, load, rows_of_class, shot_row
 from runtime.gallery.records import (
     next_id,
-    read_background,
     read_header,
     read_marks,
     read_operations,
@@ -85,6 +84,17 @@ class SqliteGallery:
             self._change(operations.set_keep_crops, keep)
 
     @property
+    def stranger_rate(self) -> float | None:
+        """The share of strangers, 0..1, that recognizers of this gallery accept; None if it was never set."""
+        return self._memory.stranger_rate
+
+    def set_stranger_rate(self, rate: float) -> None:
+        """Set that share. This is no operation. Raises OptionError, GalleryUnwritable."""
+        if not 0 <= rate <= 1:
+            raise OptionError(f"the stranger rate must be in 0..1, but got {rate}")
+        self._change(operations.set_stranger_rate, rate)
+
+    @property
     def damaged(self) -> tuple[Damaged, ...]:
         """Damaged records, which are not used. Forgetting their class removes them, as does an export and import."""
         return self._memory.damaged
@@ -130,13 +140,9 @@ class SqliteGallery:
         """Move all shots and negative examples of a class to another; return how many shots. Raises UnknownLabel."""
         return self._change(operations.merge, label, into)
 
-    def keep_shot(self, shot_id: int) -> str:
-        """Keep a shot even if it is an outlier of its class; return its class. Raises InvalidShot."""
-        return self._change(operations.mark, int(shot_id), keep=True)
-
     def remove_shot(self, shot_id: int) -> str:
         """Remove a shot; return its class. Raises InvalidShot for an unknown shot or the last one of a class."""
-        return self._change(operations.mark, int(shot_id), keep=False)
+        return self._change(operations.remove_shot, int(shot_id))
 
     def undo(self, expected: int | None = None) -> str:
         """Take back the newest change. Can be repeated 100 times.
@@ -238,15 +244,18 @@ class SqliteGallery:
             rows = [row for row in every_shot(self._db) if shot_is_sound(row, 4 * memory.dim)]
             return {row[0]: np.frombuffer(row[-2], np.dtype("<f4")) for row in rows}
 
-    def background(self) -> list[tuple[bool, NDArray[np.float32]]]:
-        """Return frames that show nothing taught, oldest first: (whether a person said so, `float32 [dim]`)."""
-        with self._up_to_date() as memory:
-            rows = read_background(self._db, 4 * memory.dim)
-            return [(told, np.frombuffer(embedding, np.dtype("<f4"))) for told, embedding in rows]
+    @property
+    def unknown_frames(self) -> NDArray[np.float32]:
+        """Frames of which a person said that they show nothing taught, float32 [S, dim], read-only."""
+        return self._memory.unknown_frames
 
-    def set_background(self, frames: Sequence[tuple[bool, NDArray[np.float32]]]) -> None:
-        """Replace the frames that show nothing taught; `undo` ignores it. Raises InvalidShot, GalleryUnwritable."""
-        self._change(operations.set_background, frames)
+    def add_unknown_frames(self, embeddings: NDArray[np.float32]) -> None:
+        """Add such frames, float32 [N, dim]; the newest 200 are kept. This is no operation.
+
+        Raises:
+            InvalidShot, GalleryUnwritable: Nothing was changed.
+        """
+        self._change(operations.add_unknown_frames, embeddings)
 
     def refresh(self) -> bool:
         """Read what other processes changed; return whether they changed anything. Raises GalleryMismatch."""

@@ -1,18 +1,19 @@
 """When an answer is accepted and when it is "unknown".
 
-A frame is given the name of its best class c if
+The score of a frame for a class is half its similarity to the prototype and half that to the nearest shot. The frame is
+given the name of its best class c if
 
-    similarity(frame, prototype of c)  >=  base + offset of c
+    score for c  >=  base + offset of c
 
-1. The offset is half of the mean similarity between the prototype and its 8 nearest vectors of the bundle's cohort, which
-   holds prototypes of things that no gallery holds (adaptive Z-norm: Auckenthaler et al. 2000, "Score normalization for
+1. The offset is half of the mean score that the 8 most similar vectors of the bundle's cohort have for the class. The
+   cohort shows things that no gallery holds (adaptive Z-norm: Auckenthaler et al. 2000, "Score normalization for
    text-independent speaker verification systems"). A class that resembles many things needs a higher score.
 2. The base is where strangers end. The bundle's table says, for a gallery of K classes, which best score strangers reach
    at the asked rate. It is corrected by what the gallery shows itself: each of its classes is scored against the others as
-   if it were a stranger, and the mean and the upper tail of these scores replace those of the table, the more so the more
-   bursts the gallery holds.
-3. If known frames score far above that, the base rises to what 3 % of the class's left-out bursts miss: a few classes do
-   not show what a stranger that looks like one of them would score.
+   if it were a stranger, and the mean of these scores replaces that of the table, the more so the more bursts the
+   gallery holds.
+3. If single pictures that are left out in turn score far above that, the base rises to what 3 % of them miss: a few
+   classes do not show what a stranger that looks like one of them would score.
 4. If a person showed frames in which nothing taught is in view, at most the asked share of them is accepted.
 5. No class needs a higher score than half of the frames reached that the bundle saw of one thing at another moment.
 
@@ -24,23 +25,23 @@ D: embedding size.  C: classes of the gallery.  B: cohort.  N: shots.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import OptionError
-from runtime.matching.prototypes import Prototype, Prototypes, Rows
+from runtime.matching.prototypes import Prototype, Prototypes
 
 NEAREST = 8  # cohort vectors that a class is compared with
 SHARE = 0.5  # of their mean similarity that becomes the offset
-TABLE_MEAN, TABLE_TAIL = 3.0, 50.0  # how many bursts the table counts as, for the mean and for the tail
-TAIL = 0.95  # the quantile that stands for the upper tail
-MISSED, MIN_LEFT_OUT = 0.03, 12  # share of left-out bursts that the base may cost, and how many are needed to tell
+TABLE_BURSTS = 2  # how many bursts the table counts as
+MISSED, MIN_LEFT_OUT = 0.03, 12  # share of left-out pictures that the base may cost, and how many are needed
 MIN_UNKNOWN = 10  # frames that show nothing taught, before they count
-SAMPLED_CLASSES, SAMPLED_SHOTS = 64, 8  # that are scored as strangers, so that 1,000 classes cost no more
-MAYBE = 4.0  # "maybe" accepts so many times the asked share of strangers
+SAMPLED_SHOTS = 8  # of a class, that are scored as strangers
+MAX_SAMPLED = 160  # of all classes together, so that 1,000 classes cost no more
+MAYBE = 2.0  # "maybe" accepts so many times the asked share of strangers
 MAX_MAYBE = 0.4  # but never more than this share
 
 Score = NDArray[np.float64]
@@ -59,21 +60,6 @@ class Thresholds:
     sure: NDArray[np.float32]
     maybe: float
     twins: Mapping[int, tuple[int, ...]]
-
-
-@dataclass(frozen=True)
-class Strangers:
-    """How the gallery's own classes score against each other.
-
-    Attributes:
-        mean: The mean best score.
-        tail: How far the 95 % quantile lies above the mean.
-        bursts: How many bursts this was learned from.
-    """
-
-    mean: float
-    tail: float
-    bursts: int
 
 
 class Acceptance:
@@ -95,13 +81,13 @@ class Acceptance:
         if rate is not None and not (isinstance(rate, (int, float)) and 0 <= rate <= 1):
             raise OptionError(f"stranger_rate must be in 0..1, or None for a closed set, but got {rate!r}")
         self.calibration, self.metric, self.rate = calibration, metric, rate
-        self._cohort = Rows(cohort, metric)
+        self._cohort = cohort
         self._offsets: dict[int, tuple[Prototype, float]] = {}  # by id; the prototype is held so that no id is reused
         self._pairs: list[tuple[Prototype, Prototype]] = []  # twins
 
     def at(self, rate: float | None) -> Acceptance:
         """The same rule at another rate. Raises OptionError."""
-        return Acceptance(self.calibration, self._cohort.matrix, self.metric, rate)
+        return Acceptance(self.calibration, self._cohort, self.metric, rate)
 
     def thresholds(self, prototypes: Prototypes, unknown: NDArray[np.float32]) -> Thresholds | None:
         """Set the thresholds of a gallery.
@@ -134,11 +120,11 @@ class Acceptance:
         self._offsets = {key: known for key, known in self._offsets.items() if key in now}
         self._pairs = [pair for pair in self._pairs if all(id(proto) in now for proto in pair)]
         if fresh:
-            means = prototypes.rows.matrix[fresh]
-            found = class_offsets(self._cohort.scores_many(means))
-            for row, offset in zip(fresh, found.tolist(), strict=True):
-                self._offsets[id(prototypes.classes[row])] = prototypes.classes[row], offset
-            alike = prototypes.rows.scores_many(means) >= self.calibration["twin"]
+            for row in fresh:
+                one = Prototypes(self.metric, prototypes.dim, prototypes.classes[row : row + 1])
+                offset = class_offsets(one.class_scores(self._cohort).T)
+                self._offsets[id(prototypes.classes[row])] = prototypes.classes[row], float(offset[0])
+            alike = prototypes.rows.scores_many(prototypes.rows.matrix[fresh]) >= self.calibration["twin"]
             for i, other in zip(*np.nonzero(alike), strict=True):
                 if other < fresh[i] or (other != fresh[i] and other not in fresh):
                     self._pairs.append((prototypes.classes[fresh[i]], prototypes.classes[other]))
@@ -151,11 +137,11 @@ class Acceptance:
         assert self.rate is not None
         if len(unknown) < MIN_UNKNOWN:
             return -np.inf
-        best = (prototypes.rows.scores_many(unknown) - offsets).max(axis=1)
+        best = (prototypes.class_scores(unknown) - offsets).max(axis=1)
         return float(np.quantile(best, 1 - self.rate)) + 1e-6
 
 
-def class_offsets(cohort_scores: NDArray[np.float32]) -> Score:
+def class_offsets(cohort_scores: Score) -> Score:
     """The offset of each class from its scores against the cohort, `float [C, B]`: `float64 [C]`."""
     n = min(NEAREST, cohort_scores.shape[1])
     if n == 0:
@@ -164,49 +150,46 @@ def class_offsets(cohort_scores: NDArray[np.float32]) -> Score:
     return np.asarray(SHARE * nearest.mean(axis=1, dtype=np.float64))
 
 
-def own_strangers(prototypes: Prototypes, offsets: Score, twins: Mapping[int, tuple[int, ...]]) -> Strangers:
-    """Score a few shots of each class against the other classes. Twins are not strangers to each other."""
+def own_strangers(prototypes: Prototypes, offsets: Score, twins: Mapping[int, tuple[int, ...]]) -> tuple[float, int]:
+    """Score a few shots of each class against the other classes. Twins are not strangers to each other.
+
+    Returns:
+        The mean best score above the offset, every class counting the same, and how many bursts the gallery holds; 0
+        bursts where no class has another to be scored against.
+    """
     classes = prototypes.classes
-    rows = np.unique(np.linspace(0, len(classes) - 1, min(len(classes), SAMPLED_CLASSES)).astype(int))
-    shots = [_evenly(classes[row].shots.embeddings, SAMPLED_SHOTS) for row in rows]
+    each = max(2, min(SAMPLED_SHOTS, MAX_SAMPLED // len(classes)))
+    rows = np.unique(np.linspace(0, len(classes) - 1, min(len(classes), MAX_SAMPLED // each)).astype(int))
+    shots = [_evenly(classes[row].shots.embeddings, each) for row in rows]
     owner = np.repeat(rows, [len(some) for some in shots])
-    scores = prototypes.rows.scores_many(np.concatenate(shots)) - offsets
+    scores = prototypes.class_scores(np.concatenate(shots)) - offsets
     scores[np.arange(len(owner)), owner] = -np.inf
     for row, others in twins.items():
         scores[np.ix_(owner == row, others)] = -np.inf
-    bursts = sum(len(set(proto.shots.bursts)) for proto in classes)
     best = scores.max(axis=1)
+    comparable = np.isfinite(best)
+    if not comparable.any():
+        return 0.0, 0
     weight = 1 / np.bincount(owner)[owner]
-    best, weight = best[np.isfinite(best)], weight[np.isfinite(best)]
-    return Strangers(*mean_and_tail(best, weight), bursts if len(best) else 0)
+    mean = float(np.average(best[comparable], weights=weight[comparable]))
+    return mean, sum(len(set(proto.shots.bursts)) for proto in classes)
 
 
-def mean_and_tail(scores: Score, weight: Score) -> tuple[float, float]:
-    """The weighted mean of scores `[N]`, and how far their upper tail lies above it; zeros for none."""
-    if not len(scores):
-        return 0.0, 0.0
-    mean, order = float(np.average(scores, weights=weight)), np.argsort(scores)
-    at = (np.cumsum(weight[order]) - weight[order] / 2) / weight.sum()
-    return mean, float(np.interp(TAIL, at, scores[order])) - mean
-
-
-def base(table: Mapping[str, Any], n_classes: int, own: Strangers, rate: float) -> float:
-    """The base of a gallery: what the table says for its size and the rate, corrected by its own classes."""
-    sizes, at = np.log(table["sizes"]), np.log(n_classes)
-    usual = Strangers(*(float(np.interp(at, sizes, table[key])) for key in ("mean", "tail")), 0)
-    log_rates = np.log(table["rates"])
+def base(table: Mapping[str, Any], n_classes: int, own: tuple[float, int], rate: float) -> float:
+    """The base of a gallery: what the table says for its size and the rate, moved by what its own classes show."""
+    sizes, at, log_rates = np.log(table["sizes"]), np.log(n_classes), np.log(table["rates"])
     excess = [float(np.interp(np.log(max(rate, 1e-9)), log_rates, row)) for row in table["excess"]]
-    return level(own, usual) + float(np.interp(at, sizes, excess))
+    return level(own, float(np.interp(at, sizes, table["mean"]))) + float(np.interp(at, sizes, excess))
 
 
-def level(own: Strangers, usual: Strangers) -> float:
-    """Where strangers score: the mean of the table and of the gallery, weighted by its bursts, and its wider tail."""
-    mean = (own.bursts * own.mean + TABLE_MEAN * usual.mean) / (own.bursts + TABLE_MEAN)
-    return mean + own.bursts / (own.bursts + TABLE_TAIL) * (own.tail - usual.tail)
+def level(own: tuple[float, int], usual: float) -> float:
+    """Where strangers score on average: in the gallery and in the table, weighted by their bursts."""
+    mean, bursts = own
+    return (bursts * mean + TABLE_BURSTS * usual) / (bursts + TABLE_BURSTS)
 
 
 def missed_by_few(prototypes: Prototypes, offsets: Score) -> float:
-    """The base that MISSED of the left-out bursts would miss; -inf where there are few."""
+    """The base that MISSED of the left-out pictures would miss; -inf where there are few."""
     left_out = np.concatenate(
         [proto.left_out - offset for proto, offset in zip(prototypes.classes, offsets, strict=True)]
     )

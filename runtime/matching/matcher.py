@@ -1,6 +1,6 @@
 """The decision on one embedding: the best class and how certain it is.
 
-The best class is the one with the highest score after each class's correction (`runtime/matching/acceptance.py`). Then
+The best class is the one whose score lies highest above the threshold of the class (`runtime/matching/acceptance.py`). Then
 
 1. "sure" needs the class's threshold, "maybe" a lower one; below that the answer is "unknown";
 2. between two classes that look alike (twins), an answer that fits both is "maybe": either of the two;
@@ -11,17 +11,17 @@ A Matcher is one immutable view of a gallery, so readers need no lock.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.matching.acceptance import Thresholds
-from runtime.matching.prototypes import Prototypes, similarity
+from runtime.matching.prototypes import Prototypes, joined, similarity
 from runtime.recognition import Certainty, NearestShot, Recognition
 
 N_NEAREST = 3
+REFINED = 8  # classes, the best by their prototypes, whose nearest shot is looked up
 ACCEPTED = "accepted"
 
 
@@ -68,21 +68,21 @@ class Matcher:
         """Match one embedding, `float32 [D]`."""
         if not self.prototypes.classes:
             return EMPTY
+        classes, metric = self.prototypes.classes, self.prototypes.metric
+        asked = self.thresholds.sure if self.thresholds else np.zeros(len(classes), np.float32)
         scores = self.prototypes.rows.scores(embedding)
-        if self.thresholds is not None:
-            scores = scores - self.thresholds.sure
-        best = int(scores.argmax())
-        lead = float(scores[best])
-        scores[best] = -np.inf
-        runner_up = int(scores.argmax()) if len(scores) > 1 else -1
-        margin = lead - float(scores[runner_up]) if runner_up >= 0 else float("inf")
-        shots = self.prototypes.classes[best].shots
-        nearest = tuple(_nearest(similarity(shots.embeddings, embedding, self.prototypes.metric)))
+        likely = _highest(scores - asked, REFINED)
+        near = {row: similarity(classes[row].shots.embeddings, embedding, metric) for row in likely}
+        leads = {row: float(joined(scores[row], near[row].max()) - asked[row]) for row in likely}
+        best, *others = sorted(likely, key=lambda row: -leads[row])
+        lead, runner_up = leads[best], others[0] if others else -1
+        second = leads[runner_up] if others else float("-inf")
+        nearest = tuple((row, float(near[best][row])) for row in _highest(near[best], N_NEAREST))
         if self.thresholds is None:
-            return Match(best, "sure", ACCEPTED, lead, float("-inf"), runner_up, margin, nearest)
-        threshold = float(self.thresholds.sure[best])
-        certainty, check = self._check(best, runner_up, lead, lead - margin, nearest[0][1], embedding)
-        return Match(best, certainty, check, lead + threshold, threshold, runner_up, margin, nearest)
+            return Match(best, "sure", ACCEPTED, lead, float("-inf"), runner_up, lead - second, nearest)
+        threshold = float(asked[best])
+        certainty, check = self._check(best, runner_up, lead, second, nearest[0][1], embedding)
+        return Match(best, certainty, check, lead + threshold, threshold, runner_up, lead - second, nearest)
 
     def _check(
         self, best: int, runner_up: int, lead: float, second: float, nearest: float, z: NDArray[np.float32]
@@ -123,9 +123,9 @@ def recognition_of(
     )
 
 
-def _nearest(scores: NDArray[np.float32]) -> Iterator[tuple[int, float]]:
-    """Index and score of the N_NEAREST highest, highest first; of equal ones the first. Overwrites the scores."""
-    for _ in range(min(N_NEAREST, len(scores))):
-        best = int(scores.argmax())
-        yield best, float(scores[best])
-        scores[best] = -np.inf
+def _highest(scores: NDArray[np.float32], n: int) -> list[int]:
+    """The indices of the n highest scores, highest first."""
+    if len(scores) > n:
+        some = np.argpartition(scores, -n)[-n:]
+        return [int(i) for i in some[np.argsort(-scores[some], kind="stable")]]
+    return [int(i) for i in np.argsort(-scores, kind="stable")]

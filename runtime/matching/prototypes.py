@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from runtime.gallery import ClassShots
 
 EXACT = 16  # Euclidean scores that are computed without cancellation
-SAME_VIEW = 0.9  # shots whose cosine is higher show the same view
+SAME_VIEW = 0.8  # shots whose cosine is higher show the same view
 MIN_BURSTS = 3  # of a class, before its bursts are left out in turn
 
 
@@ -30,8 +30,8 @@ class Prototype:
         shots: The class.
         mean: The prototype, `float32 [D]`, a unit vector for the cosine metric.
         n_views: How many clearly different views the shots show.
-        left_out: The score of each burst's mean against the mean of the other bursts, `float64 [bursts]`; empty for
-            fewer than three bursts.
+        left_out: The score of each burst against the prototype of the other bursts, `float64 [bursts]`; empty unless
+            there are at least three bursts and each is a single picture. Bursts of a video are too much alike to tell.
     """
 
     shots: ClassShots
@@ -48,17 +48,17 @@ def prototype(shots: ClassShots, metric: str) -> Prototype:
 
 
 def left_out_scores(shots: ClassShots, metric: str) -> NDArray[np.float64]:
-    """Score each burst's mean against the mean of the other bursts; see `Prototype.left_out`."""
-    names, owner = np.unique(shots.bursts, return_inverse=True)
-    if len(names) < MIN_BURSTS:
+    """Score each single picture against the others; see `Prototype.left_out`."""
+    rows, n = shots.embeddings, len(shots.ids)
+    if n < MIN_BURSTS or len(set(shots.bursts)) < n:
         return np.zeros(0)
-    member = np.equal.outer(np.arange(len(names)), owner)
-    means = member @ shots.embeddings / member.sum(axis=1, keepdims=True)
-    others = (means.sum(axis=0) - means) / (len(names) - 1)
+    others = (rows.sum(axis=0) - rows) / (n - 1)
     if metric == "cosine":
         others /= np.maximum(np.linalg.norm(others, axis=1, keepdims=True), 1e-12)
-        return np.asarray(np.einsum("bd,bd->b", means, others))
-    return np.asarray(-np.linalg.norm(means - others, axis=1))
+    gram = pair_similarity(rows, rows, metric)
+    np.fill_diagonal(gram, -np.inf)
+    own = [similarity(row[None], other, metric)[0] for row, other in zip(rows, others, strict=True)]
+    return np.asarray(joined(np.array(own), gram.max(axis=1)), np.float64)
 
 
 def view_weights(embeddings: NDArray[np.float32], metric: str) -> NDArray[np.float32]:
@@ -72,6 +72,11 @@ def cosines(embeddings: NDArray[np.float32], metric: str) -> NDArray[np.float32]
     if metric != "cosine":
         embeddings = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
     return np.asarray(embeddings @ embeddings.T)
+
+
+def joined(prototype_score: NDArray[np.floating], shot_score: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The score of a class: half that of its prototype, half that of its nearest shot."""
+    return 0.5 * (prototype_score + shot_score)
 
 
 class Prototypes:
@@ -93,6 +98,13 @@ class Prototypes:
         known = {id(proto.shots): proto for proto in self.classes}
         derived = [known.get(id(shots)) or prototype(shots, self.metric) for shots in classes.values()]
         return Prototypes(self.metric, self.dim, derived)
+
+    def class_scores(self, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The score of embeddings `float32 [N, D]` for every class: `float64 [N, C]`; see `joined`."""
+        starts = np.cumsum([0, *(len(proto.shots.ids) for proto in self.classes[:-1])])
+        shots = Rows(np.concatenate([proto.shots.embeddings for proto in self.classes]), self.metric)
+        nearest = np.maximum.reduceat(shots.scores_many(embeddings), starts, axis=1)
+        return np.asarray(joined(self.rows.scores_many(embeddings), nearest), np.float64)
 
 
 class Rows:
@@ -127,6 +139,11 @@ class Rows:
         x = embeddings - self._centre
         squared = self._squares - 2 * (x @ self._centred.T) + np.einsum("nd,nd->n", x, x)[:, None]
         return np.asarray(-np.sqrt(np.maximum(squared, 0)), np.float32)
+
+
+def pair_similarity(rows: NDArray[np.float32], others: NDArray[np.float32], metric: str) -> NDArray[np.float32]:
+    """Score rows `float32 [N, D]` against others `float32 [M, D]`: `float32 [N, M]`."""
+    return Rows(others, metric).scores_many(rows)
 
 
 def class_mean(
