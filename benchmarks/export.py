@@ -25,10 +25,10 @@ from edgefs.networks import BACKBONES, build
 from edgefs.reports.tables import table
 from exporters.onnx.graph import EmbedderGraph
 from exporters.pipeline import export
-from exporters.targets.request import Request
 from exporters.sources.pictures import sample_pictures, verification_pictures
 from exporters.sources.torch_source import TorchSource
 from exporters.sources.torchvision_source import IMAGENET, set_batch_statistics, torchvision_source
+from exporters.targets.request import Request
 from runtime.preprocess import Preprocess
 
 NETWORKS = (
@@ -95,7 +95,7 @@ def rows_of(name: str, figures: Mapping[str, Any]) -> list[tuple[str, ...]]:
 def outcome(made: Mapping[str, Any]) -> str:
     if made["failed"]:
         return "fails a gate"
-    return "does not pay" if "does not pay" in made["reason"] else "kept"
+    return "not faster" if "not clearly faster" in made["reason"] else "kept"
 
 
 def resumed(path: Path | None) -> dict[str, Any]:

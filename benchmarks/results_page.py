@@ -27,6 +27,7 @@ name says otherwise. "a ± b" is a mean with its 95 % interval. What was tried a
 """
 ABOUT = {
     "accuracy": "Few-shot accuracy of the default network on data that it was not trained on, in percent.",
+    "backbones": "Networks of timm: the lowest cosine of each engine to torch, on photographs.",
     "clips": "Real clips: taught by holding a thing to the camera, then asked about other seconds and other things.",
     "compare-onnxruntime": "How often `edgefs bench --compare` is right, on pairs of real runs.",
     "demo": "The demo over three seeds of its virtual camera.",
@@ -34,6 +35,7 @@ ABOUT = {
     "gallery": "What a growing gallery costs.",
     "gallery-cost": "What the operations of a gallery cost.",
     "heads": "Accuracy in percent with each way of scoring a class, with clean and with wrong pictures.",
+    "ladder": "The models of `edgefs models`: accuracy, speed and size.",
     "latency": "`recognize()` beside the bare engine, and the time from a new process to the first answer.",
     "latency-mobilenet_v2": "The same for MobileNetV2 at 224 pixels.",
     "live-pipeline": "The live app on a 720p clip played in real time, without and with four viewers.",

@@ -24,11 +24,8 @@ def _sections(report: Report) -> Iterator[str]:
     results = report["results"]
     plots = {"One frame after the other": _distribution(results), "Offline: threads and batch": _offline(results)}
     for each in tables(report):
-        yield (
-            growth_section(each.rows and report["growth"])
-            if each.title == "A growing gallery"
-            else _table(each, plots.get(each.title, ""))
-        )
+        is_growth = each.title == "A growing gallery"
+        yield growth_section(report.get("growth", ())) if is_growth else _table(each, plots.get(each.title, ""))
     yield _accuracy(report)
     yield section("The machine", facts(_machine(report)))
 

@@ -38,7 +38,9 @@ def unwritable(option: str, path: str | Path | None) -> str | None:
         return None
     try:
         target = Path(path)
-        if target.is_dir():
+        if "\0" in str(path):
+            why = "the name contains a null byte"
+        elif target.is_dir():
             why = "it is a folder"
         elif not target.parent.is_dir():
             why = f"there is no folder {target.parent}"
@@ -46,8 +48,8 @@ def unwritable(option: str, path: str | Path | None) -> str | None:
             return None
         else:
             why = "permission denied"
-    except (OSError, ValueError) as error:  # a name that is too long, or with a NUL in it
-        why = getattr(error, "strerror", None) or str(error)
+    except OSError as error:  # a name that is too long
+        why = error.strerror or str(error)
     return f"{option} {path} cannot be written: {why}; choose another place"
 
 

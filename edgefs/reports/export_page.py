@@ -1,4 +1,4 @@
-"""The page of an export: what was kept and why, how far each artifact is from float32, how fast it is."""
+"""The HTML page of an export: what was kept and why, how far each artifact differs from float32, and how fast it is."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Any
 
 from edgefs.reports.html import card, document, facts, figures, headline, section, table
 
-HOW = """Every artifact embedded the same pictures as the source in float32, opened by the engine the device uses.
-Cosine: how far an embedding moved, at worst. Neighbours: for how many pictures the nearest other one stayed the same.
-Points: few-shot accuracy minus the source's, over the same episodes, with the 95 % interval. Milliseconds: one frame on
-this machine, all artifacts in turn. Plans of TensorRT do not run here; the ONNX files they were built from did."""
+HOW = """Every artifact embedded the same pictures as the source in float32, in the engine that a device uses. Cosine:
+the lowest agreement of two embeddings of a picture. Neighbours: the share of pictures whose nearest other picture
+stayed the same. Points: few-shot accuracy minus that of the source over the same episodes, with the 95 % interval.
+Milliseconds: the median time of one frame on this machine, all artifacts in turn. TensorRT plans do not run here; the
+ONNX files that they were built from are measured instead."""
 
 
 def render(report: Mapping[str, Any]) -> str:
-    """The whole page as one HTML text. report: what `edgefs export --json -` gives."""
+    """Return the page as HTML. report: the result of `edgefs export --json -`."""
     return document(f"{report['name']}, exported", _sections(report))
 
 
@@ -26,7 +27,7 @@ def _sections(report: Mapping[str, Any]) -> Iterator[str]:
     yield headline(
         "edgefs export",
         f"{report['name']}: {len(kept)} of {len(artifacts)} artifacts kept",
-        f"Held against the source in float32 on {verified['pictures']} pictures, the {verified['kind']} of "
+        f"Compared with the source in float32 on {verified['pictures']} pictures, the {verified['kind']} of "
         f"{verified['source']}.",
     )
     yield figures(_cards(report, kept))
@@ -72,5 +73,5 @@ def _row(made: Mapping[str, Any], n_points: int) -> list[str]:
 
 
 def number(value: float | None, form: str) -> str:
-    """A figure, or - for what was not measured."""
+    """Format a number; "-" stands for what was not measured."""
     return "-" if value is None else format(value, form)

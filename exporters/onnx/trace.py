@@ -23,12 +23,7 @@ EXPORTERS = ("dynamo", "legacy")
 
 
 def to_onnx(
-    graph: EmbedderGraph,
-    preprocess: Preprocess,
-    *,
-    weights: str = "fp32",
-    exporter: str = "dynamo",
-    slim: bool = False,
+    graph: EmbedderGraph, preprocess: Preprocess, *, weights: str = "fp32", exporter: str = "dynamo", slim: bool = False
 ) -> bytes:
     """Export a graph with a dynamic batch size.
 

@@ -36,7 +36,7 @@ class Target:
             ExportError or EngineError for a precision that cannot be built.
         check: `check(request)` raises ToolMissing, EngineMissing or ExportError, before anything is built, when a
             library is not installed (with its install line) or an option is wrong.
-        build_again: A second attempt, called like `build`, for an artifact that fails its verification, if there is one.
+        build_again: An optional second attempt, called like `build` when an artifact fails its verification.
         precisions: The precisions it can build, the most exact first.
     """
 

@@ -3,7 +3,8 @@
 Every quantiser is symmetric, because the parser refuses any zero point but 0. Weights have one scale per channel, and
 biases stay float32, and only convolutions and matrix products are quantised. The range of an activation is a moving
 average over real frames: for MobileNetV2 this kept more accuracy than the extremes (5-way 1-shot on shop photos 72.6
-against 72.2, float32 73.1). Scales stay float32, because their products underflow in float16. On a CPU such a file is slow.
+against 72.2, float32 73.1). Scales stay float32, because their products underflow in float16. Such a file is slow on a
+CPU.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def _decide(result: CheckResult, fp32: Latency | None, request: Request) -> tupl
     speed = f"{fp32_ms / p50_ms:.2f} times the speed of fp32 here ({p50_ms:.2f} against {fp32_ms:.2f} ms){remark}"
     if latency.beats(fp32):
         return True, f"within tolerance, {speed}"
-    return allow, f"{'kept on demand (--allow) although it' if allow else 'it'} does not pay: {speed}"
+    return allow, f"{'kept on demand (--allow) although it' if allow else 'it'} is not clearly faster: {speed}"
 
 
 def _report(result: CheckResult, kept: bool, reason: str) -> Report:

@@ -1,8 +1,8 @@
 """Write the model card into a packed bundle, from what stored benchmark results say of it.
 
     python -m benchmarks.accuracy --data DATA
-    python -m benchmarks.yardstick
-    python recipes/default_embedder/card.py benchmarks/results/accuracy_….json benchmarks/results/yardstick_….json
+    python -m benchmarks.relative_cost
+    python recipes/default_embedder/card.py benchmarks/results/accuracy_….json benchmarks/results/relative-cost_….json
 
 The model stays as it is, and so does the bundle's fingerprint.
 """

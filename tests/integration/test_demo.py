@@ -14,11 +14,11 @@ import pytest
 import edgefs.cli.commands.demo
 from edgefs.cli import main
 from edgefs.demo import Plan, Span, run_demo
-from edgefs.demo.playback import MAX_MISTAKES, Picture, Sample
+from edgefs.demo.playback import MAX_MISTAKES
 from edgefs.demo.report import REQUIRED
 from edgefs.demo.stream import STRANGERS, TAUGHT
 from edgefs.evaluation.metrics import wilson
-from edgefs.reports.progress import show, silent
+from edgefs.reports.progress import silent
 from runtime.engines.fake import FakeEngine
 from runtime.errors import CameraMissing, EdgefsError, FrameError
 
@@ -171,23 +171,6 @@ def test_the_interval_is_wilsons():
     assert wilson(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
     assert wilson(0, 10) == pytest.approx((0, 0.2775), abs=1e-4)
     assert wilson(0, 0) == (0, 1)
-
-
-def test_a_sample_keeps_everything_while_it_can_and_then_each_with_the_same_chance():
-    kept = []
-    for _ in range(300):
-        sample = Sample(3)
-        sample._rng = np.random.default_rng(len(kept))
-        for i in range(6):
-            sample.offer(functools.partial(Picture, b"", float(i), None))
-        kept += [picture.time_s for picture in sample.in_order()]
-    assert len(kept) == 900
-    assert np.bincount(np.array(kept, int), minlength=6) == pytest.approx([150] * 6, abs=40)
-
-
-def test_away_from_a_terminal_progress_is_two_lines_a_step(capsys):
-    assert list(show("abc", "reading", 3)) == ["a", "b", "c"]
-    assert re.fullmatch(r"reading …\nreading: 3 in \d\.\d s\n", capsys.readouterr().err)
 
 
 @pytest.mark.slow

@@ -113,7 +113,7 @@ class ChangeFilter:
     def is_change(self, message: Event) -> bool:
         """Return whether a message differs from the last one of its kind and camera, and remember it."""
         if isinstance(message, Answer):
-            return self._differs(self._answers, message.camera, (message.stable, None))
+            return self._differs(self._answers, message.camera, (message.stable, message.suggestion))
         if isinstance(message, Camera):
             return self._differs(self._cameras, message.id, (message.state, message.message))
         return False

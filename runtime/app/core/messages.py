@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Label = Annotated[str, Meta(min_length=1, max_length=200)]
+Certainty = Literal["sure", "maybe", "unknown"]
 CameraState = Literal["live", "connecting", "stalled", "reconnecting", "ended", "missing"]
 
 
@@ -129,18 +130,21 @@ class Hello(State, frozen=True, tag="hello", tag_field="type"):
 
 
 class Answer(Struct, frozen=True, tag="answer", tag_field="type"):
-    """What a frame shows.
+    """What a frame shows, and the answer smoothed over the last frames.
 
-    `label` is null for unknown, and `stable` is the label smoothed over the last frames. `check` names the check that
-    decided. `answers/{id}` tells more about the answer; `id` is null if it was not remembered. `score` is null in an
-    empty gallery. `age_ms` is the time from the capture to this message. The stages of `timings_ms` are capture (time
-    spent waiting), decode, preprocess, embed, match, publish and total.
+    Smoothed: `stable` is the label when the answer is sure; otherwise `suggestion` is the class that it may be; both
+    are null for unknown. Of this frame: `label` is null unless `certainty` is "sure", and `candidate` is the best
+    class. `check` names the check that decided. `answers/{id}` tells more about the answer; `id` is null if it was not
+    remembered. `score` is null in an empty gallery. `age_ms` is the time from the capture to this message. The stages
+    of `timings_ms` are capture (time spent waiting), decode, preprocess, embed, match, publish and total.
     """
 
     camera: str
     id: int | None
-    label: str | None
     stable: str | None
+    suggestion: str | None
+    label: str | None
+    certainty: Certainty
     candidate: str | None
     score: float | None
     threshold: float | None
@@ -174,6 +178,7 @@ class Recognized(Struct, frozen=True):
     """The answer to one picture, with the fields of Answer."""
 
     label: str | None
+    certainty: Certainty
     candidate: str | None
     score: float | None
     threshold: float | None
@@ -310,6 +315,18 @@ class OperationId(Struct, frozen=True, forbid_unknown_fields=True):
     """The id of the change that is meant: `undo.id` or `redo.id` of the state, or `operation` of a response."""
 
     id: Annotated[int, Meta(ge=1)]
+
+
+class Confirm(Struct, frozen=True, forbid_unknown_fields=True):
+    """The class that an answer shows; null for the candidate of the answer."""
+
+    label: Label | None = None
+
+
+class StrangerRate(Struct, frozen=True, forbid_unknown_fields=True):
+    """The share of strangers that may be accepted; null never answers unknown."""
+
+    rate: Annotated[float, Meta(gt=0, lt=1)] | None
 
 
 class Login(Struct, frozen=True, forbid_unknown_fields=True):

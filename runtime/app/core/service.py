@@ -25,7 +25,7 @@ from runtime.app.core.messages import (
 )
 from runtime.app.core.other_model import OtherModel
 from runtime.app.core.regions import Regions
-from runtime.app.core.session import InvalidState
+from runtime.app.core.session import InvalidState, certainty
 from runtime.errors import EdgefsError, OptionError
 from runtime.gallery.base import Operation as GalleryOperation
 from runtime.recognition import Enrollment
@@ -209,27 +209,39 @@ class Service:
             )
         return found
 
-    def rejectable(self, answer: int) -> tuple[RecentAnswer, str]:
-        """Return a remembered answer and the class it names. Raises AnswerExpired, InvalidState."""
+    def named(self, answer: int) -> tuple[RecentAnswer, str]:
+        """Return a remembered answer and the class that it names or suggests. Raises AnswerExpired, InvalidState."""
         found = self.recent(answer)
-        if found.recognition.label is None:
-            raise InvalidState(f"Answer {answer} must name a class to be rejected, but it was unknown.")
-        return found, found.recognition.label
+        if found.recognition.candidate is None or certainty(found.recognition) == "unknown":
+            raise InvalidState(f"Answer {answer} must name or suggest a class, but it was unknown.")
+        return found, found.recognition.candidate
+
+    def confirm(self, answer: int, label: str | None) -> Enrollment:
+        """Store the frame of an answer as a shot of a class: of its candidate, or of `label`.
+
+        Raises:
+            AnswerExpired: The answer is not remembered.
+            InvalidState: No label is given, and the answer names or suggests no class.
+            GalleryError: The shot could not be stored.
+        """
+        found, label = self.named(answer) if label is None else (self.recent(answer), label)
+        enrollment = self.editable.enroll_observed(label, [_observation(found)], source="confirmed")
+        self.changed()
+        return enrollment
 
     def reject(self, answer: int) -> str:
-        """Store the frame of an answer as a negative example of the class it names ("not this").
+        """Store the frame of an answer as a negative example of the class that it names or suggests ("not this").
 
         Returns:
             What was done, in words.
 
         Raises:
             AnswerExpired: The answer is not remembered.
-            InvalidState: The answer names no class.
+            InvalidState: The answer names and suggests no class.
             GalleryError: The example could not be stored.
         """
-        found, label = self.rejectable(answer)
-        seen = Observation(found.recognition.embedding, found.crop, FrameQuality(0, 255, 1.0))
-        self.editable.reject_observed(seen, label)
+        found, label = self.named(answer)
+        self.editable.reject_observed(_observation(found), label)
         self.changed()
         return f"this is not {label}"
 
@@ -308,6 +320,11 @@ class Service:
 def _writable(path: Path) -> bool:
     """Return whether SQLite could write the file and, for its write-ahead log, the folder."""
     return os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
+
+
+def _observation(answer: RecentAnswer) -> Observation:
+    """Return what was seen of the frame of an answer; its quality was not measured."""
+    return Observation(answer.recognition.embedding, answer.crop, FrameQuality(0, 255, 1.0))
 
 
 def _operation(operations: Sequence[GalleryOperation]) -> Operation | None:

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.app.core.messages import Answer, Camera, CameraState, FrameRegion, Teach
+from runtime.app.core.messages import Answer, Camera, CameraState, Certainty, FrameRegion, Teach
 from runtime.errors import OptionError
 from runtime.recognition import Enrollment, Recognition
 from runtime.stream.smoothing import Smoother
@@ -77,8 +77,8 @@ class CameraSession:
         self._recorded = recorded
         self._paused = False
         self._refusal: str | None = None
-        self._smoother = Smoother()
-        self._remembered: tuple[float, tuple[str | None, str | None], int | None] = (-math.inf, (None, None), None)
+        self._restart_smoothing()
+        self._remembered: tuple[float, tuple[str | None, ...], int | None] = (-math.inf, (), None)
 
     def camera(self, now_s: float) -> Camera:
         """Return the camera's state at `now_s` (seconds, `time.monotonic()`).
@@ -107,7 +107,7 @@ class CameraSession:
     def set_region(self, region: FrameRegion | None) -> None:
         """Look at a part of the frame from now on; the smoothed answer starts again, because it was about another."""
         self.region = region
-        self._smoother = Smoother()
+        self._restart_smoothing()
 
     def cut(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the region of a frame, `uint8 [H, W, 3]`, as a view of at least one pixel."""
@@ -131,14 +131,14 @@ class CameraSession:
             The id under which `answers/{id}` knows the answer.
         """
         at_s, said, id_ = self._remembered
-        says = (recognition.label, recognition.candidate)
+        says = (recognition.label, certainty(recognition), recognition.candidate)
         if says != said or now_s - at_s >= REMEMBER_S:
             id_ = store()
             self._remembered = (now_s, says, id_)
         return id_
 
     def answer(self, recognition: Recognition, now_s: float, id_: int | None, timings_ms: dict[str, float]) -> Answer:
-        """Return the message for one answer, with its smoothed label.
+        """Return the message for one answer, with the smoothed answer.
 
         Args:
             recognition: The answer.
@@ -146,12 +146,17 @@ class CameraSession:
             id_: What `remember` returned.
             timings_ms: Milliseconds of every stage, and their "total".
         """
-        stable = self._smoother.update(recognition, now_s).label
+        sure = certainty(recognition)
+        likely = replace(recognition, label=None if sure == "unknown" else recognition.candidate)
+        stable = self._sure.update(recognition, now_s).label
+        suggestion = self._likely.update(likely, now_s).label
         return Answer(
             camera=self.id,
             id=id_,
-            label=recognition.label,
             stable=stable,
+            suggestion=suggestion if stable is None else None,
+            label=recognition.label,
+            certainty=sure,
             candidate=recognition.candidate,
             score=finite(recognition.score),
             threshold=finite(recognition.threshold),
@@ -199,12 +204,22 @@ class CameraSession:
         kept, refused = len(teaching.kept), teaching.refused
         return Teach(self.id, kept, refused, advice.accepted, advice.reason, advice.line, thumb)
 
+    def _restart_smoothing(self) -> None:
+        self._sure = Smoother()  # of the labels
+        self._likely = Smoother()  # of the labels and of the candidates that may be right
+
     def _require_teaching(self) -> TeachingSession:
         if self.teaching is None:
             raise InvalidState(
                 f"Camera {self.id} must be teaching, but it is not. Call POST cameras/{self.id}/teach first."
             )
         return self.teaching
+
+
+def certainty(recognition: Recognition) -> Certainty:
+    """Return how sure an answer is."""
+    known: Certainty = "sure" if recognition.label is not None else "unknown"
+    return getattr(recognition, "certainty", known)  # type: ignore[no-any-return]
 
 
 def finite(value: float) -> float | None:

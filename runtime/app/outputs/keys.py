@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 ENTER, ESCAPE, BACKSPACE, SPACE = (13, 10), 27, (8, 127), ord(" ")
-HELP = "space: teach   n: not this   u: undo   r: redo   tab: next camera   q: quit"
-What = Literal["teach", "pause", "store", "cancel", "reject", "undo", "redo", "next", "quit"]
+HELP = "space: teach   y: yes, it is   n: not this   u: undo   r: redo   tab: next camera   q: quit"
+What = Literal["teach", "pause", "store", "cancel", "confirm", "reject", "undo", "redo", "next", "quit"]
 IDLE_KEYS: dict[int, What] = {
     SPACE: "teach",
+    ord("y"): "confirm",
     ord("n"): "reject",
     ord("u"): "undo",
     ord("r"): "redo",

@@ -2,7 +2,7 @@
 
 edgefs/DEVICE/available            online | offline (the broker publishes this when the connection is lost)
 edgefs/DEVICE/CAMERA/label         the smoothed label, "unknown", or "unavailable" while the camera is not live
-edgefs/DEVICE/CAMERA/attributes    the whole answer as JSON
+edgefs/DEVICE/CAMERA/attributes    the whole answer as JSON; certainty is "sure", "maybe" or "unknown" of the candidate
 homeassistant/sensor/…/config      the description of the sensor
 """
 
@@ -104,7 +104,9 @@ class Topics:
         return []
 
     def _answer(self, answer: Answer) -> list[tuple[str, str]]:
-        attributes = msgspec.json.encode(answer).decode()
+        certainty = "sure" if answer.stable else "maybe" if answer.suggestion else "unknown"
+        smoothed = {"certainty": certainty, "candidate": answer.stable or answer.suggestion or answer.candidate}
+        attributes = msgspec.json.encode(msgspec.to_builtins(answer) | smoothed).decode()
         label = UNKNOWN if answer.stable is None else answer.stable
         return [(self._topic(answer.camera, "label"), label), (self._topic(answer.camera, "attributes"), attributes)]
 

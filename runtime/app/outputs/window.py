@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from runtime.app.core.hub import Mailbox
 from runtime.app.core.messages import Answer, Event, Teach
 from runtime.app.core.service import Service
+from runtime.app.core.session import InvalidState
 from runtime.app.outputs.keys import Action, Keys
 from runtime.errors import EdgefsError, OptionError
 from runtime.opencv import load_cv2
@@ -91,21 +92,24 @@ class Window:
                 ids = list(service.workers)
                 self._camera = ids[(ids.index(camera) + 1) % len(ids)]
             elif action.what == "reject":
-                self._reject()
+                self._message = service.reject(self._answer_id())
+            elif action.what == "confirm":
+                enrolled = service.confirm(self._answer_id(), None)
+                self._message = f"{len(enrolled.accepted)} views of {enrolled.label} stored"
         except EdgefsError as error:
             self._message = str(error)
 
-    def _reject(self) -> None:
+    def _answer_id(self) -> int:
         answer = self._answers.get(self._camera)
-        if answer is None or answer.id is None or answer.label is None:
-            self._message = "nothing was recognised"
-            return
-        self._message = self._service.reject(answer.id)
+        if answer is None or answer.id is None:
+            raise InvalidState("There is no answer yet.")
+        return answer.id
 
     def _picture(self) -> NDArray[np.uint8]:
         worker = self._service.workers[self._camera]
         answer = self._answers.get(self._camera)
-        name = (answer.stable or "Unknown") if answer else self._service.camera(self._camera).message
+        maybe = f"{answer.suggestion}?" if answer and answer.suggestion else "Unknown"
+        name = (answer.stable or maybe) if answer else self._service.camera(self._camera).message
         score = f"{answer.score:.2f}" if answer and answer.score is not None else ""
         return draw(worker.preview.newest, f"{name}  {score}".strip(), self._keys.line(), self._message)
 

@@ -16,5 +16,5 @@ def test_opening_is_measured_without_and_with_a_filled_cache(report):
 
 
 def test_a_process_that_fails_is_reported_with_what_it_printed(tiny_bundle):
-    with pytest.raises(BenchError, match=r"(?s)opening abacus fp32 in a new process must succeed, but it failed: .*abacus"):
+    with pytest.raises(BenchError, match=r"(?s)opening abacus fp32 in a new process must succeed, .*abacus"):
         openings(tiny_bundle, "abacus", "fp32", 1)

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edgefs.demo import stream, virtual_camera
+from edgefs.demo import stream
 from edgefs.demo.spans import Span, in_order, span_at
 from edgefs.demo.stream import STRANGERS, TAUGHT, Plan, record
-from edgefs.demo.virtual_camera import DESK, HEIGHT, WIDTH, film
+from edgefs.demo.virtual_camera import film
 from edgefs.reports.progress import silent
 from runtime.camera import open_camera
 from runtime.errors import CameraError, CameraMissing, FrameError
@@ -55,33 +55,6 @@ def test_all_teaching_comes_first_and_strangers_are_never_taught(recording):
     assert recording.taught[-1].end_s <= recording.truth[0].start_s
     assert {span.subject for span in recording.truth} == {*TAUGHT, *STRANGERS}
     assert {span.label for span in recording.truth if span.subject in STRANGERS} == {None}
-
-
-def test_a_seed_decides_everything_and_no_two_frames_are_alike():
-    first, again, other = (list(film(checkers(), 3, np.random.default_rng(seed))) for seed in (0, 0, 1))
-    assert first[0].shape == (HEIGHT, WIDTH, 3)
-    assert first[0].dtype == np.uint8
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first[0], first[1])
-    assert not np.array_equal(first[0], other[0])
-
-
-def test_the_camera_never_loses_sight_of_the_middle_of_the_print():
-    centre = np.array([[[DESK[1] / 2, DESK[0] / 2]]])
-    for seed in range(50):
-        for pose in virtual_camera._poses(48, np.random.default_rng(seed)):
-            x, y = cv2.perspectiveTransform(centre, pose)[0, 0]
-            assert 0.3 * WIDTH < x < 0.7 * WIDTH
-            assert 0.3 * HEIGHT < y < 0.7 * HEIGHT
-
-
-def test_a_still_camera_does_not_blur_and_a_moving_one_blurs_along_its_way():
-    frame = cv2.resize(checkers(), (WIDTH, HEIGHT), interpolation=cv2.INTER_NEAREST)
-    still, moving = np.eye(3), np.array([[1, 0, 16], [0, 1, 0], [0, 0, 1.0]])
-    assert virtual_camera._smear(frame, still, still) is frame
-    blurred = virtual_camera._smear(frame, still, moving).astype(float)
-    across, along = (np.abs(np.diff(blurred, axis=axis)).max() for axis in (0, 1))
-    assert along < 64 < across
 
 
 def test_motion_jpeg_is_written_where_mpeg4_cannot_be(tmp_path, monkeypatch):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import asdict
 
-from runtime.app.core.messages import ChangedAnswer, ChangePreview, Done, Explained, NearShot
-from runtime.app.web.api.convert import changed, recognized
+from runtime.app.core.messages import ChangedAnswer, ChangePreview, Confirm, Done, Enrolled, Explained, NearShot
+from runtime.app.web.api.convert import changed, enrolled, recognized
 from runtime.app.web.routes import Call, NotFound, Route
 
 
@@ -26,12 +26,16 @@ def crop(call: Call) -> bytes:
 
 
 def preview_reject(call: Call) -> ChangePreview:
-    answer, label = call.service.rejectable(call.id)
+    answer, label = call.service.named(call.id)
     ring = call.service.ring
     remembered = ring.answers()
     preview = call.service.recognizer.preview_reject(answer.recognition.embedding, label, ring)
     changes = [ChangedAnswer(remembered[c.index].id, c.before, c.after) for c in preview.changes]
     return ChangePreview(preview.of, changes)
+
+
+def confirm(call: Call) -> Enrolled:
+    return enrolled(call, call.service.confirm(call.id, call.body.label))
 
 
 def reject(call: Call) -> Done:
@@ -42,6 +46,12 @@ BASE = "/api/v1/answers/{id:int}"
 ROUTES = (
     Route("GET", f"{BASE}/explain", "The reasons for an answer", explain, gives=Explained, refuses=(404,)),
     Route("GET", f"{BASE}/crop", "The picture of an answer", crop, gives="image/jpeg", refuses=(404,)),
+    Route(
+        *("POST", f"{BASE}/confirm", "Store the picture as a shot of the candidate, or of another class", confirm),
+        takes=Confirm,
+        gives=Enrolled,
+        refuses=(404, 409, 507),
+    ),
     Route(
         *("POST", f"{BASE}/reject/preview", 'What "not this" would change among the recent answers', preview_reject),
         gives=ChangePreview,

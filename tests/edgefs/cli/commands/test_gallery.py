@@ -107,3 +107,17 @@ def test_every_head_sees_the_same_galleries_and_seeds_repeat():
     one, other = (open_set(rows, labels, n_galleries=5, heads=("auto", "mean"), **options) for _ in range(2))
     assert one == other
     assert one[0].plain_auroc == one[1].plain_auroc
+
+
+def test_show_marks_the_shots_that_are_set_aside_until_they_are_kept(shop, tiny, capsys):
+    for i, frame in enumerate([*tiny.views(0, 6, start=20), *tiny.views(9, 1)]):
+        cv2.imwrite(f"mug/more{i}.png", frame)
+    assert main(["enroll", "mug", "mug", "--bundle", "tiny.edgefs", "--engine", "onnxruntime"]) == 0
+    aside = told("gallery", "classes", "--bundle", "tiny.edgefs")["classes"][0]["set_aside"]
+    assert len(aside) == 1
+    shots = told("gallery", "show", "mug", "--bundle", "tiny.edgefs")["shots"]
+    assert [shot["id"] for shot in shots if shot["kind"] == "set aside"] == aside
+    assert f"edgefs gallery keep {aside[0]} --gallery gallery.db" in capsys.readouterr().out
+    told("gallery", "keep", str(aside[0]))
+    shots = told("gallery", "show", "mug", "--bundle", "tiny.edgefs")["shots"]
+    assert {shot["kind"] for shot in shots} == {"shot"}

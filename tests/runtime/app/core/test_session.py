@@ -131,7 +131,7 @@ def test_a_teaching_session_reports_every_frame_and_is_bounded(session):
     assert messages[0].thumb == "data:image/jpeg;base64,anBlZw=="
     assert messages[1].thumb, "the first refusal is shown"
     assert messages[-1].thumb is None, "the same again is not"
-    assert (messages[-1].kept, told[-1].reason) == (MAX_KEPT, "enough")
+    assert (messages[-1].kept, messages[-1].reason) == (MAX_KEPT, "enough")
     assert len(session.end_teaching().kept) == MAX_KEPT
     with pytest.raises(InvalidState, match="Camera 0 must be teaching"):
         session.end_teaching()

@@ -12,7 +12,7 @@ from runtime.app.outputs.json_lines import JsonLines
 
 
 def answer(stable: str | None, camera: str = "0", label: str | None = None) -> Answer:
-    return Answer(camera, 1, label, stable, None, None, None, None, None, "score", 1.0, {})
+    return Answer(camera, 1, stable, None, label, "unknown", None, None, None, None, None, "score", 1.0, {})
 
 
 def camera(state: str = "live", message: str = "", id_: str = "0") -> Camera:

@@ -23,7 +23,7 @@ def test_escape_discards_and_then_quits():
     keys.press(ord(" "))
     assert keys.press(27).what == "cancel"
     assert keys.press(27).what == "quit"
-    assert [keys.press(ord(key)).what for key in "nurq\t"] == ["reject", "undo", "redo", "quit", "next"]
+    assert [keys.press(ord(key)).what for key in "ynurq\t"] == ["confirm", "reject", "undo", "redo", "quit", "next"]
     assert keys.press(ord("x")) is None
 
 
