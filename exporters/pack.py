@@ -35,7 +35,7 @@ def pack(
         golden_frames: Real pictures after preprocessing, `uint8 [G, H, W, C]`. Their float32 embeddings are stored.
         weights: How model.onnx stores the weights: "fp32", "fp16" or "int8".
         card: Text of MODEL_CARD.md; none is written if it is empty.
-        facts: `calibration`, `background` and `provenance`, as `Bundle.build` takes them.
+        facts: `calibration`, `cohort` and `provenance`, as `Bundle.build` takes them.
 
     Raises:
         ExportError: The network cannot be traced.

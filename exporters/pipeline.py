@@ -7,10 +7,9 @@ the report says why. Nothing here depends on where the source came from.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ from exporters.sources.pictures import Pictures
 from exporters.sources.source import Source
 from exporters.targets import target_of
 from exporters.targets.request import Request
-from exporters.verify.calibration import calibration_table
+from exporters.verify.calibration import Calibration, calibrate, things_of_photos
 from exporters.verify.candidate_check import CandidateCheck, CheckResult
 from exporters.verify.latency import interleaved
 from exporters.verify.report import Report, make_reports
@@ -31,7 +30,8 @@ from exporters.versions import installed
 from runtime.bundle import Artifact, Bundle
 
 SAMPLE = 16  # pictures for a first look
-MIN_CLASSES = 6  # five of a gallery and a stranger
+MIN_CLASSES = 6  # of the fewest pictures that a calibration table needs
+MIN_PICTURES = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,12 +94,12 @@ def export(source: Source, request: Request, pictures: Pictures, *, progress: Pr
     return Exported(bundle, reports, source_ms, not any(report.failed for report in reports))
 
 
-def with_base(source: Source, base: Pictures | None) -> tuple[Source, Mapping[str, Any] | None]:
+def with_base(source: Source, base: Pictures | None) -> tuple[Source, Calibration | None]:
     """Centre a source by the mean of its base classes, if it allows that, and make the rejection table.
 
     Returns:
-        The source and the table. Without six classes of two pictures the source is unchanged and there is no table;
-        the device then sets its threshold from the gallery alone.
+        The source and the table. Without six classes of six pictures there is no table, and the device then accepts
+        every stranger; with fewer than six classes of two pictures the source is not centred either.
     """
     if base is None or base.classes(fewest=2) < MIN_CLASSES:
         return source, None
@@ -107,7 +107,10 @@ def with_base(source: Source, base: Pictures | None) -> tuple[Source, Mapping[st
     if source.centres and source.metric == "cosine":
         mean = np.asarray(features.mean(axis=0, dtype=np.float64), np.float32)
         source, features = source.centred(mean), apply_metric(features, "cosine", mean)
-    return source, calibration_table(features, base.labels, metric=source.metric)
+    if base.classes(fewest=MIN_PICTURES) < MIN_CLASSES:
+        return source, None
+    kinds = [str(label) for label in base.labels]
+    return source, calibrate(things_of_photos(features, kinds, ["base"] * len(kinds)), metric=source.metric)
 
 
 def _time(results: Sequence[CheckResult], source: Source, frame: NDArray[np.uint8]) -> float:
@@ -125,7 +128,7 @@ def _bundle(
     request: Request,
     results: Sequence[CheckResult],
     reports: Sequence[Report],
-    calibration: Mapping[str, Any] | None,
+    calibration: Calibration | None,
 ) -> Bundle:
     kept = [
         result
@@ -146,4 +149,5 @@ def _bundle(
         "artifacts": [report.to_json() for report in reports],
     }
     description = f"{check.source.name}, exported by edgefs"
-    return check.bundle(extra, artifacts, description=description, calibration=calibration, provenance=provenance)
+    told = {"calibration": calibration.table, "cohort": calibration.cohort} if calibration else {}
+    return check.bundle(extra, artifacts, description=description, provenance=provenance, **told)

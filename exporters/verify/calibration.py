@@ -90,16 +90,26 @@ def things_of_photos(
     return things
 
 
-def calibrate(things: Sequence[Thing], *, metric: str, seed: int = 0) -> tuple[dict[str, Any], NDArray[np.float32]]:
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What a bundle needs to tell strangers.
+
+    Attributes:
+        table: The manifest's `calibration`.
+        cohort: `float32 [B, D]`.
+    """
+
+    table: dict[str, Any]
+    cohort: NDArray[np.float32]
+
+
+def calibrate(things: Sequence[Thing], *, metric: str, seed: int = 0) -> Calibration:
     """Make the table and the cohort of a bundle.
 
     Args:
         things: See `thing_of_clip` and `things_of_photos`.
         metric: "cosine" or "euclidean".
         seed: Of the simulated galleries.
-
-    Returns:
-        The manifest's `calibration`, and the cohort `float32 [B, D]`.
 
     Raises:
         ExportError: There are fewer than four different things of one domain.
@@ -119,13 +129,14 @@ def calibrate(things: Sequence[Thing], *, metric: str, seed: int = 0) -> tuple[d
             table["sizes"].append(size)
             table["mean"].append(round(mean, 5))
             table["excess"].append([round(value, 5) for value in excess])
-    return {
+    facts = {
         "version": 2,
         "things": len({thing.group for thing in things}),
         "genuine_median": round(_genuine_median(things, metric), 5),
         "twin": round(_twin(things, metric), 5),
         **table,
-    }, cohort
+    }
+    return Calibration(facts, cohort)
 
 
 @dataclass(frozen=True, eq=False)

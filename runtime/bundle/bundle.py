@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from runtime.bundle.files import directory_reader, from_npy, put_in_place, to_npy, write_files, zip_reader
 from runtime.bundle.manifest import (
-    BACKGROUND,
+    COHORT,
     FORMAT,
     GOLDEN_EMBEDDINGS,
     GOLDEN_FRAMES,
@@ -83,7 +83,7 @@ class Bundle:
         extra: Mapping[str, bytes] | None = None,
         artifacts: tuple[Artifact, ...] = (),
         calibration: Mapping[str, Any] | None = None,
-        background: NDArray[np.float32] | None = None,
+        cohort: NDArray[np.float32] | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> Bundle:
         """Build a bundle in memory; `save` writes it.
@@ -100,7 +100,7 @@ class Bundle:
             extra: Further files, such as a model card or an OpenVINO IR: path in the bundle -> contents.
             artifacts: Those of the extra files that an engine can run.
             calibration: Quantiles of genuine and impostor scores by number of shots.
-            background: Prototypes of base classes, `float32 [B, D]`: what things that were not taught look like.
+            cohort: Embeddings of things that no gallery holds, `float32 [B, D]`; see `runtime/matching/acceptance.py`.
             provenance: How the bundle was made, as plain JSON.
 
         Raises:
@@ -110,7 +110,7 @@ class Bundle:
             "model.onnx": model,
             GOLDEN_FRAMES: to_npy(golden_frames),
             GOLDEN_EMBEDDINGS: to_npy(golden_embeddings),
-            **({} if background is None else {BACKGROUND: to_npy(background.astype(np.float16))}),
+            **({} if cohort is None else {COHORT: to_npy(cohort.astype(np.float16))}),
             **(extra or {}),
         }
         manifest: dict[str, Any] = {
@@ -246,14 +246,14 @@ class Bundle:
             )
         return frames, embeddings
 
-    def background(self) -> NDArray[np.float32]:
+    def cohort(self) -> NDArray[np.float32]:
         """Return prototypes of base classes, `float32 [B, D]`; B is 0 if the bundle has none."""
-        if BACKGROUND not in self.manifest["files"]:
+        if COHORT not in self.manifest["files"]:
             return np.zeros((0, self.dim), np.float32)
-        rows = from_npy(self.read(BACKGROUND), BACKGROUND)
+        rows = from_npy(self.read(COHORT), COHORT)
         if rows.ndim != 2 or rows.shape[1] != self.dim or rows.dtype != np.float16 or not np.isfinite(rows).all():
             raise BundleCorrupt(
-                f"{BACKGROUND} must be finite float16 [B, {self.dim}], but is {rows.dtype} {rows.shape}; pack it again"
+                f"{COHORT} must be finite float16 [B, {self.dim}], but is {rows.dtype} {rows.shape}; pack it again"
             )
         return rows.astype(np.float32)
 
@@ -266,4 +266,4 @@ class Bundle:
             elif name.endswith(".xml"):
                 check_ir(data, name)
         self.golden()
-        self.background()
+        self.cohort()

@@ -21,7 +21,7 @@ MAX_MANIFEST_BYTES = 4_000_000
 MAX_BYTES = 2_000_000_000  # of all files together; one ONNX file cannot be larger anyway
 MAX_DIM = 65_536
 GOLDEN_FRAMES, GOLDEN_EMBEDDINGS = "golden/frames.npy", "golden/embeddings.npy"
-BACKGROUND = "background.npy"
+COHORT = "cohort.npy"
 
 
 @dataclass(frozen=True)
