@@ -32,7 +32,7 @@ class Config:
     seed: int = 0
     steps: int = 6000
     batch: int = 64
-    lr: float = 1e-3  # of weights in units of their own size (`student.Scaled`)
+    lr: float = 2e-3  # of weights in units of their own size (`student.Scaled`)
     flat_until: float = 0.5  # share of the steps after which the learning rate falls to zero in a straight line
     ema: float = 0.998
     bank: int = 4096  # pictures that each one is compared with

@@ -68,7 +68,7 @@ def folded(features: nn.Sequential) -> nn.Sequential:
         for i in range(len(pair) - 1):
             if isinstance(pair[i], nn.Conv2d) and isinstance(pair[i + 1], nn.BatchNorm2d):
                 pair[i], pair[i + 1] = fuse_conv_bn_eval(pair[i], pair[i + 1]), nn.Identity()
-    return features
+    return features.requires_grad_(True)  # folding leaves biases that do not ask for a gradient
 
 
 class Scaled(nn.Module):

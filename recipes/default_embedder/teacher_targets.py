@@ -61,12 +61,12 @@ def write_targets(photos: list[Photo], shared: Path, out: Path, crops: int, seed
         bar.update(len(some))
         if at // CHUNK % 64 == 63 or at + CHUNK >= len(rows):
             targets.flush()
-            state.write_text(json.dumps({"done": at + len(some), "crops": crops, "pictures": len(photos), "seed": seed}))
+            state.write_text(
+                json.dumps({"done": at + len(some), "crops": crops, "pictures": len(photos), "seed": seed})
+            )
 
 
-def fit_projection(
-    teacher: JointTeacher, photos: list[Photo], order: np.ndarray, out: Path, seed: int
-) -> Projection:
+def fit_projection(teacher: JointTeacher, photos: list[Photo], order: np.ndarray, out: Path, seed: int) -> Projection:
     """The projection of this run, fitted to crop 0 of the first pictures unless it is stored already."""
     file = out / "projection.npz"
     if not file.exists():
