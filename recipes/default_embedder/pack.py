@@ -1,72 +1,87 @@
 """Pack what `python recipes/default_embedder` trained into the bundle that ships inside the package.
 
-    python recipes/default_embedder/pack.py --data DATA --out OUT [--bundle runtime/models/default.edgefs]
+    python recipes/default_embedder/pack.py --shared ../shared --out OUT [--bundle runtime/models/default.edgefs]
 
-OUT holds student.safetensors, student.json and the lessons. `card.py` writes the model card, once the bundle has been
-measured. The golden frames are public-domain and CC0 photographs that scikit-image carries, so they may travel
-with the package.
+OUT holds student.safetensors and student.json. `card.py` writes the model card once the bundle has been measured. The
+golden frames are public-domain and CC0 photographs that scikit-image carries, so they may travel with the package.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import skimage.data
 from distil import git_commit
-from photos import SIZE, photos_of, read_held_out, read_views, split_classes
-from student import MEAN, STD, embed, load_student, unit
-from whiten import whiten
+from photos import SIZE, Photo, device_view, limited, read_pool, split
+from student import MEAN, STD, Student, embed, load_student, unit
 
 from exporters.onnx.graph import EmbedderGraph
 from exporters.onnx.weight_storage import round_weights
 from exporters.pack import pack
-from exporters.verify.calibration import calibration_table
+from exporters.sources.clips import read_clips
+from exporters.verify.calibration import Calibration, calibrate, thing_of_clip, things_of_photos
 from runtime.bundle import Bundle
-from runtime.matching.prototypes import class_mean
 from runtime.preprocess import Preprocess
 
-CLASS_PHOTOS = 12  # of each training class: for the background and the whitening
 WEIGHTS = "int8"
 GOLDEN = ("astronaut", "chelsea", "coffee", "rocket")
+MIN_KINDS, MIN_PHOTOS = 5, 6  # of a source, and of a kind, that calibrate
+MAX_PHOTOS, MAX_KINDS = 12, 40  # of a kind, and of a source
 
 
 def golden_frames(preprocess: Preprocess) -> np.ndarray:
-    """`uint8 [G, H, W, 3]` BGR."""
+    """Frames that the bundle re-checks itself with: uint8 [G, H, W, 3] BGR."""
     photos = [getattr(skimage.data, name)()[..., ::-1] for name in GOLDEN]
     return preprocess.batch([np.ascontiguousarray(photo) for photo in photos])
 
 
-def training_views(data: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Device views uint8 [N, SIZE, SIZE, 3] and class ids of some photos of every training class."""
-    classes = [folder for folders in split_classes(data)[0].values() for folder in folders]
-    return read_views([photos_of(folder)[:CLASS_PHOTOS] for folder in classes])
+def kinds_of(pool: list[Photo]) -> list[Photo]:
+    """Photographs of the kinds that calibrate: evenly spread over those of each source that has enough of them."""
+    photos = limited(pool, MAX_PHOTOS)
+    counts = Counter((photo.source, photo.label) for photo in photos)
+    chosen = set()
+    for source in sorted({source for source, _ in counts}):
+        kinds = sorted(kind for kind, n in counts.items() if kind[0] == source and n >= MIN_PHOTOS)
+        if len(kinds) >= MIN_KINDS:
+            chosen |= {kinds[i] for i in np.linspace(0, len(kinds) - 1, min(MAX_KINDS, len(kinds))).astype(int)}
+    return [photo for photo in photos if (photo.source, photo.label) in chosen]
 
 
-def background(embeddings: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Prototypes `float32 [B, D]` of the training classes: what the device takes for "things in general"."""
-    return np.stack([class_mean(embeddings[labels == label], "cosine") for label in np.unique(labels)])
+def calibration(student: Student, shared: Path, pool: list[Photo]) -> Calibration:
+    """The table and the cohort, from photographs of the pool and from the clips."""
+    photos = kinds_of(pool)
+    views = np.stack([device_view(photo.decode()) for photo in photos])
+    labels, sources = [photo.label for photo in photos], [photo.source for photo in photos]
+    things = things_of_photos(unit(embed(student, views)), labels, sources)
+    for clip in read_clips(shared / "data/clips"):
+        views = np.stack([device_view(frame[:, :, ::-1]) for frame in clip.frames])
+        things.append(thing_of_clip(clip.group, unit(embed(student, views)), clip.times_s))
+    return calibrate(things, metric="cosine")
 
 
-def build(data: Path, out: Path) -> Bundle:
-    student = load_student(out / "student.safetensors").folded()
-    base = training_views(data)
-    whiten(student, np.load(out / "pictures.npy", mmap_mode="r"), *base)
+def build(shared: Path, out: Path) -> Bundle:
+    """The bundle of the trained student."""
     facts = json.loads((out / "student.json").read_text())
     preprocess = Preprocess((SIZE, SIZE), channels=3, crop="square", resampler="linear")
+    student = load_student(out / "student.safetensors")
     graph = EmbedderGraph(student, mean=[MEAN] * 3, std=[STD] * 3, colour="rgb", metric="cosine")
     round_weights(graph, WEIGHTS)  # before anything is calibrated with them
-    views, labels = read_held_out(data)
+    pool = read_pool(shared)
+    training = split(pool)[0]
+    told = calibration(student, shared, pool)
     provenance = {
         "recipe": "recipes/default_embedder",
         "commit": git_commit(),
-        "data": "tiny-imagenet (180 classes), Caltech-101 (92), CIFAR-FS train (64) and Office amazon (10)",
-        "teacher": "torchvision mobilenet_v2, ImageNet weights (not shipped)",
+        "data": f"{len(training):,} photographs of shared/data/photos_pool",
+        "initial_weights": "MobileNetV2, ImageNet (google-coral/test_data, Apache-2.0)",
+        "teacher": "MobileNetV2 at 224 pixels and EfficientNet-Lite2 at 260 pixels, ImageNet weights (not shipped)",
         "parameters": facts["parameters"],
-        "training": {key: facts[key] for key in ("config", "start", "lessons", "step", "seconds")},
-        "held_out": {key: value for key, value in facts.items() if key.endswith("_5_way")},
+        "training": {key: facts[key] for key in ("config", "targets", "step", "cpu_seconds")},
+        "held_out": facts.get("held_out"),
         "golden_frames": [f"scikit-image {name}" for name in GOLDEN],
     }
     return pack(
@@ -76,19 +91,19 @@ def build(data: Path, out: Path) -> Bundle:
         description="Embeds photographs of any object; the embedded default.",
         golden_frames=golden_frames(preprocess),
         weights=WEIGHTS,
-        calibration=calibration_table(unit(embed(student, views)), labels, metric="cosine"),
-        background=background(unit(embed(student, base[0])), base[1]),
+        calibration=told.table,
+        cohort=told.cohort,
         provenance=provenance,
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="the same folder as for training")
+    parser.add_argument("--shared", type=Path, required=True, help="the folder `shared`, as for training")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--bundle", type=Path, default=Path(__file__).parents[2] / "runtime/models/default.edgefs")
     args = parser.parse_args()
-    bundle = build(args.data, args.out).save(args.bundle, overwrite=True)
+    bundle = build(args.shared, args.out).save(args.bundle, overwrite=True)
     for info in bundle.verify():
         print(info)
     print(f"{bundle.path}: {sum(entry['bytes'] for entry in bundle.manifest['files'].values()):,} bytes")
