@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from photos import IMAGENET, SIZE, Photo, device_view, limited, read_amazon
 
-from edgefs.evaluation import few_shot_accuracy
+from edgefs.evaluation.metrics import few_shot_accuracy
 
 PER_CLASS = 40
 CLIP_FRAMES = 30  # of each clip
