@@ -44,7 +44,8 @@ def operation(id_: int, what: str) -> dict[str, Any]:
 
 def answer(label: str | None = None, **changes: Any) -> dict[str, Any]:
     return {
-        "type": "answer", "camera": "0", "id": 900, "label": label, "stable": label, "candidate": "mug", "score": 0.83,
+        "type": "answer", "camera": "0", "id": 900, "stable": label, "suggestion": None, "label": label,
+        "certainty": "sure" if label else "unknown", "candidate": label or "mug", "score": 0.83,
         "threshold": 0.61, "runner_up": "cap", "margin": 0.31, "age_ms": 21.0,
         "check": "accepted" if label else "score",
         "timings_ms": {"capture": 0.4, "decode": 4.1, "preprocess": 0.6, "embed": 2.1, "match": 0.2, "publish": 0.3,

@@ -62,15 +62,11 @@ def check_onnx(data: bytes, name: str = "model.onnx") -> None:
 
 
 def _check_node(node: memoryview, name: str) -> None:
-    layer, operator, domain = "", "", ""
-    for field, payload in _fields(node):
-        if field == 3:
-            layer = str(_bytes(payload), "utf-8")
-        elif field == 4:
-            operator = str(_bytes(payload), "utf-8")
-        elif field == 7:
-            domain = str(_bytes(payload), "utf-8")
-        elif field == 5:
+    fields = list(_fields(node))
+    texts = {field: str(_bytes(payload), "utf-8") for field, payload in fields if field in (3, 4, 7)}
+    layer, operator, domain = (texts.get(field, "") for field in (3, 4, 7))
+    for field, payload in fields:
+        if field == 5:
             _check_attribute(_bytes(payload), name)
     if operator not in ALLOWED_OPERATORS or domain not in ("", "ai.onnx"):
         full = f"{domain}.{operator}" if domain else operator

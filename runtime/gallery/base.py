@@ -84,71 +84,42 @@ class Gallery(Protocol):
 
     @property
     def path(self) -> Path | None: ...  # None if it is in memory
-
     @property
     def fingerprint(self) -> str: ...  # of the bundle whose embeddings these are
-
     @property
     def dim(self) -> int: ...
-
     @property
     def classes(self) -> Mapping[str, ClassShots]: ...  # an immutable snapshot, in order of first enrolment
-
     @property
     def damaged(self) -> tuple[Damaged, ...]: ...
-
     @property
     def keep_crops(self) -> bool: ...  # stored in the file
-
     def set_keep_crops(self, keep: bool) -> None: ...
-
     @property
     def stranger_rate(self) -> float | None: ...  # stored in the file; None if it was never set
-
     def set_stranger_rate(self, rate: float) -> None: ...
-
     def add(self, label: str, shots: Sequence[NewShot], *, negative: bool = False) -> list[int]: ...
-
     def add_all(self, batch: Iterable[tuple[str, NewShot, bool]], what: str) -> list[int]: ...
-
     def forget(self, label: str) -> int: ...
-
     def rename(self, label: str, to: str) -> None: ...
-
     def merge(self, label: str, into: str) -> int: ...
-
     def remove_shot(self, shot_id: int) -> str: ...
-
     def undo(self, expected: int | None = None) -> str: ...  # expected: the id of the change that is meant
-
     def redo(self, expected: int | None = None) -> str: ...
-
     @property
     def last_operation(self) -> int | None: ...  # the id of the newest change that the calling thread made
-
     def history(self) -> list[Operation]: ...  # what `undo` would undo, newest first
-
     def undone(self) -> list[Operation]: ...  # what `redo` would redo, the next one first
-
     def crop(self, shot_id: int) -> bytes | None: ...
-
     def shot(self, shot_id: int) -> ShotRecord: ...
-
     def records(self, label: str) -> list[ShotRecord]: ...
-
     def stored_ids(self) -> list[int]: ...
-
     def stored_embeddings(self) -> dict[int, NDArray[np.float32]]: ...
-
     def replace_embeddings(
         self, embeddings: Mapping[int, NDArray[np.float32]], *, fingerprint: str, dim: int
     ) -> None: ...
-
     @property
     def unknown_frames(self) -> NDArray[np.float32]: ...  # [S, D]: a person said that they show nothing taught
-
     def add_unknown_frames(self, embeddings: NDArray[np.float32]) -> None: ...
-
     def refresh(self) -> bool: ...
-
     def close(self) -> None: ...

@@ -120,13 +120,11 @@ def _open(
         version = FORMAT if empty else _checked_version(db, path)
         if not readonly:
             _require_wal(db, path)
-        if new and empty:
-            _create(db, *new)
-        elif version < FORMAT and readonly:
+        if version < FORMAT and readonly:
             for statement in SCHEMA_2:  # empty tables stand in for those that an older format lacks
                 db.execute(statement.replace("CREATE TABLE", "CREATE TEMP TABLE"))
-        elif version < FORMAT:
-            _bring_up_to_date(db)
+        elif empty or version < FORMAT:
+            _write_schema(db, new)
         return db
     except BaseException:
         db.close()
@@ -165,23 +163,16 @@ def _require_wal(db: sqlite3.Connection, path: Path | None) -> None:
         )
 
 
-def _create(db: sqlite3.Connection, fingerprint: str, dim: int) -> None:
+def _write_schema(db: sqlite3.Connection, new: tuple[str, int] | None) -> None:
+    """Create the tables, or those that an older format lacks, unless another process did so just before."""
     db.execute("BEGIN IMMEDIATE")
-    if not _tables(db):  # another process may have done it just before
-        for statement in SCHEMA + SCHEMA_2:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version < FORMAT:
+        empty = not _tables(db)
+        for statement in SCHEMA + SCHEMA_2 if empty else SCHEMA_2:
             db.execute(statement)
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {FORMAT}")
-        write_header(db, fingerprint, dim)
-    db.execute("COMMIT")
-
-
-def _bring_up_to_date(db: sqlite3.Connection) -> None:
-    """Add the tables that a file of an older format lacks."""
-    db.execute("BEGIN IMMEDIATE")
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version < FORMAT:  # another process may have done it just before
-        for statement in SCHEMA_2:
-            db.execute(statement)
-        db.execute(f"PRAGMA user_version = {FORMAT}")
+        if empty and new:
+            write_header(db, *new)
     db.execute("COMMIT")

@@ -15,8 +15,8 @@ import numpy as np
 
 from runtime.gallery import clean_label
 from runtime.recognition import Enrollment
-from runtime.teaching.enrolling import WHAT_TO_DO, Observation
-from runtime.teaching.quality import MIN_RELATIVE_SHARPNESS, same_view
+from runtime.teaching.enrolling import WHAT_TO_DO, Observation, fault
+from runtime.teaching.quality import MIN_RELATIVE_SHARPNESS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,11 +61,7 @@ class Coach:
         (seen,) = self._recognizer.observe([frame])
         sharpness = seen.quality.sharpness
         self._sharpest = max(self._sharpest, sharpness)
-        reason = seen.quality.exposure_fault()
-        if reason is None and sharpness < MIN_RELATIVE_SHARPNESS * self._sharpest:
-            reason = "blurred"
-        if reason is None and same_view(seen.embedding, self._known()):
-            reason = "same view"
+        reason = fault(seen, self._known(), blurred=sharpness < MIN_RELATIVE_SHARPNESS * self._sharpest)
         if reason is not None:
             self.refused += 1
             return Advice(False, reason, f"{reason}: {WHAT_TO_DO[reason]}")

@@ -58,15 +58,18 @@ def choose(
     kept: list[int] = []
     rejected: list[RejectedFrame] = []
     for i, seen in enumerate(observations):
-        reason = seen.quality.exposure_fault() or ("blurred" if blur[i] else None)
-        if reason is None and same_view(seen.embedding, taken):
-            reason = "same view"
-        if reason is not None:
+        if reason := fault(seen, taken, blurred=bool(blur[i])):
             rejected.append(RejectedFrame(i, reason))
             continue
         taken = np.vstack([taken, seen.embedding])
         kept.append(i)
     return kept, rejected, [min(1.0, float(sharpness[i]) / max(best, 1e-6)) for i in kept]
+
+
+def fault(seen: Observation, taken: NDArray[np.float32], *, blurred: bool) -> str | None:
+    """Return why a frame is not kept beside the views already taken, `float32 [n, D]`; None if it is."""
+    reason = seen.quality.exposure_fault() or ("blurred" if blurred else None)
+    return reason or ("same view" if same_view(seen.embedding, taken) else None)
 
 
 def new_shots(

@@ -48,6 +48,13 @@ def unknown(device, page, fake):
     page.get_by_text("nearest is mug: 0.44, needs 0.61").wait_for()
 
 
+def maybe(device, page, fake):
+    device.send(**fake.answer(None, suggestion="mug", certainty="maybe", score=0.58))
+    page.get_by_text("mug?", exact=True).wait_for()
+    page.get_by_text("0.58, needs 0.61").wait_for()
+    page.get_by_role("button", name="It is…").wait_for()
+
+
 def empty(device, page, fake):
     device.change(classes=[], inbox=[], undo=None)
     page.get_by_text("From then on it is recognised.").wait_for()
@@ -145,8 +152,8 @@ def undone(device, page, fake):
 
 
 STATES = (
-    live, unknown, empty, no_camera, stalled, reconnecting, ended, other_model, read_only, offline, about, region, card,
-    why, teaching, undone,
+    live, unknown, maybe, empty, no_camera, stalled, reconnecting, ended, other_model, read_only, offline, about, region,
+    card, why, teaching, undone,
 )  # fmt: skip
 SIZES = {"desk": {"width": 1360, "height": 850}, "phone": {"width": 390, "height": 844}}
 LOOKS = (("desk", "light"), ("phone", "dark"))
@@ -343,7 +350,7 @@ def test_a_late_frame_does_not_replace_the_question_for_the_name(shop, fake, ope
     shop.send(type="teach", camera="0", kept=1, refused=0, accepted=True, reason=None, line="good", thumb=None)
     page.locator("#kept", has_text="1").wait_for()
     page.keyboard.press("Enter")
-    page.get_by_text("What is it?").wait_for()
+    page.locator("#coach", has_text="What is it?").wait_for()
     shop.send(type="teach", camera="0", kept=2, refused=0, accepted=True, reason=None, line="4 more views", thumb=None)
     page.get_by_role("button", name="Keep 2 views").wait_for()
     page.wait_for_timeout(500)
@@ -393,6 +400,40 @@ def test_the_undo_of_a_message_means_that_change_and_no_other(shop, fake, open_d
     page.locator("#redo").click()
     page.wait_for_timeout(100)
     assert shop.calls[-1] == ("POST", "redo", {}, {"id": 10})
+
+
+def test_an_answer_that_may_be_right_is_confirmed_rejected_or_corrected(shop, fake, open_device):
+    page = open_device(shop)
+    shop.answers["POST", "answers/900/confirm"] = (
+        200,
+        {"label": "mug", "accepted": [{"index": 0, "shot_id": 5}], "rejected": [], "advice": [], "operation": 9},
+    )
+    maybe(shop, page, fake)
+    assert page.locator("#not-this").is_hidden()
+    page.get_by_role("button", name="Yes").click()
+    page.get_by_text("This view is mug now").wait_for()
+    assert shop.calls[-1] == ("POST", "answers/900/confirm", {}, {"label": None})
+    page.get_by_role("button", name="No", exact=True).click()
+    page.get_by_text("This view is not mug").wait_for()
+    assert shop.calls[-1][:2] == ("POST", "answers/900/reject")
+    page.get_by_role("button", name="It is…").click()
+    page.get_by_label("Name of this thing").fill("cap")
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(100)
+    assert shop.calls[-1] == ("POST", "answers/900/confirm", {}, {"label": "cap"})
+
+
+def test_text_bar_and_reason_never_contradict_each_other(shop, fake, open_device):
+    page = open_device(shop)
+    live(shop, page, fake)
+    flicker = {"label": None, "certainty": "unknown", "check": "score", "score": 0.2}  # of one frame
+    shop.send(**(fake.answer("mug") | flicker))
+    page.wait_for_timeout(100)
+    assert page.locator("#answer-label").inner_text() == "mug"
+    assert page.locator("#score").get_attribute("class") == "bar sure"
+    assert page.locator("#because").inner_text() == "0.83, needs 0.61"
+    unknown(shop, page, fake)
+    assert page.locator("#score").get_attribute("class") == "bar unknown"
 
 
 def test_a_space_in_a_name_is_a_space(shop, open_device):
@@ -500,6 +541,7 @@ def test_every_control_is_large_enough_for_fingers_on_a_phone(shop, fake, open_d
 def test_nothing_moves_for_people_who_asked_for_less_motion(shop, fake, open_device):
     page = open_device(shop, reduced_motion="reduce")
     page.keyboard.down("Space")
+    page.get_by_text("Let go when done").wait_for()
     shop.send(type="teach", camera="0", kept=1, refused=0, accepted=True, reason=None, line="good", thumb=None)
     page.locator("#frames li").wait_for()
     assert page.evaluate("document.getAnimations().length") == 0

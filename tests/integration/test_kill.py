@@ -94,7 +94,7 @@ def test_wal_and_synchronous_full_are_really_in_force(tmp_path):
     for _ in ("created", "reopened"):
         with opened(tmp_path / "shop.db") as gallery:
             pragmas = ("journal_mode", "synchronous", "foreign_keys", "secure_delete", "trusted_schema")
-            found = [gallery._db.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas]
+            found = [gallery._file.db.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas]
             assert found == [b"wal", 2, 1, 1, 0]
 
 

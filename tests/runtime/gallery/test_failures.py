@@ -188,11 +188,11 @@ def test_a_full_disk_changes_nothing_and_says_so(path):
     enrol(path)
     with open_gallery(path, fingerprint=MODEL, dim=DIM) as gallery:
         before = gallery.classes
-        gallery._db.execute("PRAGMA max_page_count = 1")  # SQLite's own "full": no page more than there are
+        gallery._file.db.execute("PRAGMA max_page_count = 1")  # SQLite's own "full": no page more than there are
         with pytest.raises(GalleryUnwritable, match=r"is full\. Free some space\. Nothing was changed"):
             gallery.add("mug", [shot(i) for i in range(100)])
         assert gallery.classes is before
-        gallery._db.execute("PRAGMA max_page_count = 1000000")
+        gallery._file.db.execute("PRAGMA max_page_count = 1000000")
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size, hard))  # the system's: write() fails
         try:

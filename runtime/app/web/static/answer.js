@@ -2,7 +2,7 @@
 
 import { $, setVariables, setText } from "./dom.js";
 import { condition } from "./preview.js";
-import { answer, on, store } from "./store.js";
+import { agrees, answer, on, settled, stateOf, store } from "./store.js";
 
 const ANNOUNCE_EVERY_MS = 2000;
 const LATENCY_EVERY_MS = 500;
@@ -34,37 +34,47 @@ function render() {
   if ($("answer").hidden) return;
   const now = condition();
   const current = now === "live" || now === "ended" ? answer() : null;
-  const label = current?.stable ?? null;
-  const text = current ? (label ?? "Unknown") : "–";
+  const { certainty, name } = current ? stateOf(current) : { certainty: null, name: null };
+  const figures = current && figuresOf(current);
+  const text = { sure: name, maybe: `${name}?`, unknown: "Unknown" }[certainty] ?? "–";
   setText($("answer-label"), text);
-  $("answer-label").title = label ?? "";
-  $("answer-label").className = `name${label ? "" : " none"}${text.length > 16 ? " long" : ""}`;
-  $("not-this").hidden = !label;
+  $("answer-label").title = name ?? "";
+  $("answer-label").className = `name ${certainty ?? "unknown"}${text.length > 16 ? " long" : ""}`;
+  $("not-this").hidden = certainty !== "sure";
+  for (const id of ["yes", "no", "other"]) $(id).hidden = certainty !== "maybe";
   $("why").hidden = !current;
-  renderScore(current);
-  setText($("because"), current ? because(current) : WAITING[now] ?? "Waiting for the camera.");
-  setText($("next"), current?.runner_up ? `next: ${current.runner_up}` : "");
+  renderScore(figures, certainty);
+  setText($("because"), current ? (figures ? because(figures) : "") : WAITING[now] ?? "Waiting for the camera.");
+  setText($("next"), figures?.runner_up ? `next: ${figures.runner_up}` : "");
   renderLatency(current);
-  for (const card of $("classes").children) card.classList.toggle("now", card.dataset.key === label);
+  for (const card of $("classes").children) card.classList.toggle("now", card.dataset.key === name && certainty === "sure");
   announce(text, Boolean(current));
+}
+
+/** The answer whose score and reason fit the smoothed state, so that text, bar and reason never contradict each other. */
+function figuresOf(current) {
+  if (agrees(current)) return current;
+  const before = settled();
+  const same = before && stateOf(before).name === stateOf(current).name && stateOf(before).certainty === stateOf(current).certainty;
+  return same ? before : null;
 }
 
 const share = (value) => Math.min(Math.max(value, 0), 1);
 
-function renderScore(current) {
+function renderScore(current, certainty) {
   const drawn = current && store.state.bundle.metric !== "euclidean" && Number.isFinite(current.score); // a distance has no fixed scale
   $("score").hidden = !drawn;
   if (!drawn) return;
-  $("score").classList.toggle("unknown", !current.label);
+  $("score").className = `bar ${certainty}`;
   setVariables($("score"), { score: share(current.score), threshold: share(current.threshold ?? 0), second: share(current.score - (current.margin ?? 1)) });
   $("score").querySelector("u").hidden = !(current.threshold > 0);
   $("score").querySelector("s").hidden = !current.runner_up;
 }
 
 /** Why this answer, in plain words. */
-export function because({ label, candidate, runner_up, check, score, threshold }) {
+export function because({ label, certainty, candidate, runner_up, check, score, threshold }) {
   const needs = Number.isFinite(score) ? `${score.toFixed(2)}${Number.isFinite(threshold) ? `, needs ${threshold.toFixed(2)}` : ""}` : "";
-  if (label) return needs;
+  if (label || certainty === "maybe") return needs;
   return {
     "empty gallery": "nothing taught yet",
     "score": `nearest is ${candidate}: ${needs}`,

@@ -1,7 +1,7 @@
 // The connection to the device: the state once, then its events. After a loss it is tried again, each time later.
 
 import { BASE, call } from "./api.js";
-import { emit, show, store } from "./store.js";
+import { agrees, emit, show, store } from "./store.js";
 
 const SILENCE_S = 10; // after this long without a message, ask whether the device is still there
 const MAX_WAIT_S = 8;
@@ -47,7 +47,7 @@ function receive(message) {
   else if (message.type === "camera") replaceCamera(message.camera?.id ? message.camera : message);
   else if (message.type === "answer") {
     store.answers.set(message.camera, message);
-    if (message.id != null && message.label === message.stable) store.settled.set(message.camera, message);
+    if (message.id != null && agrees(message)) store.settled.set(message.camera, message);
   }
   emit(message.type, message);
 }

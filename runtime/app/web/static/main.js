@@ -4,6 +4,7 @@ import { startAbout } from "./about.js";
 import { startAnswer } from "./answer.js";
 import { startCards } from "./cards.js";
 import { startClasses } from "./classes.js";
+import { startConfirm } from "./confirm.js";
 import { startGallery } from "./gallery.js";
 import { startInbox } from "./inbox.js";
 import { connect, watch } from "./link.js";
@@ -14,7 +15,7 @@ import { startReject } from "./reject.js";
 import { startTeach } from "./teach.js";
 import { startWhy } from "./why.js";
 
-const parts = [startPreview, startRegion, startAnswer, startTeach, startClasses, startInbox, startGallery, startCards, startWhy, startReject, startAbout, startLogin];
+const parts = [startPreview, startRegion, startAnswer, startTeach, startClasses, startInbox, startGallery, startCards, startWhy, startConfirm, startReject, startAbout, startLogin];
 for (const start of parts) start();
 await loginFromLink();
 await connect();

@@ -21,6 +21,16 @@ export function emit(name, value) {
 
 export const shown = () => store.state?.cameras.find((camera) => camera.id === store.camera) ?? null;
 export const answer = () => store.answers.get(store.camera) ?? null;
+/** The smoothed answer as one state: { certainty, name }. The name is null for unknown. */
+export const stateOf = ({ stable, suggestion }) =>
+  stable ? { certainty: "sure", name: stable } : suggestion ? { certainty: "maybe", name: suggestion } : { certainty: "unknown", name: null };
+
+/** Whether the figures of an answer's own frame agree with its smoothed state. */
+export const agrees = (each) => {
+  const { certainty, name } = stateOf(each);
+  const own = each.certainty ?? (each.label ? "sure" : "unknown");
+  return own === certainty && (certainty === "unknown" || each.candidate === name);
+};
 export const settled = () => store.settled.get(store.camera) ?? null;
 export const labels = () => store.state?.classes.map((each) => each.label) ?? [];
 export const writable = () => Boolean(store.state?.gallery.writable) && !store.state.gallery.mismatch && store.link === "online";

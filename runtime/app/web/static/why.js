@@ -18,7 +18,7 @@ export function startWhy() {
   });
 }
 
-const title = ({ label }) => (label ? `Why ${label}` : "Why unknown");
+const title = ({ label, certainty, candidate }) => (label ? `Why ${label}` : certainty === "maybe" ? `Why ${candidate}?` : "Why unknown");
 
 function* body(explained) {
   const [first, ...more] = explained.sentences?.length ? explained.sentences : [because(explained)];

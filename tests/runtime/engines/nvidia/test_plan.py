@@ -2,79 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import shutil
-import sys
 from dataclasses import replace
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
 from runtime.bundle import Artifact, Bundle
-from runtime.engines import tensorrt, tensorrt_rtx
-from runtime.engines.nvidia import cuda, library
-from runtime.engines.nvidia.passport import Machine, Passport, _gpu_fits, _version_fits, passport_name
+from runtime.engines.nvidia.passport import Passport, passport_name
 from runtime.engines.nvidia.plan import PlanEngine
-from runtime.errors import BundleCorrupt, BundleMissing, EngineError, EngineMissing
+from runtime.errors import BundleCorrupt, BundleMissing, EngineError
 
 PLAN, FILE = b"a plan", "tensorrt/fp16/model.plan"
-
-
-@pytest.fixture(scope="session")
-def fake_gpu() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fake_gpu", Path(__file__).parents[3] / "fake_gpu.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def cudart_file(fake_gpu, tmp_path_factory) -> Path:
-    if shutil.which("gcc") is None:
-        pytest.skip("the stub of libcudart needs gcc")
-    return fake_gpu.compile_cudart(tmp_path_factory.mktemp("cudart"))
-
-
-@pytest.fixture
-def cudart(fake_gpu, cudart_file, tmp_path, monkeypatch):
-    stub = fake_gpu.Cudart(shutil.copy(cudart_file, tmp_path))  # a copy has its own counters
-    monkeypatch.setattr(cuda, "LIBRARIES", (str(stub.path),))
-    monkeypatch.setitem(sys.modules, "cuda.bindings", None)
-    return stub
-
-
-@pytest.fixture
-def trt(fake_gpu, cudart, tiny, monkeypatch):
-    proto = tiny.model()
-    fake = fake_gpu.tensorrt(cudart, lambda frames: tiny.reference(proto, frames), (32, 32, 3), tiny.DIM)
-    monkeypatch.setitem(sys.modules, "tensorrt", fake)
-    return fake
-
-
-@pytest.fixture
-def passport(cudart, tiny) -> Passport:
-    """A passport that fits the plan, the model and this simulated machine."""
-    machine = cuda.Cuda()
-    here = Machine.this("10.3.0", machine)
-    machine.close()
-    return Passport(
-        target="tensorrt",
-        precision="fp16",
-        plan_sha256=hashlib.sha256(PLAN).hexdigest(),
-        model_sha256=hashlib.sha256(tiny.model().SerializeToString()).hexdigest(),
-        onnx_sha256="0" * 64,
-        shape=(32, 32, 3),
-        batch=(1, 1, 8),
-        library_version="10.3.0",
-        compute_capabilities=(here.compute_capability,),
-        os=here.os,
-        arch=here.arch,
-        driver=here.driver,
-        jetpack=here.jetpack,
-    )
 
 
 def frames(count: int) -> np.ndarray:
@@ -185,20 +123,6 @@ def test_an_unreadable_passport_is_corrupt(trt, tiny, text):
     assert trt.deserialized == 0
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"batch": (1, 2)}, {"batch": (8, 1, 1)}, {"batch": (True, 1, 1)}, {"compute_capabilities": (8,)}, {"driver": 5},
-     {"version_compatible": 1}, {"dla_core": "0"}, {"compatibility": "all"}, {"precision": None}],
-)  # fmt: skip
-def test_a_passport_with_a_value_of_the_wrong_type_is_corrupt(passport, change):
-    with pytest.raises(BundleCorrupt, match="must be a passport"):
-        Passport.from_json(replace(passport, **change).to_json(), "p.json")
-
-
-def test_a_passport_survives_the_round_trip(passport):
-    assert Passport.from_json(passport.to_json(), "p.json") == passport
-
-
 def test_a_plan_without_passport_is_refused(trt, tiny):
     bundle = bundle_with(tiny, None)
     with pytest.raises(BundleMissing, match=r"passport\.json must be listed"):
@@ -222,67 +146,3 @@ def test_a_plan_of_other_types_or_sizes_is_refused(trt, tiny, passport):
     with pytest.raises(EngineError, match=r"must answer \(1, 32\), but answers \(1, 5\)"):
         engine.embed(frames(1))
     engine.close()
-
-
-def test_without_gpu_or_library_the_engine_is_missing(trt, cudart, monkeypatch):
-    assert tensorrt.ENGINE.version() == "10.3.0"
-    assert cudart["live"] == 0
-    cudart["devices"] = 0
-    with pytest.raises(EngineMissing, match=r"must be an NVIDIA GPU, but CUDA finds none \(error 100;"):
-        tensorrt.ENGINE.version()
-    monkeypatch.setattr(cuda, "LIBRARIES", ("libnothing.so",))
-    monkeypatch.setattr(sys, "path", [])
-    with pytest.raises(EngineMissing, match="CUDA runtime must be installed"):
-        cuda.CudartByCtypes()
-    monkeypatch.setitem(sys.modules, "tensorrt", None)
-    monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
-    with pytest.raises(EngineMissing, match="JetPack has it"):
-        tensorrt.ENGINE.version()
-    with pytest.raises(EngineMissing, match=r"pip install 'edgefs\[tensorrt-rtx\]'"):
-        tensorrt_rtx.ENGINE.version()
-
-
-def test_cuda_errors_carry_their_number(cudart):
-    machine = cuda.Cuda()
-    with pytest.raises(EngineError, match="cudaDeviceGetAttribute must succeed, but CUDA answers error 3"):
-        machine._call("cudaDeviceGetAttribute", 75, 3)
-    machine.close()
-
-
-@pytest.mark.torch  # torch brings both
-def test_the_real_libcudart_has_every_function():
-    try:
-        api = cuda.CudartByCtypes()
-    except EngineMissing as error:
-        pytest.skip(str(error))
-    error, version = api.cudaDriverGetVersion()
-    assert (error, version >= 0) == (0, True)
-    error, count = api.cudaGetDeviceCount()
-    assert error or count
-
-
-@pytest.mark.torch
-def test_cuda_bindings_have_every_function_and_our_numbers():
-    runtime = pytest.importorskip("cuda.bindings.runtime", exc_type=ImportError)
-    for name, types in cuda._FUNCTIONS.items():
-        inputs = [kind for kind in types if kind not in (cuda._RESULT, cuda._RESULT_INT)]
-        stated = getattr(runtime, name).__doc__.splitlines()[0].partition("(")[2].rstrip(")")
-        assert len([word for word in stated.split(",") if word.strip()]) == len(inputs), (name, stated)
-    for name, members in cuda._ENUMS.items():
-        for member, number in members.items():
-            assert int(getattr(getattr(runtime, name), member)) == number
-
-
-def test_a_version_compatible_plan_runs_on_newer_libraries_of_its_major_version(passport):
-    compatible = replace(passport, version_compatible=True)
-    assert [_version_fits(compatible, v) for v in ("10.3.0", "10.16.1.11", "10.2.9", "11.4.0")] == [1, 1, 0, 0]
-    assert not _version_fits(passport, "10.16.1.11")
-
-
-def test_an_ampere_plus_plan_runs_from_8_0_on(passport):
-    portable = replace(passport, compute_capabilities=("8.6",), compatibility="ampere_plus")
-    assert [_gpu_fits(portable, cc) for cc in ("7.5", "8.0", "8.7", "12.0")] == [False, True, True, True]
-
-
-def test_both_targets_have_an_install_line():
-    assert set(library.INSTALL) == {*tensorrt.ENGINE.targets, *tensorrt_rtx.ENGINE.targets}

@@ -1,0 +1,145 @@
+"""Transactions on a gallery file, and the state in memory that follows them.
+
+A change is one transaction, and the state in memory is replaced only after its commit. Before every change, and before
+every read that needs the current state, it is checked whether another process has changed the file.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from shlex import quote
+from typing import Concatenate, ParamSpec, TypeVar
+
+from runtime.errors import GalleryMismatch, GalleryUnwritable
+from runtime.gallery import redo_stack
+from runtime.gallery.database import explained
+from runtime.gallery.memory import Memory, census, load
+from runtime.gallery.operations import purge
+from runtime.gallery.records import next_id, read_header
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class GalleryFile:
+    """An open gallery file. Several threads may use it.
+
+    Attributes:
+        path: The file; None if it is in memory.
+        db: The connection; use it only within `reading` or `up_to_date`.
+        memory: The state as of the last transaction. Reading it needs no lock.
+    """
+
+    def __init__(self, db: sqlite3.Connection, path: Path | None, fingerprint: str | None, dim: int | None) -> None:
+        self.path, self.db, self._closed = path, db, False
+        self._lock = threading.RLock()
+        self._made = threading.local()
+        self._pinned = fingerprint is not None
+        redo_stack.create(db)
+        with self.reading():
+            self._require(fingerprint, dim)
+            self.memory = load(db)
+            self._version = self._data_version()
+
+    @property
+    def last_operation(self) -> int | None:
+        """The id of the newest operation of the calling thread; None before the first."""
+        return getattr(self._made, "operation", None)
+
+    def change(
+        self,
+        work: Callable[Concatenate[sqlite3.Connection, Memory, P], tuple[T, Memory]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run one operation in a transaction, replace the state in memory, and return the operation's result."""
+        with self._lock:
+            with self._transaction("write to it", "BEGIN IMMEDIATE", "COMMIT"):
+                self._catch_up()
+                operation = next_id(self.db, "operations")
+                result, memory = work(self.db, self.memory, *args, **kwargs)
+                if next_id(self.db, "operations") > operation:
+                    self._made.operation = operation
+                redo_stack.clear_stale(self.db)
+                purged = purge(self.db)
+                # If Ctrl-C comes between the commit and the last assignment, -1 makes everything be read again.
+                version, self._version = self._version, -1
+            self.memory, self._version = memory, version
+            if purged:
+                self.wipe()
+        return result
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that reads the file as it is."""
+        with self._transaction("read it", "BEGIN"):
+            yield self.db
+
+    @contextmanager
+    def up_to_date(self) -> Iterator[tuple[sqlite3.Connection, Memory]]:
+        """A transaction that reads, with the state in memory at the time of it."""
+        with self.reading() as db:
+            self._catch_up()
+            yield db, self.memory
+
+    def refresh(self) -> bool:
+        """See `SqliteGallery.refresh`."""
+        with self.reading():
+            return self._catch_up()
+
+    def wipe(self) -> None:
+        """Remove deleted data from the WAL too. The change itself is durable already, so a failure is no error."""
+        with self._lock, suppress(sqlite3.DatabaseError):
+            self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    def close(self) -> None:
+        """Close the file; `memory` can still be read."""
+        with self._lock:
+            self._closed = True
+            self.db.close()
+
+    @contextmanager
+    def _transaction(self, doing: str, begin: str, commit: str | None = None) -> Iterator[None]:
+        with self._lock, explained(self.path, doing):
+            if self._closed:
+                raise GalleryUnwritable(f"The gallery {self.path} must be open, but it was closed. Open it again.")
+            self.db.execute(begin)
+            try:
+                yield
+                if commit:
+                    self.db.execute(commit)
+            finally:
+                # Reads are rolled back too: COMMIT would repeat the error of a damaged page that was already handled.
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
+
+    def _catch_up(self) -> bool:
+        """Read what another process changed, within a transaction."""
+        version = self._data_version()
+        if version == self._version:
+            return False
+        if self._pinned:
+            self._require(self.memory.fingerprint, self.memory.dim)
+        self.memory = load(self.db, self.memory)
+        self._version = version
+        return True
+
+    def _data_version(self) -> int:
+        (version,) = self.db.execute("PRAGMA data_version").fetchone()  # it changes when another connection commits
+        return int(version)
+
+    def _require(self, fingerprint: str | None, dim: int | None) -> None:
+        """Raise GalleryMismatch unless the file was filled by this model."""
+        found, found_dim = read_header(self.db)
+        if (fingerprint or found, dim or found_dim) != (found, found_dim):
+            info = census(self.db)
+            raise GalleryMismatch(
+                f"{self.path} must be filled by the model {(fingerprint or found)[:12]} (dimension {dim}), but its "
+                f"{info.classes} classes with {info.shots} shots were filled by {found[:12]} (dimension {found_dim}). "
+                "To compute them again from their crops, open it with `Recognizer(bundle, gallery=..., reembed=True)` "
+                f"or run: edgefs gallery reembed --gallery {quote(str(self.path))} --bundle BUNDLE"
+            )
