@@ -1,4 +1,4 @@
-"""Everything that depends on the bundle: its engine, the preprocessing of frames, and the gallery as this bundle sees it.
+"""What depends on the bundle: its engine, the preprocessing of frames, and the gallery as this bundle sees it.
 
 A Recognizer holds exactly one Model and replaces it as a whole when the bundle is swapped, so no frame is ever embedded
 by one bundle and matched by another.

@@ -343,7 +343,7 @@ class Recognizer:
         return self.gallery.redo()
 
     def close(self) -> None:
-        """Close the engine and the gallery that the recognizer opened. Everything acknowledged is durable without it."""
+        """Close the engine and the gallery that the recognizer opened. What was acknowledged is durable without it."""
         self._opened.close()
 
     def __enter__(self) -> Recognizer:

@@ -36,7 +36,7 @@ def growth(bundle: Bundle, sizes: Sequence[int] = SHOTS) -> Iterator[dict[str, A
 
             def store(shot: NewShot, recognizer: Recognizer = recognizer) -> None:
                 recognizer.gallery.add("class 0", [shot])
-                recognizer.refresh()
+                recognizer.gallery.refresh()
 
             queries = random_shots(bundle.dim, SAMPLES, np.random.default_rng(1_000))
             match = figures([clock(lambda q=q: recognizer.match(q.embedding)) for q in queries])  # type: ignore[misc]

@@ -130,7 +130,7 @@ def teach(recognizer: Recognizer, n_classes: int, n_shots: int) -> None:
     rng = np.random.default_rng(0)
     for c in range(n_classes):
         recognizer.gallery.add(f"class {c}", random_shots(recognizer.bundle.dim, n_shots, rng))
-    recognizer.refresh()
+    recognizer.gallery.refresh()
 
 
 def random_shots(dim: int, n: int, rng: np.random.Generator) -> list[NewShot]:

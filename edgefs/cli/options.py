@@ -11,7 +11,6 @@ from edgefs.models.store import open_model
 from runtime.bundle import Bundle
 from runtime.engines import ENGINES
 from runtime.errors import GalleryMissing
-from runtime.matching.heads import HEADS
 from runtime.models import default_bundle
 from runtime.recognizer import Recognizer
 
@@ -52,16 +51,6 @@ def add_recognizer_options(parser: argparse.ArgumentParser) -> None:
     add_engine_option(parser)
     parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads of the engine (default: at most 2)")
     parser.add_argument("--reembed", action="store_true", help="re-embed a gallery that another bundle filled")
-
-
-def add_head_option(parser: argparse.ArgumentParser) -> None:
-    """Add --head."""
-    parser.add_argument(
-        "--head",
-        default="auto",
-        choices=("auto", *HEADS),
-        help="how a class is scored (default: auto, see docs/trust.md)",
-    )
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
@@ -138,15 +127,14 @@ def existing_gallery(path: str) -> str:
     return path
 
 
-def open_recognizer(args: argparse.Namespace, *, stranger_rate: float | None = 0.05) -> Recognizer:
-    """Open what `add_recognizer_options` and `add_head_option` described."""
+def open_recognizer(args: argparse.Namespace, *, stranger_rate: float | str | None = "gallery") -> Recognizer:
+    """Open what `add_recognizer_options` described; `stranger_rate` as in `Recognizer`."""
     return Recognizer(
         load_bundle(args.bundle),
         gallery=Path(args.gallery),
         engine=args.engine,
         threads=args.threads,
         stranger_rate=stranger_rate,
-        head=args.head,
         keep_crops=False if getattr(args, "no_crops", False) else None,
         reembed=args.reembed,
     )

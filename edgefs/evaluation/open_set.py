@@ -18,15 +18,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from runtime.matching.calibration import Prior
+from runtime.matching.gallery_matcher import Matchers
+from runtime.matching.heads import HEADS
 
 from edgefs.errors import DataError
 from edgefs.evaluation.metrics import auroc, mean_and_interval
 from runtime.bundle import Bundle
 from runtime.engines import open_engine
 from runtime.gallery import ClassShots
-from runtime.matching.calibration import Prior
-from runtime.matching.gallery_matcher import Matchers
-from runtime.matching.heads import HEADS
 from runtime.matching.matcher import ACCEPTED, Matcher
 from runtime.matching.prototypes import Rows, class_mean
 from runtime.model import typical_distance

@@ -1,6 +1,6 @@
 """The table from which a device tells strangers, made from things that no gallery will hold.
 
-Galleries are simulated: K things are taught from lessons, frames of other things are strangers, and the table keeps, for
+Galleries are simulated: K things are taught from lessons and frames of other things are strangers. The table keeps, for
 several K and rates, which best score strangers reach. The rule that reads the table, `runtime/matching/acceptance.py`,
 also makes it. While a gallery is simulated, neither its things nor the stranger are in the cohort, as on a device.
 
@@ -33,6 +33,8 @@ PHOTO_LESSONS = (1, 3, 5)
 PROBES = 6  # photographs of a thing that are recognised
 COHORT_FRAMES = 8  # of each clip
 SAME_THING = 0.999  # quantile of the scores between prototypes of different things
+CAP = 0.75  # quantile of the scores of known frames that no threshold exceeds
+DECILES = np.linspace(0.1, 0.9, 9)  # so that every thing counts the same
 LATER_S = 1.0  # from the lesson to the frames that show how far a thing changes
 
 
@@ -132,7 +134,7 @@ def calibrate(things: Sequence[Thing], *, metric: str, seed: int = 0) -> Calibra
     facts = {
         "version": 2,
         "things": len({thing.group for thing in things}),
-        "genuine_median": round(_genuine_median(things, metric), 5),
+        "cap": round(_cap(things, metric), 5),
         "twin": round(_twin(things, metric), 5),
         **table,
     }
@@ -220,15 +222,15 @@ def _weights(some: Sequence[_Simulated]) -> NDArray[np.float64]:
     return np.array([each[one.domain] / counts[one.domain] for one in some])
 
 
-def _genuine_median(things: Sequence[Thing], metric: str) -> float:
-    """The score that half of the frames of a thing reach at another moment than its lesson."""
+def _cap(things: Sequence[Thing], metric: str) -> float:
+    """The score that a quarter of the frames of a thing reach at another moment than its lesson."""
     scores = [
         Prototypes(metric, later.shape[1], [_class(thing, lesson, metric)]).class_scores(later)[:, 0]
         for thing in things
         for lesson, later in zip(thing.lessons, thing.later, strict=True)
         if len(later)
     ]
-    return float(np.median(np.concatenate([np.quantile(some, np.linspace(0.1, 0.9, 9)) for some in scores])))
+    return float(np.quantile(np.concatenate([np.quantile(some, DECILES) for some in scores]), CAP))
 
 
 def _twin(things: Sequence[Thing], metric: str) -> float:

@@ -233,7 +233,9 @@ class Bundle:
 
     @property
     def calibration(self) -> Mapping[str, Any] | None:
-        return self.manifest["calibration"]  # type: ignore[no-any-return]
+        """Return the table from which strangers are told; None if there is none, or only that of an older edgefs."""
+        table: Mapping[str, Any] | None = self.manifest["calibration"]
+        return table if table and "version" in table else None
 
     def golden(self) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Return the golden frames `uint8 [G, H, W, C]` and the embeddings `float32 [G, D]` that they must give."""

@@ -22,6 +22,7 @@ MAX_BYTES = 2_000_000_000  # of all files together; one ONNX file cannot be larg
 MAX_DIM = 65_536
 GOLDEN_FRAMES, GOLDEN_EMBEDDINGS = "golden/frames.npy", "golden/embeddings.npy"
 COHORT = "cohort.npy"
+CALIBRATION = 2  # version of the calibration table
 
 
 @dataclass(frozen=True)
@@ -97,13 +98,16 @@ def _sound_calibration(manifest: Mapping[str, Any]) -> bool:
     calibration = manifest["calibration"]
     if calibration is None:
         return True
-    tables = [calibration[kind] for kind in ("genuine", "impostor")]
-    rows = [np.asarray(scores, np.float64) for table in tables for scores in table.values()]
+    if "version" not in calibration:  # the table of an older edgefs, which `Bundle.calibration` does not use
+        return True
+    sizes, rates = (np.asarray(calibration[key], np.float64) for key in ("sizes", "rates"))
+    mean, excess = (np.asarray(calibration[key], np.float64) for key in ("mean", "excess"))
+    limits = np.array([calibration["cap"], calibration["twin"]], np.float64)
     return (
-        all(n.isascii() and n.isdigit() and int(n) > 0 for table in tables for n in table)
-        and 0 < calibration.get("within_variance", 1.0) < np.inf
-        and all(len(table) > 0 for table in tables)
-        and all(row.ndim == 1 and len(row) > 1 and np.isfinite(row).all() and (np.diff(row) >= 0).all() for row in rows)
+        calibration["version"] == CALIBRATION
+        and all(row.ndim == 1 and len(row) > 0 and row[0] > 0 and (np.diff(row) > 0).all() for row in (sizes, rates))
+        and (mean.shape, excess.shape) == (sizes.shape, (len(sizes), len(rates)))
+        and all(np.isfinite(values).all() for values in (sizes, rates, mean, excess, limits))
     )
 
 

@@ -142,7 +142,8 @@ def add_unknown_frames(db: sqlite3.Connection, memory: Memory, embeddings: NDArr
     for embedding in embeddings:
         write_background(db, checked_embedding(embedding, memory.dim).tobytes(), told=True)
     db.execute(
-        "DELETE FROM background WHERE told = 0 OR id NOT IN (SELECT id FROM background WHERE told ORDER BY id DESC LIMIT ?)",
+        "DELETE FROM background WHERE told = 0 OR id NOT IN"
+        " (SELECT id FROM background WHERE told ORDER BY id DESC LIMIT ?)",
         (MAX_UNKNOWN_FRAMES,),
     )
     return None, load(db, memory, ())

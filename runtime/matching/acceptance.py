@@ -8,14 +8,14 @@ given the name of its best class c if
 1. The offset is half of the mean score that the 8 most similar vectors of the bundle's cohort have for the class. The
    cohort shows things that no gallery holds (adaptive Z-norm: Auckenthaler et al. 2000, "Score normalization for
    text-independent speaker verification systems"). A class that resembles many things needs a higher score.
-2. The base is where strangers end. The bundle's table says, for a gallery of K classes, which best score strangers reach
-   at the asked rate. It is corrected by what the gallery shows itself: each of its classes is scored against the others as
-   if it were a stranger, and the mean of these scores replaces that of the table, the more so the more bursts the
-   gallery holds.
+2. The base is the same for all classes. The bundle's table says, for a gallery of K classes, which best score strangers
+   reach at the asked rate. The gallery corrects it: each of its classes is scored against the others as if it were a
+   stranger, and the mean of these scores replaces that of the table, the more so the more bursts the gallery holds.
 3. If single pictures that are left out in turn score far above that, the base rises to what 3 % of them miss: a few
    classes do not show what a stranger that looks like one of them would score.
 4. If a person showed frames in which nothing taught is in view, at most the asked share of them is accepted.
-5. No class needs a higher score than half of the frames reached that the bundle saw of one thing at another moment.
+5. No threshold is higher than the upper quartile of the scores that known things reached at another moment, which the
+   table keeps: a gallery of things that look alike must not become one in which nothing is named.
 
 Everything is derived from the stored shots and the bundle. What the recognizer refused is never used.
 
@@ -105,7 +105,7 @@ class Acceptance:
         own = own_strangers(prototypes, offsets, twins)
         bases = [base(self.calibration, len(offsets), own, rate) for rate in (self.rate, self._maybe_rate())]
         floor = max(missed_by_few(prototypes, offsets), self._unknown_floor(prototypes, offsets, unknown))
-        sure = np.minimum(max(bases[0], floor) + offsets, self.calibration["genuine_median"])
+        sure = np.minimum(max(bases[0], floor) + offsets, self.calibration["cap"])
         return Thresholds(sure.astype(np.float32), min(0.0, bases[1] - bases[0]), twins)
 
     def _maybe_rate(self) -> float:

@@ -1,6 +1,6 @@
 """The decision on one embedding: the best class and how certain it is.
 
-The best class is the one whose score lies highest above the threshold of the class (`runtime/matching/acceptance.py`). Then
+The best class is the one whose score lies highest above its threshold (`runtime/matching/acceptance.py`). Then
 
 1. "sure" needs the class's threshold, "maybe" a lower one; below that the answer is "unknown";
 2. between two classes that look alike (twins), an answer that fits both is "maybe": either of the two;

@@ -123,8 +123,8 @@ class Rows:
             return self.matrix @ embedding
         if len(self.matrix) <= EXACT:
             return similarity(self.matrix, embedding, self.metric)
-        # |r - e|² = |r|² - 2 r·e + |e|² needs one matrix product, but it cancels where r is near e. Therefore everything
-        # is measured from the centre, and the few nearest rows, which decide, are computed exactly.
+        # |r - e|² = |r|² - 2 r·e + |e|² needs one matrix product, but it cancels where r is near e. So everything is
+        # measured from the centre, and the few nearest rows, which decide, are computed exactly.
         x = embedding - self._centre
         squared = self._squares - 2 * (self._centred @ x) + x @ x
         scores = -np.sqrt(np.maximum(squared, 0))

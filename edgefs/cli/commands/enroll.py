@@ -12,7 +12,7 @@ import argparse
 from typing import Any
 
 from edgefs.cli.frames import frames_of
-from edgefs.cli.options import add_head_option, add_recognizer_options, add_source_options, open_recognizer
+from edgefs.cli.options import add_recognizer_options, add_source_options, open_recognizer
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_source_options(parser)
     add_recognizer_options(parser)
-    add_head_option(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -40,14 +39,18 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         print(f"  {reasons.count(reason)} x {reason}")
     for line in enrollment.advice:
         print(f"  {line}")
+    for other in enrollment.similar:
+        print(f"  looks like {other.label} ({other.score:.2f}): if it is the same thing, merge them:")
+        print(f"    edgefs gallery merge {enrollment.label!r} {other.label!r} --gallery {args.gallery}")
     if known:
-        print(f"  promised: {known.promise}")
+        print(f"  {known.advice}")
     return {
         "label": enrollment.label,
         "class": known,
         "accepted": enrollment.accepted,
         "rejected": enrollment.rejected,
         "advice": enrollment.advice,
+        "similar": enrollment.similar,
         "shots": len(shots.ids) if shots else 0,
         "gallery": args.gallery,
         "passed": bool(enrollment.accepted),

@@ -16,12 +16,13 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from runtime.matching.heads import HEADS
+
 from edgefs.cli.options import positive, share
 from edgefs.data import DATA
 from edgefs.errors import ConfigError
 from edgefs.evaluation.evaluate import evaluate
 from edgefs.reports.tables import table
-from runtime.matching.heads import HEADS
 
 # Options that only one kind of evaluation has, with their defaults.
 EPISODES = {"ways": [5], "n_query": 15, "episodes": 600, "rotations": None}

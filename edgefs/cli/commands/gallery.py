@@ -5,7 +5,8 @@ examples:
   edgefs gallery rename mug cup
   edgefs gallery undo
   edgefs gallery export shop.zip        edgefs gallery import shop.zip
-  edgefs gallery classes                                (views, promise, head, shots set aside)
+  edgefs gallery classes                                (views, and what to show next)
+  edgefs gallery rate 10%                               (the share of strangers that may be given a name)
   edgefs gallery keep 17                                edgefs gallery drop 17        (a shot that was set aside)
   edgefs gallery why photo.jpg                          edgefs gallery reject mug photo.jpg
   edgefs gallery swap --bundle better.edgefs            (and back with the old bundle: to the bit)
@@ -20,13 +21,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefs.cli.options import add_bundle_option, add_gallery_option, existing_gallery, load_bundle
+from edgefs.cli.options import add_bundle_option, add_gallery_option, existing_gallery, load_bundle, share
 from edgefs.reports.tables import table
 from runtime.errors import InvalidShot
 from runtime.gallery import Gallery, export_gallery, import_gallery, open_gallery, peek
-from runtime.matching.prototypes import prototype
 from runtime.opencv import decode_image, read_image
-from runtime.recognizer import Recognizer
+from runtime.recognizer import STRANGER_RATE, Recognizer
 from runtime.swap import compare_models, reembed_gallery
 
 
@@ -38,13 +38,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("rm", "forget a class", ("label",)),
         ("rename", "give a class another name", ("label", "to")),
         ("merge", "move all shots of one class into another", ("label", "into")),
-        ("keep", "count a shot that was set aside; its number as in show", ("shot",)),
-        ("drop", "remove one shot", ("shot",)),
+        ("drop", "remove one shot; its number as in show", ("shot",)),
+        ("rate", "show or set the share of strangers that may be given a name", ()),
         ("undo", "take back the newest change", ()),
         ("history", "what undo would take back, newest first", ()),
         ("export", "write everything into one file", ("file",)),
         ("import", "add what an exported file holds", ("file",)),
-        ("classes", "how well each class is known, and what is promised about strangers", ()),
+        ("classes", "how well each class is known, and what to show next", ()),
         ("why", "why a picture is taken for what it is", ("picture",)),
         ("reject", 'a picture that is "not this": never taken for this class again', ("label", "picture")),
         ("swap", "let another bundle take over, and compare before and after", ()),
@@ -53,8 +53,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action = actions.add_parser(name, help=summary, description=summary)
         for argument in arguments:
             action.add_argument(argument)
+        if name == "rate":
+            action.add_argument("rate", nargs="?", type=share, metavar="SHARE", help="0.05 or 5%%; left out: show it")
         add_gallery_option(action)
-        if name in ("show", "import", *WITH_MODEL):
+        if name in ("import", *WITH_MODEL):
             add_bundle_option(action)
 
 
@@ -84,12 +86,10 @@ def _ls(gallery: Gallery, _: argparse.Namespace) -> dict[str, Any]:
 
 
 def _show(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
-    taught = gallery.classes.get(args.label)
-    aside = prototype(taught, load_bundle(args.bundle).metric).set_aside if taught and len(taught.ids) else ()
     shots: list[dict[str, Any]] = [
         {
             "id": record.id,
-            "kind": "not this" if record.negative else "set aside" if record.id in aside else "shot",
+            "kind": "not this" if record.negative else "shot",
             "quality": round(record.quality, 2),
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.time_s)),
             "burst": record.burst,
@@ -99,11 +99,6 @@ def _show(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
     ]
     header = ("id", "kind", "quality", "time", "burst", "source")
     print(table([tuple({**s, "burst": s["burst"][:8]}.values()) for s in shots], header))
-    if aside:
-        print(
-            "Shots that are set aside disagree with their class and are not used. To use or remove one: "
-            f"edgefs gallery keep {aside[0]} --gallery {args.gallery}, or drop"
-        )
     return {"label": args.label, "shots": shots}
 
 
@@ -125,10 +120,12 @@ def _merge(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
     return {"label": args.label, "into": args.into, "shots": count}
 
 
-def _keep(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
-    label = gallery.keep_shot(_shot_id(args.shot))
-    print(f"shot {args.shot} of {label} counts; to take that back: edgefs gallery undo --gallery {args.gallery}")
-    return {"label": label, "shot": int(args.shot)}
+def _rate(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
+    if args.rate is not None:
+        gallery.set_stranger_rate(args.rate)
+    rate = STRANGER_RATE if gallery.stranger_rate is None else gallery.stranger_rate
+    print(f"at most {100 * rate:g} % of strangers may be given a name")
+    return {"rate": rate}
 
 
 def _drop(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
@@ -186,8 +183,8 @@ def _reembed(args: argparse.Namespace) -> dict[str, Any]:
 def _classes(args: argparse.Namespace) -> dict[str, Any]:
     with Recognizer(load_bundle(args.bundle), gallery=args.gallery) as recognizer:
         classes = recognizer.classes()
-    rows = [(c.label, c.n_shots, f"{c.n_views:.1f}", c.n_bursts, c.head, len(c.set_aside), c.promise) for c in classes]
-    print(table(rows, ("label", "shots", "views", "bursts", "head", "set aside", "promise")) if rows else "empty")
+    rows = [(c.label, c.n_shots, c.n_views, c.n_bursts, f"{c.threshold:.2f}", c.advice) for c in classes]
+    print(table(rows, ("label", "shots", "views", "bursts", "threshold", "next")) if rows else "empty")
     return {"classes": classes}
 
 
@@ -238,8 +235,8 @@ ACTIONS = {
     "rm": _rm,
     "rename": _rename,
     "merge": _merge,
-    "keep": _keep,
     "drop": _drop,
+    "rate": _rate,
     "undo": _undo,
     "history": _history,
     "export": _export,

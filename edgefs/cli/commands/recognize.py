@@ -15,7 +15,6 @@ from typing import Any
 
 from edgefs.cli.frames import frames_of
 from edgefs.cli.options import (
-    add_head_option,
     add_recognizer_options,
     add_source_options,
     existing_gallery,
@@ -23,6 +22,7 @@ from edgefs.cli.options import (
     share,
 )
 from runtime.errors import UnknownLabel
+from runtime.recognition import Recognition
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -34,20 +34,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     unknown.add_argument(
         *("--rate",),
         type=share,
-        default=0.05,
         metavar="SHARE",
-        help="of strangers that may be given a name (default: 5%%)",
+        help="of strangers that may be given a name (default: as the gallery remembers, else 5%%)",
     )
     parser.add_argument("--why", action="store_true", help="say in sentences why each answer is what it is")
     add_source_options(parser)
     add_recognizer_options(parser)
-    add_head_option(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     frames = []
     existing_gallery(args.gallery)
-    with open_recognizer(args, stranger_rate=None if args.closed_set else args.rate) as recognizer:
+    with open_recognizer(
+        args, stranger_rate=None if args.closed_set else "gallery" if args.rate is None else args.rate
+    ) as recognizer:
         if not recognizer.labels:
             raise UnknownLabel(
                 f"{args.gallery} must hold at least one class, but it is empty; teach one: "
@@ -57,15 +57,24 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             for frame in frames_of(source, args):
                 answer = recognizer.recognize(frame.image)
                 print(
-                    f"{source}  {frame.time_s:8.2f} s  {answer.label or 'unknown':20}  score {answer.score:.2f}"
-                    f"  next {answer.runner_up or '-'}  {answer.timings_ms['total']:.1f} ms"
+                    f"{source}  {frame.time_s:8.2f} s  {described(answer):32}  next {answer.runner_up or '-'}"
+                    f"  {answer.timings_ms['total']:.1f} ms"
                 )
                 why = recognizer.explain(answer).sentences if args.why else ()
                 for sentence in why:
                     print(f"    {sentence}")
-                about = {key: value for key, value in vars(answer).items() if key != "embedding"}
+                about = {key: value for key, value in vars(answer).items() if key != "embedding"} | {
+                    "text": answer.text
+                }
                 frames.append({"source": source, "index": frame.index, "time_s": frame.time_s, **about, "why": why})
         engine = recognizer.engine.info
-    counts = Counter(frame["label"] or "unknown" for frame in frames)
+    counts = Counter(frame["text"] for frame in frames)
     print(", ".join(f"{label}: {n}" for label, n in counts.most_common()) or "no frames")
     return {"frames": frames, "counts": counts, "engine": engine}
+
+
+def described(answer: Recognition) -> str:
+    """The answer with its score: "mug (0.81)", or "unknown (mug 0.62 < 0.81)"."""
+    if answer.candidate is None or answer.certainty == "sure":
+        return f"{answer.text} ({answer.score:.2f})" if answer.candidate else answer.text
+    return f"{answer.text} ({answer.candidate} {answer.score:.2f} < {answer.threshold:.2f})"

@@ -295,7 +295,7 @@ class Service:
 
     def _refresh(self) -> None:
         seen = [(stranger.id, stranger.seen) for stranger in self.inbox.strangers()]
-        if self.recognizer.refresh() or seen != self._strangers:
+        if self.recognizer.gallery.refresh() or seen != self._strangers:
             self._strangers = seen
             self.changed()
 
