@@ -13,6 +13,8 @@ import time
 from typing import Any
 
 import numpy as np
+from runtime.matching.calibration import Prior
+from runtime.matching.gallery_matcher import Matchers
 
 from benchmarks.common import save
 from edgefs.bench.clock import Clock, figures
@@ -24,8 +26,6 @@ from edgefs.reports.plots import Points
 from edgefs.reports.tables import table
 from runtime.bundle import Bundle
 from runtime.gallery import ClassShots
-from runtime.matching.calibration import Prior
-from runtime.matching.gallery_matcher import Matchers
 from runtime.model import typical_distance
 
 MILLION = 1_000_000

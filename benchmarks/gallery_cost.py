@@ -21,6 +21,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from runtime.matching.calibration import Prior
+from runtime.matching.gallery_matcher import Matchers
+from runtime.matching.heads import HEADS
 
 from benchmarks.common import save
 from edgefs.bench.clock import Clock, Sample
@@ -28,9 +31,6 @@ from edgefs.bench.growth import SHOTS_PER_CLASS
 from edgefs.reports.tables import table
 from runtime.explain import preview_reject
 from runtime.gallery import Gallery, NewShot, open_gallery
-from runtime.matching.calibration import Prior
-from runtime.matching.gallery_matcher import Matchers
-from runtime.matching.heads import HEADS
 from runtime.matching.matcher import Matcher, recognition_of
 from runtime.stream.recent_answers import CAPACITY, RecentAnswer
 

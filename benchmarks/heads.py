@@ -12,6 +12,8 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from runtime.matching.gallery_matcher import Matchers
+from runtime.matching.heads import HEADS
 
 from benchmarks.accuracy import embed_coil, embed_folder
 from benchmarks.common import save
@@ -19,8 +21,6 @@ from edgefs.cli.options import load_bundle
 from edgefs.evaluation.metrics import mean_and_interval
 from edgefs.reports.tables import table
 from runtime.gallery import ClassShots
-from runtime.matching.gallery_matcher import Matchers
-from runtime.matching.heads import HEADS
 from runtime.model import typical_distance
 from runtime.recognizer import Recognizer
 

@@ -1,12 +1,16 @@
-"""Open-set evaluation: how well "unknown" works, over many random galleries, through the recogniser's own decision.
+"""Open-set evaluation: how well "unknown" works, over many random galleries, through the recognizer's own decision.
 
-A gallery enrols half of the classes it draws with `n_shot` pictures each; the other half are strangers nobody taught.
-Every picture is embedded once; galleries are then cheap. Reported per head:
+A gallery enrols half of the classes it draws with `n_shot` pictures each; the other half are strangers that nobody
+taught. Every picture is embedded once; galleries are then cheap. Reported in percent:
 
-AUROC            known frames above stranger frames, ranked by score minus threshold: 50 is luck, 100 perfect
-plain AUROC      the same ranked by the plain best cosine to a class mean, for comparison
-false accepts    share of stranger frames that were given a name, at the rate asked for
-false rejects    share of known frames called unknown;  wrong names: share given another class's name
+AUROC            known frames above stranger frames, ranked by score minus threshold: 50 is chance, 100 is perfect
+plain AUROC      the same ranked by the plain best score against a class mean, for comparison
+false accepts    share of stranger frames that were given a name, at the asked rate
+false rejects    share of known frames that are not sure: "maybe" or "unknown"
+maybe            share of known frames that are "maybe"
+wrong names      share of known frames that were given the name of another class
+plain rejects    share of known frames that one constant for all galleries would reject; it is chosen with hindsight, so
+                 that the plain best score accepts exactly the asked share of strangers: the bound to approach
 """
 
 from __future__ import annotations
@@ -18,18 +22,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from runtime.matching.calibration import Prior
-from runtime.matching.gallery_matcher import Matchers
-from runtime.matching.heads import HEADS
 
 from edgefs.errors import DataError
 from edgefs.evaluation.metrics import auroc, mean_and_interval
 from runtime.bundle import Bundle
 from runtime.engines import open_engine
 from runtime.gallery import ClassShots
-from runtime.matching.matcher import ACCEPTED, Matcher
-from runtime.matching.prototypes import Rows, class_mean
-from runtime.model import typical_distance
+from runtime.matching.acceptance import Acceptance
+from runtime.matching.matcher import Match, Matcher
+from runtime.matching.prototypes import Prototypes, Rows, class_mean
 
 EMBED_AT_ONCE = 64  # pictures handed to an engine
 MAX_QUERIES = 10  # of each class and gallery
@@ -37,19 +38,19 @@ MAX_QUERIES = 10  # of each class and gallery
 
 @dataclass(frozen=True)
 class OpenSet:
-    """Means over galleries, in percent, each with the half width of its 95 % interval over galleries."""
+    """Means over galleries, in percent, each with the half width of its 95 % interval; see the module docstring."""
 
-    head: str
     auroc: tuple[float, float]
     plain_auroc: tuple[float, float]
     false_accepts: tuple[float, float]
     false_rejects: tuple[float, float]
+    maybe: tuple[float, float]
     wrong_names: tuple[float, float]
+    plain_rejects: float
     stranger_rate: float
     n_known: int
     n_shot: int
     n_galleries: int
-    heads_chosen: dict[str, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,36 +97,54 @@ def draws(
 def open_set(
     embeddings: NDArray[np.float32],
     labels: NDArray[np.int64],
+    bundle: Bundle,
     *,
-    prior: Prior,
-    metric: str,
-    background: NDArray[np.float32],
-    heads: Sequence[str] = ("auto", *HEADS),
+    stranger_rate: float = 0.05,
     n_way: int | None = None,
     n_shot: int = 5,
     n_galleries: int = 200,
     seed: int = 0,
-) -> list[OpenSet]:
-    """Evaluate heads on embeddings `float32 [N, D]` with labels `int [N]`; all see the same galleries."""
-    dim = embeddings.shape[1]
-    figures: dict[str, list[list[float]]] = {head: [] for head in heads}
-    chosen: dict[str, dict[str, int]] = {head: {} for head in heads}
-    n_known = 0
+) -> OpenSet:
+    """Evaluate the rule of a bundle on embeddings that it made.
+
+    Args:
+        embeddings: `float32 [N, D]`.
+        labels: The class of each, `int [N]`.
+        bundle: Its metric, table and cohort are used.
+        stranger_rate: The asked share of strangers, 0..1.
+        n_way: Classes of a gallery; None for half of all.
+        n_shot: Pictures that teach a class.
+        n_galleries: Random galleries.
+        seed: Of the galleries.
+
+    Raises:
+        DataError: There are too few classes or pictures.
+    """
+    acceptance = Acceptance(bundle.calibration, bundle.cohort(), bundle.metric, stranger_rate)
+    rows, plain_known, plain_strange, n_known = [], [], [], 0
     for draw in draws(embeddings, labels, n_way=n_way, n_shot=n_shot, n_galleries=n_galleries, seed=seed):
         n_known = len(draw.shots)
-        gallery, plain = _gallery(draw.shots), _plain_auroc(draw, metric)
-        for name in heads:
-            matchers = Matchers(metric, dim, background, prior=prior, choice=name, scale=prior.scale)
-            matcher = matchers.matcher(gallery)
-            assert matcher.head
-            chosen[name][matcher.head.name] = chosen[name].get(matcher.head.name, 0) + 1
-            figures[name].append([plain, *_measure(matcher, draw)])
-    reports = []
-    for each in heads:
-        own, ranked, accepts, rejects, wrong = (mean_and_interval(column) for column in np.array(figures[each]).T)
-        facts = prior.stranger_rate, n_known, n_shot, n_galleries, chosen[each]
-        reports.append(OpenSet(each, ranked, own, accepts, rejects, wrong, *facts))
-    return reports
+        prototypes = Prototypes(bundle.metric, bundle.dim).update(_gallery(draw.shots))
+        matcher = Matcher(prototypes, acceptance.thresholds(prototypes, embeddings[:0]))
+        known, strange = _plain_scores(draw, bundle.metric)
+        plain_known.append(known)
+        plain_strange.append(strange)
+        rows.append([auroc(known, strange), *_measure(matcher, draw)])
+    threshold = np.quantile(np.concatenate(plain_strange), 1 - stranger_rate)
+    plain, own, accepts, rejects, maybe, wrong = (mean_and_interval(column) for column in np.array(rows).T)
+    return OpenSet(
+        auroc=own,
+        plain_auroc=plain,
+        false_accepts=accepts,
+        false_rejects=rejects,
+        maybe=maybe,
+        wrong_names=wrong,
+        plain_rejects=100 * float((np.concatenate(plain_known) < threshold).mean()),
+        stranger_rate=stranger_rate,
+        n_known=n_known,
+        n_shot=n_shot,
+        n_galleries=n_galleries,
+    )
 
 
 def evaluate_open_set(
@@ -136,7 +155,6 @@ def evaluate_open_set(
     split: str = "test",
     shots: Sequence[int] = (5,),
     stranger_rate: float = 0.05,
-    heads: Sequence[str] = ("auto", *HEADS),
     n_galleries: int = 200,
     seed: int = 0,
     engine: str = "auto",
@@ -145,55 +163,45 @@ def evaluate_open_set(
     bad_files: str = "fail",
     download: bool = False,
 ) -> list[OpenSet]:
-    """Open-set figures of a bundle, through any engine, on any named image set; every picture is embedded once."""
+    """Open-set figures of a bundle on a named image set, one for each number of shots; arguments as in `evaluate`."""
     from edgefs.data import load
 
     bundle = Bundle.load(source)
     options: dict[str, Any] = {"variant": variant} if data == "omniglot" else {}
     images = load(data, root, split, preprocess=bundle.preprocess, policy=bad_files, download=download, **options)
-    at_work = open_engine(bundle, engine, threads=threads)
+    opened = open_engine(bundle, engine, threads=threads)
     try:
         starts = range(0, len(images), EMBED_AT_ONCE)
-        parts = [at_work.embed(np.ascontiguousarray(images.images[i : i + EMBED_AT_ONCE])) for i in starts]
+        parts = [opened.embed(np.ascontiguousarray(images.images[i : i + EMBED_AT_ONCE])) for i in starts]
     finally:
-        at_work.close()
+        opened.close()
+    embeddings, common = np.concatenate(parts), {"n_galleries": n_galleries, "seed": seed}
     return [
-        report
+        open_set(embeddings, images.labels, bundle, stranger_rate=stranger_rate, n_shot=n_shot, **common)
         for n_shot in shots
-        for report in open_set(
-            np.concatenate(parts),
-            images.labels,
-            prior=Prior(bundle.calibration, stranger_rate, typical_distance(bundle)),
-            metric=bundle.metric,
-            background=bundle.background(),
-            heads=heads,
-            n_shot=n_shot,
-            n_galleries=n_galleries,
-            seed=seed,
-        )
     ]
 
 
 def _measure(matcher: Matcher, draw: Draw) -> list[float]:
-    """AUROC, false accepts, false rejects, wrong names, in percent."""
+    """AUROC, false accepts, false rejects, maybe and wrong names, in percent."""
     known = [matcher.decide(z) for z in draw.queries]
     strange = [matcher.decide(z) for z in draw.strangers]
     above = [np.array([match.score - match.threshold for match in some]) for some in (known, strange)]
-    accepted = np.array([match.check == ACCEPTED for match in known])
     right = np.array([match.row for match in known]) == draw.truth
-    named = np.mean([match.check == ACCEPTED for match in strange])
-    return [
-        auroc(*above),
-        100 * float(named),
-        100 * float(1 - accepted.mean()),
-        100 * float((accepted & ~right).mean()),
-    ]
+    accepted = _are(known, "sure")
+    shares = _are(strange, "sure").mean(), 1 - accepted.mean(), _are(known, "maybe").mean(), (accepted & ~right).mean()
+    return [auroc(*above), *(100 * float(share) for share in shares)]
 
 
-def _plain_auroc(draw: Draw, metric: str) -> float:
+def _are(matches: Sequence[Match], certainty: str) -> NDArray[np.bool_]:
+    return np.array([match.certainty == certainty for match in matches])
+
+
+def _plain_scores(draw: Draw, metric: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The best score against a class mean, of known frames and of strangers."""
     means = Rows(np.stack([class_mean(shots, metric) for shots in draw.shots]), metric)
     known, strange = (means.scores_many(rows).max(axis=1).astype(np.float64) for rows in (draw.queries, draw.strangers))
-    return auroc(known, strange)
+    return known, strange
 
 
 def _gallery(shots: list[NDArray[np.float32]]) -> dict[str, ClassShots]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from exporters.errors import ExportError
 from runtime.gallery import ClassShots
-from runtime.matching.acceptance import class_offsets, level, missed_by_few, own_strangers
+from runtime.matching.acceptance import Strangers, class_offsets, level, missed_by_few, own_strangers
 from runtime.matching.prototypes import Prototype, Prototypes, Rows, prototype
 
 CLIPS = "clips"
@@ -33,7 +33,7 @@ PHOTO_LESSONS = (1, 3, 5)
 PROBES = 6  # photographs of a thing that are recognised
 COHORT_FRAMES = 8  # of each clip
 SAME_THING = 0.999  # quantile of the scores between prototypes of different things
-CAP = 0.75  # quantile of the scores of known frames that no threshold exceeds
+CAP = 0.9  # quantile of the scores of known frames that no threshold exceeds
 DECILES = np.linspace(0.1, 0.9, 9)  # so that every thing counts the same
 LATER_S = 1.0  # from the lesson to the frames that show how far a thing changes
 
@@ -123,13 +123,14 @@ def calibrate(things: Sequence[Thing], *, metric: str, seed: int = 0) -> Calibra
             f"a calibration table needs at least four different things of one domain, but got {len(things)} things; "
             "add clips or class folders, or pack without a table"
         )
-    table: dict[str, Any] = {"rates": list(RATES), "sizes": [], "mean": [], "excess": []}
+    table: dict[str, Any] = {"rates": list(RATES), "sizes": [], "mean": [], "tail": [], "excess": []}
     for size in SIZES:
         some = [one for one in simulated if one.size == size]
         if some:
-            mean, excess = _row(some)
+            usual, excess = _row(some)
             table["sizes"].append(size)
-            table["mean"].append(round(mean, 5))
+            table["mean"].append(round(usual.mean, 5))
+            table["tail"].append(round(usual.tail, 5))
             table["excess"].append([round(value, 5) for value in excess])
     facts = {
         "version": 2,
@@ -147,7 +148,7 @@ class _Simulated:
 
     domain: str
     size: int
-    own: tuple[float, int]
+    own: Strangers
     floor: float
     best: NDArray[np.float64]
 
@@ -198,19 +199,19 @@ def _without(scores: NDArray[np.float64], gone: NDArray[np.bool_]) -> NDArray[np
     return class_offsets(np.where(gone, -np.inf, scores))
 
 
-def _row(some: Sequence[_Simulated]) -> tuple[float, list[float]]:
-    """The mean and the excess at each rate, for one size. Clips and photographs have fixed weights."""
+def _row(some: Sequence[_Simulated]) -> tuple[Strangers, list[float]]:
+    """What is usual, and the excess at each rate, for one size. Clips and photographs have fixed weights."""
     weight = _weights(some)
-    own = [one.own[0] if one.size > 1 else one.best.mean() for one in some]
-    mean = float(np.average(own, weights=weight))
-    above = [np.where(one.best >= one.floor, one.best - level(one.own, mean), -np.inf) for one in some]
+    mean = np.average([one.own.mean if one.size > 1 else one.best.mean() for one in some], weights=weight)
+    usual = Strangers(float(mean), float(np.average([one.own.tail for one in some], weights=weight)), 0)
+    above = [np.where(one.best >= one.floor, one.best - level(one.own, usual), -np.inf) for one in some]
     share = np.concatenate([np.full(len(one.best), w / len(one.best)) for one, w in zip(some, weight, strict=True)])
     values = np.concatenate(above)
     order = np.argsort(values)
     reached = np.cumsum(share[order]) / share.sum()
     at = [min(int(np.searchsorted(reached, 1 - rate)), len(order) - 1) for rate in RATES]
     finite = values[np.isfinite(values)]
-    return mean, [max(float(values[order][i]), float(finite.min())) for i in at]
+    return usual, [max(float(values[order][i]), float(finite.min())) for i in at]
 
 
 def _weights(some: Sequence[_Simulated]) -> NDArray[np.float64]:
@@ -223,7 +224,7 @@ def _weights(some: Sequence[_Simulated]) -> NDArray[np.float64]:
 
 
 def _cap(things: Sequence[Thing], metric: str) -> float:
-    """The score that a quarter of the frames of a thing reach at another moment than its lesson."""
+    """The score that a tenth of the frames of a thing reach at another moment than its lesson."""
     scores = [
         Prototypes(metric, later.shape[1], [_class(thing, lesson, metric)]).class_scores(later)[:, 0]
         for thing in things

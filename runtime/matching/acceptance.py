@@ -10,11 +10,12 @@ given the name of its best class c if
    text-independent speaker verification systems"). A class that resembles many things needs a higher score.
 2. The base is the same for all classes. The bundle's table says, for a gallery of K classes, which best score strangers
    reach at the asked rate. The gallery corrects it: each of its classes is scored against the others as if it were a
-   stranger, and the mean of these scores replaces that of the table, the more so the more bursts the gallery holds.
+   stranger, and the mean and the upper tail of these scores replace those of the table, the more so the more bursts the
+   gallery holds.
 3. If single pictures that are left out in turn score far above that, the base rises to what 3 % of them miss: a few
    classes do not show what a stranger that looks like one of them would score.
 4. If a person showed frames in which nothing taught is in view, at most the asked share of them is accepted.
-5. No threshold is higher than the upper quartile of the scores that known things reached at another moment, which the
+5. No threshold is higher than the 90 % quantile of the scores that known things reached at another moment, which the
    table keeps: a gallery of things that look alike must not become one in which nothing is named.
 
 Everything is derived from the stored shots and the bundle. What the recognizer refused is never used.
@@ -36,7 +37,8 @@ from runtime.matching.prototypes import Prototype, Prototypes
 
 NEAREST = 8  # cohort vectors that a class is compared with
 SHARE = 0.5  # of their mean similarity that becomes the offset
-TABLE_BURSTS = 2  # how many bursts the table counts as
+TABLE_MEAN, TABLE_TAIL = 2, 50  # how many bursts the table counts as, for the mean and for the tail
+TAIL = 0.95  # the quantile that stands for the upper tail
 MISSED, MIN_LEFT_OUT = 0.03, 12  # share of left-out pictures that the base may cost, and how many are needed
 MIN_UNKNOWN = 10  # frames that show nothing taught, before they count
 SAMPLED_SHOTS = 8  # of a class, that are scored as strangers
@@ -60,6 +62,21 @@ class Thresholds:
     sure: NDArray[np.float32]
     maybe: float
     twins: Mapping[int, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Strangers:
+    """How classes score against each other.
+
+    Attributes:
+        mean: The mean best score above the offset, every class counting the same.
+        tail: How far the 95 % quantile lies above the mean.
+        bursts: From how many bursts this is known; 0 if no class has another to be scored against.
+    """
+
+    mean: float
+    tail: float
+    bursts: int
 
 
 class Acceptance:
@@ -150,13 +167,8 @@ def class_offsets(cohort_scores: Score) -> Score:
     return np.asarray(SHARE * nearest.mean(axis=1, dtype=np.float64))
 
 
-def own_strangers(prototypes: Prototypes, offsets: Score, twins: Mapping[int, tuple[int, ...]]) -> tuple[float, int]:
-    """Score a few shots of each class against the other classes. Twins are not strangers to each other.
-
-    Returns:
-        The mean best score above the offset, every class counting the same, and how many bursts the gallery holds; 0
-        bursts where no class has another to be scored against.
-    """
+def own_strangers(prototypes: Prototypes, offsets: Score, twins: Mapping[int, tuple[int, ...]]) -> Strangers:
+    """Score a few shots of each class against the other classes. Twins are not strangers to each other."""
     classes = prototypes.classes
     each = max(2, min(SAMPLED_SHOTS, MAX_SAMPLED // len(classes)))
     rows = np.unique(np.linspace(0, len(classes) - 1, min(len(classes), MAX_SAMPLED // each)).astype(int))
@@ -166,26 +178,29 @@ def own_strangers(prototypes: Prototypes, offsets: Score, twins: Mapping[int, tu
     scores[np.arange(len(owner)), owner] = -np.inf
     for row, others in twins.items():
         scores[np.ix_(owner == row, others)] = -np.inf
-    best = scores.max(axis=1)
+    best, weight = scores.max(axis=1), 1 / np.bincount(owner)[owner]
     comparable = np.isfinite(best)
     if not comparable.any():
-        return 0.0, 0
-    weight = 1 / np.bincount(owner)[owner]
-    mean = float(np.average(best[comparable], weights=weight[comparable]))
-    return mean, sum(len(set(proto.shots.bursts)) for proto in classes)
+        return Strangers(0.0, 0.0, 0)
+    best, weight = best[comparable], weight[comparable]
+    mean, order = float(np.average(best, weights=weight)), np.argsort(best)
+    at = (np.cumsum(weight[order]) - weight[order] / 2) / weight.sum()
+    tail = float(np.interp(TAIL, at, best[order])) - mean
+    return Strangers(mean, tail, sum(len(set(proto.shots.bursts)) for proto in classes))
 
 
-def base(table: Mapping[str, Any], n_classes: int, own: tuple[float, int], rate: float) -> float:
+def base(table: Mapping[str, Any], n_classes: int, own: Strangers, rate: float) -> float:
     """The base of a gallery: what the table says for its size and the rate, moved by what its own classes show."""
     sizes, at, log_rates = np.log(table["sizes"]), np.log(n_classes), np.log(table["rates"])
+    usual = Strangers(*(float(np.interp(at, sizes, table[key])) for key in ("mean", "tail")), 0)
     excess = [float(np.interp(np.log(max(rate, 1e-9)), log_rates, row)) for row in table["excess"]]
-    return level(own, float(np.interp(at, sizes, table["mean"]))) + float(np.interp(at, sizes, excess))
+    return level(own, usual) + float(np.interp(at, sizes, excess))
 
 
-def level(own: tuple[float, int], usual: float) -> float:
-    """Where strangers score on average: in the gallery and in the table, weighted by their bursts."""
-    mean, bursts = own
-    return (bursts * mean + TABLE_BURSTS * usual) / (bursts + TABLE_BURSTS)
+def level(own: Strangers, usual: Strangers) -> float:
+    """Where strangers score: the mean of the gallery and of the table, weighted by their bursts, and the wider tail."""
+    mean = (own.bursts * own.mean + TABLE_MEAN * usual.mean) / (own.bursts + TABLE_MEAN)
+    return mean + own.bursts / (own.bursts + TABLE_TAIL) * (own.tail - usual.tail)
 
 
 def missed_by_few(prototypes: Prototypes, offsets: Score) -> float:
