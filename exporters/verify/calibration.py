@@ -33,7 +33,7 @@ PHOTO_LESSONS = (1, 3, 5)
 PROBES = 6  # photographs of a thing that are recognised
 COHORT_FRAMES = 8  # of each clip
 SAME_THING = 0.999  # quantile of the scores between prototypes of different things
-CAP = 0.9  # quantile of the scores of known frames that no threshold exceeds
+CAP = 0.95  # quantile of the scores of known frames that no threshold exceeds
 DECILES = np.linspace(0.1, 0.9, 9)  # so that every thing counts the same
 LATER_S = 1.0  # from the lesson to the frames that show how far a thing changes
 
@@ -224,7 +224,7 @@ def _weights(some: Sequence[_Simulated]) -> NDArray[np.float64]:
 
 
 def _cap(things: Sequence[Thing], metric: str) -> float:
-    """The score that a tenth of the frames of a thing reach at another moment than its lesson."""
+    """The score that one in twenty of the frames of a thing reach at another moment than its lesson."""
     scores = [
         Prototypes(metric, later.shape[1], [_class(thing, lesson, metric)]).class_scores(later)[:, 0]
         for thing in things

@@ -15,7 +15,7 @@ given the name of its best class c if
 3. If single pictures that are left out in turn score far above that, the base rises to what 3 % of them miss: a few
    classes do not show what a stranger that looks like one of them would score.
 4. If a person showed frames in which nothing taught is in view, at most the asked share of them is accepted.
-5. No threshold is higher than the 90 % quantile of the scores that known things reached at another moment, which the
+5. No threshold is higher than the 95 % quantile of the scores that known things reached at another moment, which the
    table keeps: a gallery of things that look alike must not become one in which nothing is named.
 
 Everything is derived from the stored shots and the bundle. What the recognizer refused is never used.
@@ -37,7 +37,7 @@ from runtime.matching.prototypes import Prototype, Prototypes
 
 NEAREST = 8  # cohort vectors that a class is compared with
 SHARE = 0.5  # of their mean similarity that becomes the offset
-TABLE_MEAN, TABLE_TAIL = 2, 50  # how many bursts the table counts as, for the mean and for the tail
+TABLE_MEAN, TABLE_TAIL = 2, 20  # how many bursts the table counts as, for the mean and for the tail
 TAIL = 0.95  # the quantile that stands for the upper tail
 MISSED, MIN_LEFT_OUT = 0.03, 12  # share of left-out pictures that the base may cost, and how many are needed
 MIN_UNKNOWN = 10  # frames that show nothing taught, before they count
