@@ -12,6 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgefs.models.ladder import RUNGS, SMALL, SMALL_LICENCE
 
 DATA = Path(__file__).parent / "data"
@@ -23,10 +26,20 @@ def table_path(name: str) -> Path:
     return DATA / f"{name}.json"
 
 
-def calibration_of(name: str) -> Mapping[str, Any] | None:
+def calibration_of(name: str) -> Mapping[str, Any]:
     """Read the calibration table of a rung, as the manifest of a bundle holds it."""
-    table: Mapping[str, Any] | None = json.loads(table_path(name).read_text(encoding="utf-8"))
+    table: Mapping[str, Any] = json.loads(table_path(name).read_text(encoding="utf-8"))
     return table
+
+
+def cohort_path(name: str) -> Path:
+    """Return where the cohort of a rung is stored."""
+    return DATA / f"{name}-cohort.npy"
+
+
+def cohort_of(name: str) -> NDArray[np.float32]:
+    """Read the cohort of a rung, `float32 [B, D]`."""
+    return np.asarray(np.load(cohort_path(name), allow_pickle=False), np.float32)
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgefs.errors import PackageMissing
-from edgefs.models.cards import calibration_of, card_text
+from edgefs.models.cards import calibration_of, card_text, cohort_of
 from edgefs.models.ladder import Rung
 from edgefs.models.store import INSTALL, pulled_path
 from runtime.bundle import Bundle
@@ -71,5 +71,6 @@ def _with_table(bundle: Bundle, rung: Rung) -> Bundle:
         },
         artifacts=tuple(artifact for artifact in bundle.artifacts if artifact.file != "model.onnx"),
         calibration=calibration_of(rung.name),
+        cohort=cohort_of(rung.name),
         provenance={**bundle.manifest["provenance"], "licence": rung.licence},
     )

@@ -28,12 +28,13 @@ It is meant to work without any training on things that it has never seen.
   and reduced to {dim} numbers. No label was used to train. Recipe: `recipes/default_embedder`, commit {commit}.
 - **Held out** to choose and to calibrate: the sources trashnet, foodish, vgg_search and Office amazon, ten classes of
   Caltech-101, 128 classes of the two ImageNet sources, and the video clips of `shared/data/clips`.
-- **Never trained on and never chosen by**: Grocery, COIL-100, Office webcam. They were measured at the end.
+- **Never trained on and not used to choose the network**: Grocery, COIL-100, Office webcam. The rule that tells
+  strangers, which is the same for every network, was looked at on them.
 
 {measured}
 - **Limits**: the training photographs show about 1,100 kinds of things, few of them packed goods. The network tells
   objects apart by overall look. Fine print, faces, near-identical parts and things that fill less than a third of the
-  frame are beyond it. The rejection table and the background come from classes of that kind, not from yours.
+  frame are beyond it. The table for strangers and its cohort come from such photographs and clips, not from yours.
 - **Terms**: the initial weights and the teachers are Apache-2.0. The training photographs are mostly research data;
   read their terms before you ship this in a product.
 """
@@ -74,7 +75,7 @@ def with_card(bundle: Bundle, results: list[dict]) -> Bundle:
         golden_frames=frames,
         golden_embeddings=embeddings,
         calibration=bundle.calibration,
-        background=bundle.background(),
+        cohort=bundle.cohort(),
         provenance={**provenance, "measured": measured},
         extra={"MODEL_CARD.md": card.encode()},
     )

@@ -11,25 +11,24 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from features import PER_CLASS, ClipFeatures, Photos, features_of
+from features import ClipFeatures, Photos, features_of, sources_of
 
-from edgefs.models.cards import table_path
+from edgefs.models.cards import cohort_path, table_path
 from edgefs.models.ladder import RUNGS
 from exporters.onnx.tail import apply_metric
-from exporters.verify.calibration import calibration_table
+from exporters.verify.calibration import Calibration, calibrate, thing_of_clip, things_of_photos
 
 
-def table_of(photos: Photos, clips: Sequence[ClipFeatures]) -> Mapping[str, Any]:
-    """Make the calibration table of a rung: from the classes that have PER_CLASS photographs."""
-    del clips  # the format of today is made from photographs alone
-    classes, sizes = np.unique(photos.labels, return_counts=True)
-    large = np.isin(photos.labels, classes[sizes >= PER_CLASS])
-    return calibration_table(apply_metric(photos.features[large], "cosine"), photos.labels[large], metric="cosine")
+def table_of(photos: Photos, clips: Sequence[ClipFeatures], data: Path) -> Calibration:
+    """Make the table and the cohort of a rung, from the kinds on the photographs and from the clips."""
+    kinds = [str(label) for label in photos.labels]
+    things = things_of_photos(apply_metric(photos.features, "cosine"), kinds, sources_of(photos.labels, data))
+    things += [thing_of_clip(clip.group, apply_metric(clip.features, "cosine"), clip.times_s) for clip in clips]
+    return calibrate(things, metric="cosine")
 
 
 def main() -> None:
@@ -39,9 +38,10 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     args = parser.parse_args()
     for name in args.names:
-        table = table_of(*features_of(RUNGS[name], args.data, args.work))
-        table_path(name).write_text(json.dumps(table) + "\n")
-        print(f"{table_path(name)}: {table_path(name).stat().st_size:,} bytes")
+        made = table_of(*features_of(RUNGS[name], args.data, args.work), args.data)
+        table_path(name).write_text(json.dumps(made.table) + "\n")
+        np.save(cohort_path(name), made.cohort.astype(np.float16))
+        print(f"{cohort_path(name)}: {cohort_path(name).stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":

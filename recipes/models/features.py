@@ -128,11 +128,23 @@ def _batches(pool: Path, preprocess: Preprocess) -> Iterator[tuple[NDArray[np.ui
         archive.close()
 
 
+def sources_of(labels: NDArray[np.int64], data: Path) -> list[str]:
+    """The archive that each photograph is from, for class ids as `Photos` has them."""
+    keys = sorted(_sizes(data / "photos_pool" / "index.csv"))
+    return [keys[label][0] for label in labels]
+
+
+def _sizes(index: Path) -> Counter[tuple[str, str]]:
+    """How many photographs each class of each archive has."""
+    with index.open(newline="") as file:
+        return Counter((row["zip"], row["class"]) for row in csv.DictReader(file) if row["class"])
+
+
 def _choose(index: Path) -> list[tuple[dict[str, str], int]]:
     """PER_CLASS photographs of LARGE_CLASSES random classes, and one of every other class, with class ids."""
     with index.open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["class"]]
-    sizes = Counter((row["zip"], row["class"]) for row in rows)
+    sizes = _sizes(index)
     large = sorted(key for key, size in sizes.items() if size >= PER_CLASS)
     picked = np.random.default_rng(0).permutation(len(large))[:LARGE_CLASSES]
     wanted = {large[i]: PER_CLASS for i in picked}
