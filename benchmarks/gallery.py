@@ -13,8 +13,6 @@ import time
 from typing import Any
 
 import numpy as np
-from runtime.matching.calibration import Prior
-from runtime.matching.gallery_matcher import Matchers
 
 from benchmarks.common import save
 from edgefs.bench.clock import Clock, figures
@@ -26,7 +24,9 @@ from edgefs.reports.plots import Points
 from edgefs.reports.tables import table
 from runtime.bundle import Bundle
 from runtime.gallery import ClassShots
-from runtime.model import typical_distance
+from runtime.matching.acceptance import Acceptance
+from runtime.matching.matcher import Matcher
+from runtime.matching.prototypes import Prototypes
 
 MILLION = 1_000_000
 
@@ -48,11 +48,10 @@ def million(bundle: Bundle) -> dict[str, Any]:
         shots = rng.standard_normal((n, bundle.dim), np.float32)
         shots /= np.linalg.norm(shots, axis=1, keepdims=True)
         classes[str(c)] = ClassShots(str(c), np.arange(n), shots, ("b",) * n, np.ones(n, np.float32), shots[:0])
-    scale = typical_distance(bundle)
-    prior = Prior(bundle.calibration, 0.05, scale)
+    acceptance = Acceptance(bundle.calibration, bundle.cohort(), bundle.metric, 0.05)
     start = time.perf_counter()
-    matchers = Matchers(bundle.metric, bundle.dim, bundle.background(), prior=prior, choice="auto", scale=scale)
-    matcher = matchers.matcher(classes)
+    prototypes = Prototypes(bundle.metric, bundle.dim).update(classes)
+    matcher = Matcher(prototypes, acceptance.thresholds(prototypes, np.zeros((0, bundle.dim), np.float32)))
     ready_s, clock = time.perf_counter() - start, Clock()
     queries = [shots.embeddings[0] for shots in list(classes.values())[:200]]
     samples = [clock(lambda: matcher.decide(query)) for query in queries]  # noqa: B023 - called at once

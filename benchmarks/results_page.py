@@ -34,7 +34,6 @@ ABOUT = {
     "export": "What export keeps of several networks: cosine, few-shot accuracy and latency of each artifact.",
     "gallery": "What a growing gallery costs.",
     "gallery-cost": "What the operations of a gallery cost.",
-    "heads": "Accuracy in percent with each way of scoring a class, with clean and with wrong pictures.",
     "ladder": "The models of `edgefs models`: accuracy, speed and size.",
     "latency": "`recognize()` beside the bare engine, and the time from a new process to the first answer.",
     "latency-mobilenet_v2": "The same for MobileNetV2 at 224 pixels.",

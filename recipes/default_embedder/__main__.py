@@ -1,4 +1,4 @@
-"""Train the default embedder that ships inside edgefs: MobileNetV2 on 144 pixels, fine-tuned to answer like two networks.
+"""Train the default embedder that ships inside edgefs: MobileNetV2 at 144 pixels, fine-tuned to answer like two.
 
 The embedder starts from MobileNetV2-1.0 with ImageNet weights and learns, on 16,000 photographs, to place a picture and
 its parts where a joint teacher places them: MobileNetV2 at 224 pixels together with EfficientNet-Lite2 at 260 pixels.

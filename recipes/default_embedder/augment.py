@@ -1,4 +1,4 @@
-"""Changes of the student's view that the teacher does not see: perspective, mirroring, light, blur, resolution, noise."""
+"""Changes of the student's view that the teacher does not see: perspective, mirroring, light, blur and noise."""
 
 from __future__ import annotations
 

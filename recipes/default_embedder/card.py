@@ -21,8 +21,8 @@ CARD = """# The embedded default embedder
 
 It is meant to work without any training on things that it has never seen.
 
-- **Network**: MobileNetV2-1.0 with 640 instead of 1280 channels in its last convolution and a linear head, {parameters:,}
-  parameters, stored as int8 and computed in float32; {size} x {size} pixels in, {dim} numbers out.
+- **Network**: MobileNetV2-1.0 with 640 instead of 1280 channels in its last convolution and a linear head,
+  {parameters:,} parameters, stored as int8 and computed in float32; {size} x {size} pixels in, {dim} numbers out.
 - **Learned from** ImageNet weights, on {data}. Its targets are the features of two
   larger ImageNet networks on the same pictures, MobileNetV2 at 224 pixels and EfficientNet-Lite2 at 260 pixels, joined
   and reduced to {dim} numbers. No label was used to train. Recipe: `recipes/default_embedder`, commit {commit}.

@@ -58,7 +58,7 @@ def held_out_labels(pool: list[Photo]) -> dict[str, set[str]]:
         labels[photo.source].add(photo.label)
     elsewhere = set().union(*(own for source, own in labels.items() if source not in IMAGENET))
     shared = sorted((labels[IMAGENET[0]] & labels[IMAGENET[1]]) - elsewhere - {""})[::3]
-    return {"caltech101": set(sorted(labels["caltech101"])[5::10]), **dict.fromkeys(IMAGENET, set(shared))}
+    return {"caltech101": set(sorted(labels["caltech101"])[5::10]), **{source: set(shared) for source in IMAGENET}}
 
 
 def split(pool: list[Photo]) -> tuple[list[Photo], list[Photo]]:

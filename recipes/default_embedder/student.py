@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from photos import SIZE
 from safetensors.torch import load_file
 from teacher import DIM, load_mobilenet
 from torch import Tensor, nn

@@ -42,7 +42,7 @@ TAIL = 0.95  # the quantile that stands for the upper tail
 MISSED, MIN_LEFT_OUT = 0.03, 12  # share of left-out pictures that the base may cost, and how many are needed
 MIN_UNKNOWN = 10  # frames that show nothing taught, before they count
 SAMPLED_SHOTS = 8  # of a class, that are scored as strangers
-MAX_SAMPLED = 160  # of all classes together, so that 1,000 classes cost no more
+MAX_SAMPLED, MAX_CLASSES = 160, 40  # shots and classes, so that 1,000 classes cost no more
 MAYBE = 2.0  # "maybe" accepts so many times the asked share of strangers
 MAX_MAYBE = 0.4  # but never more than this share
 
@@ -171,7 +171,7 @@ def own_strangers(prototypes: Prototypes, offsets: Score, twins: Mapping[int, tu
     """Score a few shots of each class against the other classes. Twins are not strangers to each other."""
     classes = prototypes.classes
     each = max(2, min(SAMPLED_SHOTS, MAX_SAMPLED // len(classes)))
-    rows = np.unique(np.linspace(0, len(classes) - 1, min(len(classes), MAX_SAMPLED // each)).astype(int))
+    rows = np.unique(np.linspace(0, len(classes) - 1, min(len(classes), MAX_CLASSES)).astype(int))
     shots = [_evenly(classes[row].shots.embeddings, each) for row in rows]
     owner = np.repeat(rows, [len(some) for some in shots])
     scores = prototypes.class_scores(np.concatenate(shots)) - offsets

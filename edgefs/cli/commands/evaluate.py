@@ -27,8 +27,8 @@ EPISODES = {"ways": [5], "n_query": 15, "episodes": 600, "rotations": None}
 OPEN_SET = {"rate": 0.05, "galleries": 200}
 COLUMNS = """plain AUROC: known frames ranked above strangers by the best cosine alone, 50 is chance; AUROC: the same by
 score - threshold; false accepts: strangers that were given a name; false rejects: known frames that are not sure;
-maybe: those of them that are called "maybe"; wrong names: known frames given the name of another class; plain rejects: known
-frames below one constant that was chosen with hindsight for exactly this share of strangers."""
+maybe: those of them that are called "maybe"; wrong names: known frames given the name of another class; plain
+rejects: known frames below one constant that was chosen with hindsight for exactly this share of strangers."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
