@@ -1,6 +1,6 @@
 """Hold to teach, measured on real clips: K things are taught from a part of their clips; is the rest of them named?
 
-Each random gallery teaches K things. Frames of the same clip from one second after the lesson on are `known`, frames of
+Each random gallery teaches K things. Frames of the same clip from one second after the enrolment on are `known`, frames of
 another clip of the same thing are `other occasion`, and clips of things that were not taught are strangers. Beside the
 recognizer stands the plain rule: the best cosine to the mean of each thing's frames against one constant for all
 galleries, chosen with hindsight so that exactly the asked share of strangers passes. It is the bound to approach.
@@ -101,7 +101,7 @@ def evaluate_clips(
     rates: Sequence[float] = (0.05,),
     n_galleries: int = 60,
 ) -> list[ClipResult]:
-    """Measure one length of lesson and one number of classes, for every rate.
+    """Measure one length of enrolment and one number of classes, for every rate.
 
     Args:
         clips: The clips, embedded by the bundle that the recognizers run.

@@ -23,7 +23,7 @@ from runtime.camera.container import is_video
 
 MARGIN = 1.1  # the square that is cut out, relative to the longer side of the box
 MIN_SIDE = 8  # pixels, the smallest side of a cut-out
-MIN_FRAMES = 10  # a shorter clip has no frames left after the lesson
+MIN_FRAMES = 10  # a shorter clip has no frames left after the enrolment
 
 
 @dataclass(frozen=True, eq=False)

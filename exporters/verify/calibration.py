@@ -1,10 +1,10 @@
 """The table from which a device tells strangers, made from things that no gallery will hold.
 
-Galleries are simulated: K things are taught from lessons and frames of other things are strangers. The table keeps, for
+Galleries are simulated: K things are taught from enrolments and frames of other things are strangers. The table keeps, for
 several K and rates, which best score strangers reach. The rule that reads the table, `runtime/matching/acceptance.py`,
 also makes it. While a gallery is simulated, neither its things nor the stranger are in the cohort, as on a device.
 
-Things come from clips (lessons of 0.5, 1.5 and 3 seconds, each one burst) and from photographs (lessons of 1, 3 and 5
+Things come from clips (enrolments of 0.5, 1.5 and 3 seconds, each one burst) and from photographs (enrolments of 1, 3 and 5
 photographs, each a burst). A domain is a set of things that a person could meet together, such as one data set.
 """
 
@@ -28,14 +28,14 @@ RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 GALLERIES = 40  # of each domain and size
 STRANGERS = 25  # things that are strangers to each gallery
 CLIP_WEIGHT = 0.25  # of all clips together, beside all photographs
-CLIP_LESSONS_S = (0.5, 1.5, 3.0)
-PHOTO_LESSONS = (1, 3, 5)
+CLIP_ENROLMENTS_S = (0.5, 1.5, 3.0)
+PHOTO_ENROLMENTS = (1, 3, 5)
 PROBES = 6  # photographs of a thing that are recognised
 COHORT_FRAMES = 8  # of each clip
 SAME_THING = 0.999  # quantile of the scores between prototypes of different things
 CAP = 0.95  # quantile of the scores of known frames that no threshold exceeds
 DECILES = np.linspace(0.1, 0.9, 9)  # so that every thing counts the same
-LATER_S = 1.0  # from the lesson to the frames that show how far a thing changes
+LATER_S = 1.0  # from the enrolment to the frames that show how far a thing changes
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,15 +45,15 @@ class Thing:
     Attributes:
         domain: The set it belongs to; galleries hold things of one domain.
         group: Its name; things of one group are the same thing.
-        lessons: Each a list of bursts, `float32 [n, D]` each.
+        enrolments: Each a list of bursts, `float32 [n, D]` each.
         probes: Embeddings that are recognised, `float32 [P, D]`.
-        later: Embeddings of it at another moment than each lesson, `float32 [L, D]` each.
+        later: Embeddings of it at another moment than each enrolment, `float32 [L, D]` each.
         cohort: Its vectors in the cohort, `float32 [B, D]`.
     """
 
     domain: str
     group: str
-    lessons: list[list[NDArray[np.float32]]]
+    enrolments: list[list[NDArray[np.float32]]]
     probes: NDArray[np.float32]
     later: list[NDArray[np.float32]]
     cohort: NDArray[np.float32]
@@ -61,7 +61,7 @@ class Thing:
 
 def thing_of_clip(group: str, embeddings: NDArray[np.float32], times_s: NDArray[np.float64]) -> Thing:
     """A thing seen in a clip: embeddings `float32 [N, D]` at times in seconds from its start."""
-    taught = [times_s <= hold for hold in CLIP_LESSONS_S if times_s[-1] >= hold]
+    taught = [times_s <= hold for hold in CLIP_ENROLMENTS_S if times_s[-1] >= hold]
     later = [embeddings[times_s > times_s[some].max() + LATER_S] for some in taught]
     cohort = embeddings[np.unique(np.linspace(0, len(embeddings) - 1, COHORT_FRAMES).astype(int))]
     return Thing(CLIPS, group, [[embeddings[some]] for some in taught], embeddings[::4], later, cohort)
@@ -82,13 +82,13 @@ def things_of_photos(
     names = np.array([f"{domain}/{kind}" for domain, kind in zip(domains, kinds, strict=True)])
     for name in np.unique(names):
         rows = rng.permutation(np.flatnonzero(names == name))
-        most = max(PHOTO_LESSONS)
+        most = max(PHOTO_ENROLMENTS)
         if len(rows) <= most:
             continue
-        lessons = [[embeddings[i : i + 1] for i in rows[:n]] for n in PHOTO_LESSONS]
+        enrolments = [[embeddings[i : i + 1] for i in rows[:n]] for n in PHOTO_ENROLMENTS]
         probes = embeddings[rows[most : most + PROBES]]
         domain = domains[int(rows[0])]
-        things.append(Thing(domain, str(name), lessons, probes, [probes] * len(lessons), embeddings[rows[:1]]))
+        things.append(Thing(domain, str(name), enrolments, probes, [probes] * len(enrolments), embeddings[rows[:1]]))
     return things
 
 
@@ -159,7 +159,7 @@ def _simulate(
     """Galleries of every domain and size that has enough things."""
     group = np.array([thing.group for thing in things])
     cohort_group = np.repeat(group, [len(thing.cohort) for thing in things])
-    protos = [[_class(thing, lesson, metric) for lesson in thing.lessons] for thing in things]
+    protos = [[_class(thing, enrolment, metric) for enrolment in thing.enrolments] for thing in things]
     dim = cohort.shape[1]
     against = [[Prototypes(metric, dim, [one]).class_scores(cohort)[:, 0] for one in some] for some in protos]
     for domain in sorted({thing.domain for thing in things}):
@@ -168,9 +168,9 @@ def _simulate(
         for size in SIZES:
             for _ in range(GALLERIES if len(names) >= 1.5 * size + 1 and len(names) > 3 else 0):
                 order = rng.permutation(names)
-                lesson = int(rng.integers(max(len(things[i].lessons) for i in members)))
+                enrolment = int(rng.integers(max(len(things[i].enrolments) for i in members)))
                 chosen = [int(rng.choice([i for i in members if group[i] == name])) for name in order[:size]]
-                at = [min(lesson, len(protos[i]) - 1) for i in chosen]
+                at = [min(enrolment, len(protos[i]) - 1) for i in chosen]
                 prototypes = Prototypes(metric, dim, [protos[i][j] for i, j in zip(chosen, at, strict=True)])
                 scores = np.stack([against[i][j] for i, j in zip(chosen, at, strict=True)])
                 scores[group[chosen][:, None] == cohort_group] = -np.inf
@@ -185,10 +185,10 @@ def _simulate(
                 yield _Simulated(domain, size, own, floor, np.concatenate(best))
 
 
-def _class(thing: Thing, lesson: list[NDArray[np.float32]], metric: str) -> Prototype:
-    """A class taught from a lesson."""
-    rows = np.concatenate(lesson)
-    bursts = tuple(str(i) for i, burst in enumerate(lesson) for _ in burst)
+def _class(thing: Thing, enrolment: list[NDArray[np.float32]], metric: str) -> Prototype:
+    """A class taught from an enrolment."""
+    rows = np.concatenate(enrolment)
+    bursts = tuple(str(i) for i, burst in enumerate(enrolment) for _ in burst)
     none = np.zeros((0, rows.shape[1]), np.float32)
     ids = np.arange(len(rows))
     return prototype(ClassShots(thing.group, ids, rows, bursts, np.ones(len(rows), np.float32), none), metric)
@@ -224,11 +224,11 @@ def _weights(some: Sequence[_Simulated]) -> NDArray[np.float64]:
 
 
 def _cap(things: Sequence[Thing], metric: str) -> float:
-    """The score that one in twenty of the frames of a thing reach at another moment than its lesson."""
+    """The score that one in twenty of the frames of a thing reach at another moment than its enrolment."""
     scores = [
-        Prototypes(metric, later.shape[1], [_class(thing, lesson, metric)]).class_scores(later)[:, 0]
+        Prototypes(metric, later.shape[1], [_class(thing, enrolment, metric)]).class_scores(later)[:, 0]
         for thing in things
-        for lesson, later in zip(thing.lessons, thing.later, strict=True)
+        for enrolment, later in zip(thing.enrolments, thing.later, strict=True)
         if len(later)
     ]
     return float(np.quantile(np.concatenate([np.quantile(some, DECILES) for some in scores]), CAP))
@@ -237,6 +237,6 @@ def _cap(things: Sequence[Thing], metric: str) -> float:
 def _twin(things: Sequence[Thing], metric: str) -> float:
     """The score between prototypes above which two classes are called alike: rare between different things."""
     group = np.array([thing.group for thing in things])
-    means = np.stack([_class(thing, thing.lessons[-1], metric).mean for thing in things])
+    means = np.stack([_class(thing, thing.enrolments[-1], metric).mean for thing in things])
     highest = float(np.quantile(Rows(means, metric).scores_many(means)[group[:, None] != group], SAME_THING))
     return (1 + 2 * highest) / 3 if metric == "cosine" else highest

@@ -101,7 +101,7 @@ def clips_named(clips: list[dict], embeddings: list[np.ndarray], k: int, galleri
     """The share of known frames, in percent, that get their name when 5 % of strangers' frames get one.
 
     Each gallery teaches `k` things from the first seconds of their clips. Known frames are those from one second after
-    the lesson on; strangers are all other things. The threshold is the best constant for all galleries together.
+    the enrolment on; strangers are all other things. The threshold is the best constant for all galleries together.
     """
     rng = np.random.default_rng(7)
     long = [i for i, clip in enumerate(clips) if clip["times"][-1] >= HOLD_S + 1.5]

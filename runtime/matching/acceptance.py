@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,8 @@ MIN_UNKNOWN = 10  # frames that show nothing taught, before they count
 SAMPLED_SHOTS = 8  # of a class, that are scored as strangers
 MAX_SAMPLED, MAX_CLASSES = 160, 40  # shots and classes, so that 1,000 classes cost no more
 MAYBE = 2.0  # "maybe" accepts so many times the asked share of strangers
+TWIN = {"cosine": 0.9, "euclidean": 0.0}  # scores of prototypes that are twins, without a table
+SMALLEST_RATE = 0.005
 MAX_MAYBE = 0.4  # but never more than this share
 
 Score = NDArray[np.float64]
@@ -83,7 +86,8 @@ class Acceptance:
     """The rule for one bundle and one stranger rate.
 
     Args:
-        calibration: The bundle's table, see `exporters/verify/calibration.py`; None accepts everything.
+        calibration: The bundle's table, see `exporters/verify/calibration.py`. None: the classes of the gallery alone
+            show how strangers score.
         cohort: `float32 [B, D]`.
         metric: "cosine" or "euclidean".
         rate: The share of strangers that may be accepted, 0..1; None for a closed set.
@@ -114,16 +118,22 @@ class Acceptance:
             unknown: Frames of which a person said that nothing taught is in view, `float32 [S, D]`.
 
         Returns:
-            The thresholds; None for a closed set, an empty gallery or a bundle without a table.
+            The thresholds; None for a closed set or an empty gallery.
         """
-        if self.rate is None or self.calibration is None or not prototypes.classes:
+        if self.rate is None or not prototypes.classes:
             return None
         offsets, twins = self._follow(prototypes)
         own = own_strangers(prototypes, offsets, twins)
-        bases = [base(self.calibration, len(offsets), own, rate) for rate in (self.rate, self._maybe_rate())]
+        bases = [self._base(len(offsets), own, rate) for rate in (self.rate, self._maybe_rate())]
         floor = max(missed_by_few(prototypes, offsets), self._unknown_floor(prototypes, offsets, unknown))
-        sure = np.minimum(max(bases[0], floor) + offsets, self.calibration["cap"])
-        return Thresholds(sure.astype(np.float32), min(0.0, bases[1] - bases[0]), twins)
+        sure = np.minimum(max(bases[0], floor) + offsets, self.calibration["cap"] if self.calibration else np.inf)
+        below = min(0.0, bases[1] - bases[0]) if np.isfinite(bases).all() else 0.0
+        return Thresholds(sure.astype(np.float32), below, twins)
+
+    def _base(self, n_classes: int, own: Strangers, rate: float) -> float:
+        if self.calibration is not None:
+            return base(self.calibration, n_classes, own, rate)
+        return normal_base(own, rate)
 
     def _maybe_rate(self) -> float:
         assert self.rate is not None
@@ -131,7 +141,7 @@ class Acceptance:
 
     def _follow(self, prototypes: Prototypes) -> tuple[Score, dict[int, tuple[int, ...]]]:
         """The offset of each class, `float64 [C]`, and the twins; only what a new class changes is computed."""
-        assert self.calibration is not None
+        twin = self.calibration["twin"] if self.calibration else TWIN[self.metric]
         now = {id(proto): row for row, proto in enumerate(prototypes.classes)}
         fresh = [row for key, row in now.items() if key not in self._offsets]
         self._offsets = {key: known for key, known in self._offsets.items() if key in now}
@@ -141,7 +151,7 @@ class Acceptance:
                 one = Prototypes(self.metric, prototypes.dim, prototypes.classes[row : row + 1])
                 offset = class_offsets(one.class_scores(self._cohort).T)
                 self._offsets[id(prototypes.classes[row])] = prototypes.classes[row], float(offset[0])
-            alike = prototypes.rows.scores_many(prototypes.rows.matrix[fresh]) >= self.calibration["twin"]
+            alike = prototypes.rows.scores_many(prototypes.rows.matrix[fresh]) >= twin
             for i, other in zip(*np.nonzero(alike), strict=True):
                 if other < fresh[i] or (other != fresh[i] and other not in fresh):
                     self._pairs.append((prototypes.classes[fresh[i]], prototypes.classes[other]))
@@ -193,8 +203,16 @@ def base(table: Mapping[str, Any], n_classes: int, own: Strangers, rate: float) 
     """The base of a gallery: what the table says for its size and the rate, moved by what its own classes show."""
     sizes, at, log_rates = np.log(table["sizes"]), np.log(n_classes), np.log(table["rates"])
     usual = Strangers(*(float(np.interp(at, sizes, table[key])) for key in ("mean", "tail")), 0)
-    excess = [float(np.interp(np.log(max(rate, 1e-9)), log_rates, row)) for row in table["excess"]]
+    excess = [float(np.interp(np.log(max(rate, SMALLEST_RATE)), log_rates, row)) for row in table["excess"]]
     return level(own, usual) + float(np.interp(at, sizes, excess))
+
+
+def normal_base(own: Strangers, rate: float) -> float:
+    """The base without a table: strangers score like the gallery's classes against each other, normally distributed."""
+    if own.bursts == 0:
+        return -np.inf
+    normal, rate = NormalDist(), min(max(rate, SMALLEST_RATE), 1 - SMALLEST_RATE)
+    return own.mean + own.tail * normal.inv_cdf(1 - rate) / normal.inv_cdf(TAIL)
 
 
 def level(own: Strangers, usual: Strangers) -> float:
