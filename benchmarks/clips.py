@@ -1,4 +1,4 @@
-"""Is what was taught named? Hold to teach on real clips: K things, several lengths of enrolment, several stranger rates.
+"""Is what was taught named? K things are taught from real clips, for several durations and several stranger rates.
 
     python -m benchmarks.clips FOLDER [--bundle PATH] [--k 3 5 10] [--hold 0.5 1.5 3 spread] [--rates 0.01 0.05 0.1]
 

@@ -1,9 +1,9 @@
 """Hold to teach, measured on real clips: K things are taught from a part of their clips; is the rest of them named?
 
-Each random gallery teaches K things. Frames of the same clip from one second after the enrolment on are `known`, frames of
-another clip of the same thing are `other occasion`, and clips of things that were not taught are strangers. Beside the
-recognizer stands the plain rule: the best cosine to the mean of each thing's frames against one constant for all
-galleries, chosen with hindsight so that exactly the asked share of strangers passes. It is the bound to approach.
+Each random gallery teaches K things. Frames of the same clip from one second after the taught part on are `known`,
+frames of another clip of the same thing are `other occasion`, and clips of things that were not taught are strangers.
+Beside the recognizer stands the plain rule: the best cosine to the mean of each thing's frames against one constant for
+all galleries, chosen with hindsight so that exactly the asked share of strangers passes. It is the bound to approach.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The table from which a device tells strangers, made from things that no gallery will hold.
 
-Galleries are simulated: K things are taught from enrolments and frames of other things are strangers. The table keeps, for
-several K and rates, which best score strangers reach. The rule that reads the table, `runtime/matching/acceptance.py`,
-also makes it. While a gallery is simulated, neither its things nor the stranger are in the cohort, as on a device.
+Galleries are simulated: K things are enrolled and frames of other things are strangers. The table keeps, for several K
+and rates, which best score strangers reach. The rule that reads the table, `runtime/matching/acceptance.py`, also makes
+it. While a gallery is simulated, neither its things nor the stranger are in the cohort, as on a device.
 
-Things come from clips (enrolments of 0.5, 1.5 and 3 seconds, each one burst) and from photographs (enrolments of 1, 3 and 5
-photographs, each a burst). A domain is a set of things that a person could meet together, such as one data set.
+Things come from clips (enrolments of 0.5, 1.5 and 3 seconds, each one burst) and from photographs (enrolments of 1, 3
+and 5 photographs, each a burst). A domain is a set of things that a person could meet together, such as one data set.
 """
 
 from __future__ import annotations
