@@ -178,10 +178,7 @@ def accuracy_table(results: Mapping[str, Any]) -> str:
         of = f"± {found['interval']:.1f}" if "interval" in found else f"of {found['queries']} views"
         row = rows.setdefault(f"{words(data)}, {n_way.removesuffix('-way')} classes", ["-"] * 4)
         row[shots != "1"] = f"{found['mean']:.1f} {of}" + (f", {shots} {kind[0].rstrip('s')}s" if shots != "1" else "")
-    for name, runs in results["open-set"]["figures"].items():
-        found = next(
-            run for run in runs if run["head"] == "auto" and run["stranger_rate"] == results["open-set"]["rate"]
-        )
+    for name, found in results["open-set"]["figures"].items():
         row = rows.setdefault(f"{words(name.split()[0])}, {found['n_known']} classes", ["-"] * 4)
         row[2:] = (f"{found[key][0]:.1f} ± {found[key][1]:.1f}" for key in ("false_accepts", "false_rejects"))
     for run in results["demo"]["runs"]:
@@ -194,7 +191,7 @@ def accuracy_table(results: Mapping[str, Any]) -> str:
             f"{100 - strangers['share']:.1f} ({100 - strangers['high']:.1f} to {100 - strangers['low']:.1f})",
             "-",
         ]
-    header = ["percent", "named right, 1 shot", "named right, more shots", "strangers accepted", "known called unknown"]
+    header = ["percent", "named right, 1 shot", "named right, more shots", "strangers accepted", "known not sure"]
     return markdown(header, [[name, *row] for name, row in rows.items()]) + _ran(
         results, "accuracy", "open-set", "demo"
     )
