@@ -69,7 +69,8 @@ class Matcher:
         if not self.prototypes.classes:
             return EMPTY
         classes, metric = self.prototypes.classes, self.prototypes.metric
-        asked = self.thresholds.sure if self.thresholds else np.zeros(len(classes), np.float32)
+        sure = self.thresholds.sure if self.thresholds else np.full(len(classes), -np.inf, np.float32)
+        asked = np.where(np.isfinite(sure), sure, np.float32(0))  # classes that ask for nothing are compared by score
         scores = self.prototypes.rows.scores(embedding)
         likely = _highest(scores - asked, REFINED)
         near = {row: similarity(classes[row].shots.embeddings, embedding, metric) for row in likely}
@@ -80,9 +81,10 @@ class Matcher:
         nearest = tuple((row, float(near[best][row])) for row in _highest(near[best], N_NEAREST))
         if self.thresholds is None:
             return Match(best, "sure", ACCEPTED, lead, float("-inf"), runner_up, lead - second, nearest)
-        threshold = float(asked[best])
-        certainty, check = self._check(best, runner_up, lead, second, nearest[0][1], embedding)
-        return Match(best, certainty, check, lead + threshold, threshold, runner_up, lead - second, nearest)
+        threshold = float(sure[best])
+        fits = (lead, second) if np.isfinite(threshold) else (float("inf"), float("inf"))
+        certainty, check = self._check(best, runner_up, *fits, nearest[0][1], embedding)
+        return Match(best, certainty, check, lead + float(asked[best]), threshold, runner_up, lead - second, nearest)
 
     def _check(
         self, best: int, runner_up: int, lead: float, second: float, nearest: float, z: NDArray[np.float32]

@@ -51,7 +51,7 @@ def state(recognizer):
     return [
         (label, shots.ids.tolist(), shots.embeddings.tobytes(), shots.negatives.tobytes())
         for label, shots in recognizer.gallery.classes.items()
-    ], recognizer._up_to_date().prototypes.matrix.tobytes()
+    ], recognizer._up_to_date().prototypes.rows.matrix.tobytes()
 
 
 def without_times(answer):
@@ -474,7 +474,7 @@ tiny = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tiny)
 with Recognizer(Bundle.load(sys.argv[1]), gallery=sys.argv[2], engine="onnxruntime") as rec:
     rec.enroll("mug", tiny.views(0, 4))
-    before = rec.gallery.classes["mug"].embeddings.tobytes(), rec._up_to_date().prototypes.matrix.tobytes()
+    before = rec.gallery.classes["mug"].embeddings.tobytes(), rec._up_to_date().prototypes.rows.matrix.tobytes()
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
     try:
         for i in range(40):
@@ -483,7 +483,7 @@ with Recognizer(Bundle.load(sys.argv[1]), gallery=sys.argv[2], engine="onnxrunti
         print(i, error)
     cups = len(rec.gallery.classes["cup"].ids) if "cup" in rec.labels else 0
     assert before[0] == rec.gallery.classes["mug"].embeddings.tobytes()
-    assert len(rec._up_to_date().prototypes.matrix) == len(rec.labels)
+    assert len(rec._up_to_date().prototypes.rows.matrix) == len(rec.labels)
     assert rec.recognize(tiny.views(0, 1, start=50)[0]).candidate == "mug"
 print("cups", cups)
 """

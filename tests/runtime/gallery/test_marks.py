@@ -5,10 +5,11 @@ import sqlite3
 import numpy as np
 import pytest
 
-from runtime.errors import InvalidShot
+from runtime.errors import InvalidShot, OptionError
 from runtime.gallery import NewShot, export_gallery, import_gallery, open_gallery, peek
 from runtime.gallery.database import SCHEMA_2
-from runtime.gallery.operations import KEPT_OPERATIONS
+from runtime.gallery.operations import KEPT_OPERATIONS, MAX_UNKNOWN_FRAMES
+from runtime.gallery.records import write_background
 
 DIM = 8
 
@@ -51,22 +52,11 @@ def test_a_removed_shot_stays_removed_after_reopening_and_undo_restores_it(galle
     assert gallery.crop(2) == b"jpeg"
 
 
-def test_a_kept_shot_stays_kept_until_that_is_undone(gallery, path):
-    gallery.keep_shot(2)
-    gallery.add("mug", [shot(20)])
-    assert gallery.classes["mug"].confirmed == {2}
-    with open_gallery(path, fingerprint="f") as again:
-        assert again.classes["mug"].confirmed == {2}
-    gallery.undo()
-    gallery.undo()
-    assert gallery.classes["mug"].confirmed == frozenset()
-
-
 def test_the_last_shot_of_a_class_and_an_unknown_one_cannot_be_removed(gallery):
     with pytest.raises(InvalidShot, match="is the last of 'cup'"):
         gallery.remove_shot(4)
     with pytest.raises(InvalidShot, match="Shot 77 must be in the gallery"):
-        gallery.keep_shot(77)
+        gallery.remove_shot(77)
     gallery.remove_shot(1)
     with pytest.raises(InvalidShot, match="Shot 1 must be"):
         gallery.remove_shot(1)
@@ -91,12 +81,45 @@ def test_a_removed_shot_can_be_embedded_by_another_model_and_restored(gallery):
 
 def test_frames_that_show_nothing_taught_are_stored_until_the_model_changes(gallery, path):
     rows = np.arange(2 * DIM, dtype=np.float32).reshape(2, DIM)
-    gallery.set_background([(True, rows[0]), (False, rows[1])])
+    gallery.add_unknown_frames(rows)
+    assert not gallery.unknown_frames.flags.writeable
     with open_gallery(path, fingerprint="f") as again:
-        assert [confirmed for confirmed, _ in again.background()] == [True, False]
-        np.testing.assert_array_equal([z for _, z in again.background()], rows)
+        np.testing.assert_array_equal(again.unknown_frames, rows)
+    gallery.undo()
+    np.testing.assert_array_equal(gallery.unknown_frames, rows)  # undo is about classes
     gallery.replace_embeddings(dict.fromkeys(gallery.stored_ids(), rows[0]), fingerprint="g", dim=DIM)
-    assert gallery.background() == []
+    assert gallery.unknown_frames.shape == (0, DIM)
+
+
+def test_only_the_newest_frames_that_show_nothing_taught_are_kept(gallery):
+    rows = np.arange(MAX_UNKNOWN_FRAMES + 5, dtype=np.float32)[:, None] * np.ones(DIM, np.float32)
+    gallery.add_unknown_frames(rows[:150])
+    gallery.add_unknown_frames(rows[150:])
+    np.testing.assert_array_equal(gallery.unknown_frames, rows[5:])
+    with pytest.raises(InvalidShot):
+        gallery.add_unknown_frames(np.full((1, DIM), np.nan, np.float32))
+    np.testing.assert_array_equal(gallery.unknown_frames, rows[5:])
+
+
+def test_what_an_older_version_sampled_by_itself_is_never_read_as_evidence(gallery, path):
+    rows = np.eye(2, DIM, dtype=np.float32)
+    with gallery._file.reading() as db:
+        write_background(db, rows[0].tobytes(), told=False)
+    gallery.add_unknown_frames(rows[1:])
+    with open_gallery(path, fingerprint="f") as again:
+        np.testing.assert_array_equal(again.unknown_frames, rows[1:])
+
+
+def test_the_stranger_rate_is_remembered_by_the_file(gallery, path):
+    assert gallery.stranger_rate is None
+    gallery.set_stranger_rate(0.025)
+    with open_gallery(path, fingerprint="f") as again:
+        assert again.stranger_rate == 0.025
+    gallery.undo()
+    assert gallery.stranger_rate == 0.025
+    for wrong in (-0.1, 1.5, float("nan")):
+        with pytest.raises(OptionError, match=r"0\.\.1"):
+            gallery.set_stranger_rate(wrong)
 
 
 def test_the_setting_to_keep_no_crops_is_stored_and_holds_for_every_program(gallery, path, tmp_path):
@@ -131,7 +154,8 @@ def test_a_file_of_format_1_opens_and_is_upgraded(gallery, path):
     with open_gallery(path, fingerprint="f", readonly=True) as reader:  # nothing may be written
         assert ids(reader) == [1, 2, 3]
         assert reader.keep_crops
-        assert reader.background() == []
+        assert len(reader.unknown_frames) == 0
+        assert reader.stranger_rate is None
     assert peek(path).shots == 4
     with open_gallery(path, fingerprint="f") as writer:
         writer.remove_shot(1)

@@ -54,15 +54,15 @@ def test_scores_are_cosines_or_minus_distances():
 def test_scores_of_a_large_gallery_are_those_of_each_class(metric, n_classes):
     classes = gallery_of(n_classes)
     prototypes = Prototypes(metric, 16).update(classes)
-    for x in (unit(np.random.default_rng(1), 16), prototypes.matrix[0], prototypes.matrix[-1] * np.float32(1.0001)):
-        scores = Rows(prototypes.matrix, metric).scores(x)
+    for x in (unit(np.random.default_rng(1), 16), prototypes.rows.matrix[0], prototypes.rows.matrix[-1] * np.float32(1.0001)):
+        scores = Rows(prototypes.rows.matrix, metric).scores(x)
         assert scores.dtype == np.float32
-        expected = similarity(prototypes.matrix, x, metric)
+        expected = similarity(prototypes.rows.matrix, x, metric)
         np.testing.assert_allclose(scores, expected, atol=1e-3)
         best = np.argsort(-expected)[: min(EXACT, n_classes)]
         np.testing.assert_allclose(scores[best[:2]], expected[best[:2]], rtol=1e-6)  # those that decide are exact
         assert scores.argmax() == expected.argmax()
-        np.testing.assert_allclose(Rows(prototypes.matrix, metric).scores_many(x[None])[0], expected, atol=1e-3)
+        np.testing.assert_allclose(Rows(prototypes.rows.matrix, metric).scores_many(x[None])[0], expected, atol=1e-3)
 
 
 def test_large_raw_features_keep_their_small_differences():
@@ -78,7 +78,7 @@ def test_large_raw_features_keep_their_small_differences():
 def test_an_update_equals_starting_from_scratch_and_touches_only_what_changed(metric, monkeypatch):
     classes = gallery_of(50)
     old = Prototypes(metric, 16).update(classes)
-    before = old.matrix.copy()
+    before = old.rows.matrix.copy()
     changed = dict(classes)
     del changed["c7"]
     changed["c3"] = shots("c3", unit(np.random.default_rng(9), 8, 16))
@@ -90,10 +90,10 @@ def test_an_update_equals_starting_from_scratch_and_touches_only_what_changed(me
     )
     new = old.update(changed)
     assert sorted(computed) == [2, 8]
-    np.testing.assert_array_equal(new.matrix, scratch.matrix)
+    np.testing.assert_array_equal(new.rows.matrix, scratch.rows.matrix)
     assert [c.shots.label for c in new.classes] == list(changed)
-    np.testing.assert_array_equal(old.matrix, before)  # whoever still reads the old ones sees no change
-    assert Prototypes(metric, 16).update({}).matrix.shape == (0, 16)
+    np.testing.assert_array_equal(old.rows.matrix, before)  # whoever still reads the old ones sees no change
+    assert Prototypes(metric, 16).update({}).rows.matrix.shape == (0, 16)
 
 
 @settings(max_examples=30, deadline=None)
@@ -122,4 +122,4 @@ def test_adding_and_taking_away_gives_back_the_same_bits(metric, seed, steps, un
             other.undo()
             got = got.update(other.classes)
     assert [c.shots.label for c in got.classes] == [c.shots.label for c in expected.classes]
-    assert got.matrix.tobytes() == expected.matrix.tobytes()
+    assert got.rows.matrix.tobytes() == expected.rows.matrix.tobytes()

@@ -7,7 +7,7 @@ from runtime.stream.recent_answers import Ring, embeddings_of
 
 
 def answer(value):
-    return Recognition(None, None, 0, 0, None, 0, "score", (), {}, np.full(3, value, np.float32))
+    return Recognition(None, "unknown", None, 0, 0, None, 0, "score", (), {}, np.full(3, value, np.float32))
 
 
 def test_the_newest_answers_are_returned_oldest_first():

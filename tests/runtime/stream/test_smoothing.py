@@ -9,7 +9,8 @@ from runtime.stream.smoothing import Smoother
 
 
 def answer(label):
-    return Recognition(label, label, 1.0, 0.5, None, 1.0, "accepted", (), {}, np.zeros(2, np.float32))
+    certainty = "sure" if label else "unknown"
+    return Recognition(label, certainty, label, 1.0, 0.5, None, 1.0, "accepted", (), {}, np.zeros(2, np.float32))
 
 
 def shown(smoother, labels, start=0.0, step=0.04):

@@ -14,7 +14,8 @@ def answer(bundle, axis, label=None, noise=0.0, seed=0):
     embedding = embedding + noise * np.random.default_rng(seed).standard_normal(bundle.dim).astype(np.float32)
     if bundle.metric == "cosine":
         embedding /= np.linalg.norm(embedding)
-    return Recognition(label, None, 0, 0, None, 0, "score", (), {}, embedding.astype(np.float32))
+    certainty = "sure" if label else "unknown"
+    return Recognition(label, certainty, None, 0, 0, None, 0, "score", (), {}, embedding.astype(np.float32))
 
 
 @pytest.fixture(params=["cosine", "euclidean"])
