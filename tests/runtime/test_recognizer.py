@@ -184,14 +184,22 @@ def test_grey_and_euclidean_bundles_do_the_same_job(tiny, grey_bundle, euclidean
 def test_a_closed_set_always_names_the_nearest(tiny, tiny_bundle):
     with Recognizer(tiny_bundle, engine="onnxruntime", stranger_rate=None) as recognizer:
         recognizer.enroll("mug", tiny.views(0, 3))
-        assert recognizer.recognize(tiny.pattern(STRANGER)).label == "mug"
+        answer = recognizer.recognize(tiny.pattern(STRANGER))
+        assert (answer.label, answer.certainty, answer.check) == ("mug", "sure", "accepted")
+        assert (answer.threshold, answer.text) == (-math.inf, "mug")
 
 
 def test_a_bundle_without_a_calibration_table_still_works(tiny):
     with Recognizer(tiny.bundle(calibrated=False), engine="onnxruntime") as recognizer:
         recognizer.enroll("mug", tiny.views(0, 3))
         answer = recognizer.recognize(tiny.views(0, 1, start=9)[0])
-        assert (answer.label, answer.threshold) == ("mug", -math.inf)
+        assert (answer.label, answer.threshold) == ("mug", -math.inf)  # one class shows nothing of strangers
+        assert math.isfinite(answer.score)
+        for label, seed in OBJECTS.items():
+            recognizer.enroll(label, tiny.views(seed, 6))
+        for label, seed in OBJECTS.items():
+            assert recognizer.recognize(tiny.views(seed, 1, start=50)[0]).label == label
+        assert recognizer.recognize(tiny.pattern(STRANGER)).label is None
 
 
 def test_rejecting_a_frame_keeps_it_from_being_accepted_and_can_be_undone(taught, tiny):
@@ -353,7 +361,7 @@ def test_an_engine_that_fails_or_answers_nonsense_changes_nothing(tiny, tiny_bun
     fake.error = None
     for nonsense in (np.full((1, 32), np.nan, np.float32), np.zeros((1, 31), np.float32), np.zeros(32, np.float32)):
         fake.embed = lambda _, nonsense=nonsense: nonsense
-        with pytest.raises(EngineError, match=r"must answer finite float32 \[1, 32\].*run bundle\.verify\(\)"):
+        with pytest.raises(EngineError, match=r"must return finite float32 \[1, 32\].*run bundle\.verify\(\)"):
             recognizer.recognize(tiny.pattern(0))
     assert state(recognizer) == before
 
@@ -409,14 +417,14 @@ def test_two_recognizers_share_one_file(tiny, tiny_bundle, tmp_path):
     ):
         one.enroll("mug", tiny.views(0, 4))
         assert other.recognize(frame).label is None
-        assert other.refresh()
+        assert other.gallery.refresh()
         assert other.recognize(frame).label == "mug"
-        assert not other.refresh()
+        assert not other.gallery.refresh()
         other.enroll("cup", tiny.views(1, 4))  # a write sees and keeps what the other wrote
         one.enroll("mug", tiny.views(0, 2, start=60))
         assert one.labels == ["mug", "cup"]
-        one.refresh()
-        other.refresh()
+        one.gallery.refresh()
+        other.gallery.refresh()
         assert state(one) == state(other)
 
 
