@@ -102,7 +102,8 @@ class Recognizer:
             self._opened = opened.pop_all()
         self.gallery: Gallery = gallery
         self._before: Model | None = None  # the model that a swap replaced
-        self._recent: deque[tuple[NDArray[np.float32], NDArray[np.uint8]]] = deque(maxlen=REMEMBERED)
+        # Of the newest answers: the embedding, the prepared frame, and the fingerprint of the model.
+        self._recent: deque[tuple[NDArray[np.float32], NDArray[np.uint8], str]] = deque(maxlen=REMEMBERED)
 
     @property
     def bundle(self) -> Bundle:
@@ -364,17 +365,18 @@ class Recognizer:
 
     def _seen_of(self, recognition: Recognition, frame: NDArray[np.uint8] | None) -> Observation:
         """The observation behind an answer. Raises InvalidShot when a picture is needed and none is left."""
-        if frame is None:
-            known = (image for embedding, image in list(self._recent) if embedding is recognition.embedding)
-            frame = next(known, None)
-            if frame is None and self.gallery.keep_crops:
-                raise InvalidShot(
-                    "The frame of the answer must be given as well, because it is not one of the last "
-                    f"{REMEMBERED} recognised; use confirm(answer, frame)."
-                )
-        crop = crop_of(frame) if frame is not None and self.gallery.keep_crops else None
-        quality = measure(frame) if frame is not None else FrameQuality(0, 255, 1.0)
-        return Observation(recognition.embedding, crop, quality, self.bundle.fingerprint)
+        if frame is not None:
+            return self.observe([frame])[0]
+        known = (recent for recent in list(self._recent) if recent[0] is recognition.embedding)
+        _, image, model = next(known, (None, None, self.bundle.fingerprint))
+        if image is None and self.gallery.keep_crops:
+            raise InvalidShot(
+                "The frame of the answer must be given as well, because it is not one of the last "
+                f"{REMEMBERED} recognised; use confirm(answer, frame)."
+            )
+        crop = crop_of(image) if image is not None and self.gallery.keep_crops else None
+        quality = measure(image) if image is not None else FrameQuality(0, 255, 1.0)
+        return Observation(recognition.embedding, crop, quality, model)
 
     def _match(
         self,
@@ -390,5 +392,5 @@ class Recognizer:
         timings = timings_ms(start, prepared, embedded, time.perf_counter())
         answer = recognition_of(match, matcher.prototypes, timings, embedding)
         if image is not None:
-            self._recent.append((answer.embedding, image))
+            self._recent.append((answer.embedding, image, model.bundle.fingerprint))
         return answer

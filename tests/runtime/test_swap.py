@@ -80,6 +80,18 @@ def test_a_frame_seen_by_the_old_model_is_embedded_by_the_new_one_when_it_is_sto
         assert rec.recognize(tiny.views(7, 1, start=50)[0]).candidate == "jug"
 
 
+def test_an_answer_of_the_old_model_is_embedded_by_the_new_one_when_it_is_confirmed(tiny, tiny_bundle, better):
+    frame = tiny.views(0, 1, start=50)[0]
+    with taught(tiny, tiny_bundle, None) as rec:
+        answer, later = rec.recognize(frame), rec.recognize(tiny.views(0, 1, start=51)[0])
+        rec.swap(better, engine="onnxruntime")
+        assert rec.confirm(answer, frame).label == "mug"
+        np.testing.assert_allclose(rec.gallery.classes["mug"].embeddings[-1], rec.embed([frame])[0], atol=1e-5)
+        rec.confirm(later)
+        expected = rec.embed(tiny.views(0, 1, start=51))[0]
+        assert rec.gallery.classes["mug"].embeddings[-1] @ expected > 0.9
+
+
 def test_without_crops_nothing_is_swapped_and_nothing_changes(tiny, tiny_bundle, better, tmp_path):
     with Recognizer(tiny_bundle, gallery=tmp_path / "shop.db", engine="onnxruntime", keep_crops=False) as rec:
         rec.enroll("mug", tiny.views(0, 3))

@@ -1,129 +1,267 @@
-"""The rate that is asked for is kept by what the gallery itself shows of strangers, or it says what is missing."""
+"""The score a class asks for: what raises it, what lowers it, and what never touches it."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from runtime.errors import OptionError
 from runtime.gallery import ClassShots
-from runtime.matching.acceptance import Pressure, soft_maxima
-from runtime.matching.calibration import Prior
-from runtime.matching.gallery_matcher import Matchers
-from runtime.matching.matcher import ACCEPTED
-from runtime.matching.quantile import upper_level
+from runtime.matching.acceptance import (
+    MAX_MAYBE,
+    MIN_UNKNOWN,
+    NEAREST,
+    SHARE,
+    Acceptance,
+    Strangers,
+    base,
+    class_offsets,
+    level,
+    missed_by_few,
+    normal_base,
+    own_strangers,
+)
+from runtime.matching.prototypes import Prototypes
 
 DIM = 24
 NONE = np.zeros((0, DIM), np.float32)
+TABLE = {
+    "version": 2,
+    "things": 40,
+    "rates": [0.01, 0.05, 0.1, 0.4],
+    "sizes": [1, 3, 10],
+    "mean": [0.0, 0.1, 0.2],
+    "tail": [0.1, 0.1, 0.1],
+    "excess": [[0.6, 0.5, 0.4, 0.1], [0.5, 0.4, 0.3, 0.0], [0.4, 0.3, 0.2, -0.1]],
+    "cap": 0.9,
+    "twin": 0.9,
+}
 
 
 def unit(rows):
     return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
 
 
-def pictures(rng, centre, n, spread=0.9):
-    return unit(centre + spread * rng.standard_normal((n, DIM)) / np.sqrt(DIM) * 2)
+def pictures(rng, centre, n, spread=0.2):
+    return unit(centre + spread * rng.standard_normal((n, DIM)))
 
 
-def shots(label, rows, negatives=NONE, first=0):
-    ids = np.arange(first, first + len(rows))
-    return ClassShots(label, ids, rows, tuple(map(str, ids)), np.ones(len(rows), np.float32), negatives)
+def shots(label, rows, bursts=None, negatives=NONE):
+    ids = np.arange(len(rows))
+    return ClassShots(label, ids, rows, bursts or tuple(map(str, ids)), np.ones(len(rows), np.float32), negatives)
 
 
-def taught(rng, n_classes, n_shot=5):
+def gallery(rng, n_classes, n_shot=5, spread=0.2):
     centres = unit(rng.standard_normal((n_classes, DIM)))
-    return {str(i): shots(str(i), pictures(rng, c, n_shot), first=100 * i) for i, c in enumerate(centres)}
+    return {str(i): shots(str(i), pictures(rng, centre, n_shot, spread)) for i, centre in enumerate(centres)}
 
 
-def matcher_of(gallery, rate=0.05, bank=NONE, passive=NONE, head="mean"):
-    matchers = Matchers("cosine", DIM, NONE, prior=Prior(None, rate), choice=head, scale=1.0)
-    return matchers.matcher(gallery, (bank, passive))
+def prototypes_of(classes, metric="cosine"):
+    return Prototypes(metric, DIM).update(classes)
+
+
+def thresholds(classes, rate=0.05, table=TABLE, cohort=NONE, unknown=NONE, metric="cosine"):
+    return Acceptance(table, cohort, metric, rate).thresholds(prototypes_of(classes, metric), unknown)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+# -- the offset
+
+
+def test_the_offset_is_half_the_mean_score_of_the_eight_nearest_cohort_vectors():
+    scores = np.random.default_rng(0).uniform(-1, 1, (3, 20))
+    expected = [0.5 * np.mean(sorted(row)[-8:]) for row in scores]
+    np.testing.assert_allclose(class_offsets(scores), expected)
+    assert (NEAREST, SHARE) == (8, 0.5)
+    np.testing.assert_allclose(class_offsets(scores[:, :3]), 0.5 * scores[:, :3].mean(axis=1))
+    np.testing.assert_array_equal(class_offsets(np.zeros((3, 0))), [0, 0, 0])
+
+
+def test_a_class_that_resembles_the_cohort_needs_a_higher_score(rng):
+    classes = gallery(rng, 3)
+    like_first = pictures(rng, classes["0"].embeddings.mean(axis=0), 8)
+    cohort = np.concatenate([like_first, unit(rng.standard_normal((40, DIM)))])
+    asked = thresholds(classes, cohort=cohort, table={**TABLE, "cap": 9.0}).sure
+    prototypes = prototypes_of(classes)
+    offsets = class_offsets(prototypes.class_scores(cohort).T)
+    np.testing.assert_allclose(asked - asked[0], offsets - offsets[0], atol=1e-6)
+    assert asked[0] > max(asked[1:]) + 0.1
+
+
+# -- the base
+
+
+def test_the_base_is_that_of_the_table_where_the_gallery_shows_nothing(rng):
+    one = gallery(rng, 1)
+    assert thresholds(one).sure[0] == pytest.approx(0.5)
+    assert thresholds(one, rate=0.1).sure[0] == pytest.approx(0.4)
+    assert thresholds(one, rate=0.4).sure[0] == pytest.approx(0.1)
+    usual = Strangers(0.1, 0.1, 0)
+    assert base(TABLE, 3, Strangers(0, 0, 0), 0.05) == pytest.approx(level(Strangers(0, 0, 0), usual) + 0.4)
+
+
+@pytest.mark.parametrize("n_classes", [1, 2, 5, 30])
+def test_a_lower_rate_asks_for_a_higher_score(rng, n_classes):
+    classes = gallery(rng, n_classes)
+    asked = [thresholds(classes, rate).sure for rate in (0.4, 0.1, 0.05, 0.01)]
+    for looser, stricter in zip(asked, asked[1:], strict=False):
+        assert (stricter > looser).all()
+
+
+def test_classes_that_score_high_against_each_other_raise_the_base(rng):
+    unlike = gallery(rng, 4)
+    common = unit(rng.standard_normal(DIM))
+    alike = {
+        label: shots(label, pictures(rng, unit(unit(one.embeddings.mean(axis=0)) + common), 5))
+        for label, one in unlike.items()
+    }
+    assert thresholds(alike, table={**TABLE, "twin": 2.0}).sure.min() > thresholds(unlike).sure.max() + 0.1
+
+
+def test_the_gallery_counts_the_more_the_more_bursts_it_has():
+    usual = Strangers(0.1, 0.1, 0)
+    levels = [level(Strangers(0.5, 0.3, bursts), usual) for bursts in (0, 2, 20, 10_000)]
+    assert levels[0] == pytest.approx(0.1)
+    assert levels[1] == pytest.approx((0.5 + 0.1) / 2 + 2 / 22 * 0.2)
+    assert levels == sorted(levels)
+    assert levels[-1] == pytest.approx(0.5 + 0.2, abs=1e-3)
+
+
+def test_every_class_counts_the_same_among_the_strangers_of_a_gallery(rng):
+    centres = unit(rng.standard_normal((3, DIM)))
+    few = {str(i): shots(str(i), pictures(rng, c, 2, 0.01)) for i, c in enumerate(centres)}
+    many = {**few, "0": shots("0", np.repeat(few["0"].embeddings, 4, axis=0))}
+    means = [own_strangers(prototypes_of(classes), np.zeros(3), {}).mean for classes in (few, many)]
+    assert means[0] == pytest.approx(means[1], abs=1e-3)
+
+
+def test_one_class_alone_and_twins_alone_show_no_strangers(rng):
+    pair = gallery(rng, 2)
+    assert own_strangers(prototypes_of({"0": pair["0"]}), np.zeros(1), {}) == Strangers(0.0, 0.0, 0)
+    assert own_strangers(prototypes_of(pair), np.zeros(2), {0: (1,), 1: (0,)}) == Strangers(0.0, 0.0, 0)
+    assert own_strangers(prototypes_of(pair), np.zeros(2), {}).bursts == 10
+
+
+def test_single_pictures_that_score_high_when_left_out_raise_the_base(rng):
+    tight, loose = gallery(rng, 4, spread=0.02), gallery(rng, 4, spread=0.3)
+    assert missed_by_few(prototypes_of(tight), np.zeros(4)) > 0.95 > missed_by_few(prototypes_of(loose), np.zeros(4))
+    table = {**TABLE, "cap": 2.0}
+    left_out = np.concatenate([one.left_out for one in prototypes_of(tight).classes])
+    asked = thresholds(tight, table=table).sure
+    assert np.mean(left_out < asked[0]) <= 0.051  # of 20 left-out pictures at most one is missed
+    assert asked.min() == pytest.approx(np.quantile(left_out, 0.03))
+    one_burst = {label: replace(one, bursts=(label,) * 5) for label, one in tight.items()}
+    assert thresholds(one_burst, table=table).sure.max() < asked.min()  # frames of one video are too much alike to tell
+    few = {label: tight[label] for label in "01"}
+    assert missed_by_few(prototypes_of(few), np.zeros(2)) == -np.inf
+
+
+# -- what a person showed
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.2])
-@pytest.mark.parametrize(("n_classes", "head"), [(6, "mean"), (20, "mean"), (6, "lda"), (20, "lda")])
-def test_strangers_from_the_same_world_are_accepted_at_the_rate_asked_for(rate, n_classes, head):
-    rng = np.random.default_rng(0)
-    accepted = []
-    for _ in range(60):
-        matcher = matcher_of(taught(rng, n_classes), rate, head=head)
-        strangers = [z for _ in range(20) for z in pictures(rng, unit(rng.standard_normal(DIM)), 2)]
-        accepted.append(np.mean([matcher.decide(z).check == ACCEPTED for z in strangers]))
-    assert np.mean(accepted) == pytest.approx(rate, abs=rate / 2)
+def test_at_most_the_asked_share_of_the_frames_shown_as_unknown_passes(rng, rate):
+    classes = gallery(rng, 4)
+    near = pictures(rng, unit(classes["0"].embeddings.mean(axis=0)), 200)  # like the first class, but not it
+    table = {**TABLE, "cap": 2.0}
+    cohort = unit(rng.standard_normal((16, DIM)))
+    scores = prototypes_of(classes).class_scores(near)
+    before = thresholds(classes, rate, table, cohort).sure
+    after = thresholds(classes, rate, table, cohort, unknown=near).sure
+    assert np.mean((scores >= before).any(axis=1)) > 2 * rate
+    assert np.mean((scores >= after).any(axis=1)) <= rate + 1e-9
+    assert (after > before).all()
 
 
-def test_a_frame_that_looks_like_other_things_too_must_score_higher():
-    pressure = Pressure(temperature=0.1, weight=0.5, usual=0.2)
-    alone, pressed = np.array([-np.inf, 0.1, 0.0], np.float32), np.array([-np.inf, 0.6, 0.0], np.float32)
-    assert pressure.cost(pressed) > 0.1 > 0 > pressure.cost(alone)
-    np.testing.assert_allclose(
-        pressure.costs(soft_maxima(np.stack([alone, pressed]), 0.1)), [pressure.cost(alone), pressure.cost(pressed)]
-    )
-    assert pressure.cost(np.array([-np.inf], np.float32)) == 0  # nothing else is known
+def test_fewer_than_ten_unknown_frames_and_harmless_ones_change_nothing(rng):
+    classes = gallery(rng, 4)
+    before = thresholds(classes).sure
+    near = np.repeat(classes["0"].embeddings[:1], MIN_UNKNOWN, axis=0)
+    np.testing.assert_array_equal(thresholds(classes, unknown=near[1:]).sure, before)
+    assert (thresholds(classes, unknown=near).sure > before).all()
+    np.testing.assert_array_equal(thresholds(classes, unknown=-near).sure, before)
 
 
-def test_without_a_table_and_with_too_few_classes_nothing_is_demanded():
-    assert np.isneginf(matcher_of(taught(np.random.default_rng(0), 2)).acceptance.levels).all()
+def test_no_threshold_exceeds_the_cap(rng):
+    classes = gallery(rng, 4, spread=0.02)
+    near = np.repeat(classes["0"].embeddings[:1], MIN_UNKNOWN, axis=0)
+    assert thresholds(classes, unknown=near).sure.max() <= np.float32(TABLE["cap"])
+    assert thresholds(classes, unknown=near, table={**TABLE, "cap": 2.0}).sure.max() > TABLE["cap"]
 
 
-def test_few_views_say_how_many_are_missing_for_a_promise():
-    rng = np.random.default_rng(0)
-    few, many = (matcher_of(taught(rng, n)).acceptance for n in (3, 6))
-    assert few.views_needed(0, 0.05) == 9  # 10 views of two other things; 1 / (19 + 1) is the first 5 %
-    assert few.views_needed(0, 0.2) == 0
-    assert many.views_needed(0, 0.05) == 0
-    assert matcher_of(taught(rng, 2)).acceptance.views_needed(0, 0.05) == 19
+# -- "maybe" and the edges
 
 
-def test_strangers_of_this_place_raise_what_is_demanded():
-    rng = np.random.default_rng(0)
-    gallery = taught(rng, 6)
-    strange = unit(rng.standard_normal(DIM) * 0.3 + next(iter(gallery.values())).embeddings.mean(axis=0) * 3)
-    near = pictures(rng, strange, 40, spread=0.1)
-    before, after = matcher_of(gallery), matcher_of(gallery, bank=near)
-    assert (after.acceptance.levels > before.acceptance.levels).all()
-    assert after.acceptance.samples == 40
+@pytest.mark.parametrize(("rate", "maybe"), [(0.05, 0.1), (0.1, 0.2), (0.3, MAX_MAYBE), (0.4, 0.4)])
+def test_maybe_ends_where_twice_the_asked_share_would_be_accepted(rng, rate, maybe):
+    classes = gallery(rng, 3, spread=0.3)
+    asked = thresholds(classes, rate)
+    looser = thresholds(classes, maybe)
+    np.testing.assert_allclose(asked.sure + asked.maybe, looser.sure, atol=1e-6)
+    assert asked.maybe <= 0
 
 
-def test_where_there_is_room_to_spare_the_twin_of_a_class_is_unknown_and_its_own_frames_are_not():
-    rng = np.random.default_rng(0)
-    centres = unit(rng.standard_normal((6, DIM)))
-    gallery = {str(i): shots(str(i), pictures(rng, c, 5, spread=0.15), first=100 * i) for i, c in enumerate(centres)}
-    twin = pictures(rng, unit(centres[0] + 0.8 * unit(rng.standard_normal(DIM))), 20, spread=0.15)
-    own = pictures(rng, centres[0], 60, spread=0.15)
-    varied = matcher_of(gallery)
-    assert not any(varied.decide(z).check == ACCEPTED for z in twin)
-    assert np.mean([varied.decide(z).check == ACCEPTED for z in own]) > 0.85
-    one_second = {label: replace(known, bursts=(label,) * 5) for label, known in gallery.items()}
-    within = Prior({"within_variance": 1.0, "impostor": {"1": [0.0, 0.1]}}, 0.05)  # worth one view each
-    demanded = Matchers("cosine", DIM, NONE, prior=within, choice="mean", scale=1.0).matcher(one_second).acceptance
-    assert (demanded.levels < varied.acceptance.levels).all()  # frames of one second say little about tomorrow's
+def test_a_closed_set_and_an_empty_gallery_have_no_thresholds(rng):
+    assert thresholds(gallery(rng, 3), rate=None) is None
+    assert thresholds({}) is None
 
 
-def test_what_was_sampled_and_taught_since_is_no_stranger():
-    rng = np.random.default_rng(0)
-    gallery = taught(rng, 6)
-    first = next(iter(gallery.values())).embeddings
-    same = pictures(rng, first.mean(axis=0) * 2, 20, spread=0.1)
-    others = pictures(rng, unit(rng.standard_normal(DIM)), 20)
-    assert matcher_of(gallery, passive=same).acceptance.samples == 0
-    assert matcher_of(gallery, passive=others).acceptance.samples >= 15  # some do look alike
-    assert matcher_of(gallery, bank=same).acceptance.samples == 20  # a person said so
+def test_without_a_table_the_classes_of_the_gallery_show_how_strangers_score(rng):
+    assert normal_base(Strangers(0.0, 0.0, 0), 0.05) == -np.inf
+    assert normal_base(Strangers(0.2, 0.1, 9), 0.05) == pytest.approx(0.3)
+    assert np.isneginf(thresholds(gallery(rng, 1), table=None).sure).all()
+    classes = gallery(rng, 8, spread=0.1)
+    strict, loose = (thresholds(classes, rate, table=None).sure for rate in (0.01, 0.1))
+    assert (strict >= loose).all()
+    assert np.isfinite(strict).all()
+    strangers = unit(rng.standard_normal((400, DIM)))
+    accepted = (prototypes_of(classes).class_scores(strangers) >= loose).any(axis=1)
+    assert accepted.mean() < 0.2
 
 
-def test_a_rejected_frame_counts_as_a_stranger_unless_it_looks_like_another_class():
-    gallery = taught(np.random.default_rng(0), 6)
-    first, second = list(gallery.values())[:2]
-    for like, count, samples in ((first, 12, 12), (second, 12, 0), (first, 3, 0)):  # a few do not move every level
-        negatives = np.repeat(like.embeddings[:1], count, axis=0)
-        marked = {**gallery, first.label: shots(first.label, first.embeddings, negatives=negatives)}
-        assert matcher_of(marked).acceptance.samples == samples
+def test_the_euclidean_metric_asks_for_a_distance(rng):
+    classes = {label: replace(one, embeddings=5 * one.embeddings) for label, one in gallery(rng, 6).items()}
+    cohort = 5 * unit(rng.standard_normal((20, DIM)))
+    asked = thresholds(classes, table=None, cohort=cohort, metric="euclidean")
+    assert (asked.sure < 0).all()
+    assert not asked.twins
+    own = prototypes_of(classes, "euclidean").class_scores(np.concatenate([c.embeddings for c in classes.values()]))
+    assert (own.max(axis=1) >= asked.sure.max()).mean() > 0.9
 
 
-def test_alike_strangers_of_few_classes_are_fewer_than_they_seem():
-    rng = np.random.default_rng(0)
-    groups = np.repeat(np.arange(6), 5)
-    independent = rng.standard_normal(30)
-    alike = rng.standard_normal(6)[groups] + 0.01 * rng.standard_normal(30)
-    plain, further = (upper_level(values, groups, 0.95) for values in (independent, alike))
-    assert plain < 1.25 * np.sort(independent)[-2:].mean()
-    assert further > alike.max() * 1.1
+@pytest.mark.parametrize("rate", [-0.1, 1.1, float("nan"), "often"])
+def test_a_rate_outside_0_to_1_is_refused(rate):
+    with pytest.raises(OptionError, match=r"0\.\.1"):
+        Acceptance(TABLE, NONE, "cosine", rate)
+
+
+# -- twins
+
+
+def test_classes_that_look_alike_are_twins_of_each_other(rng):
+    classes = gallery(rng, 4, spread=0.05)
+    again = shots("again", pictures(rng, unit(classes["2"].embeddings.mean(axis=0)), 5, 0.05))
+    assert dict(thresholds(classes).twins) == {}
+    assert dict(thresholds({**classes, "again": again}).twins) == {2: (4,), 4: (2,)}
+
+
+def test_whatever_was_done_before_a_gallery_asks_for_the_same_to_the_bit(rng):
+    classes = gallery(rng, 6, spread=0.05)
+    again = shots("again", pictures(rng, unit(classes["2"].embeddings.mean(axis=0)), 5, 0.05))
+    third = shots("third", pictures(rng, unit(classes["2"].embeddings.mean(axis=0)), 5, 0.05))
+    fewer = {label: one for label, one in classes.items() if label != "2"}
+    cohort = unit(rng.standard_normal((16, DIM)))
+    rule, prototypes = Acceptance(TABLE, cohort, "cosine", 0.05), Prototypes("cosine", DIM)
+    more = {"again": again, **classes, "third": third}
+    for some in (classes, {**classes, "again": again}, more, fewer, {**fewer, "again": again}, classes):
+        prototypes = prototypes.update(some)
+        got, expected = rule.thresholds(prototypes, NONE), thresholds(some, cohort=cohort)
+        assert got.sure.tobytes() == expected.sure.tobytes()
+        assert got.maybe == expected.maybe
+        assert {row: set(twins) for row, twins in got.twins.items()} == {
+            row: set(twins) for row, twins in expected.twins.items()
+        }

@@ -1,12 +1,24 @@
 """Prototypes are a function of the shots alone: however a gallery came about, the same shots give the same bits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.gallery import ClassShots, NewShot, open_gallery
-from runtime.matching.prototypes import EXACT, Prototypes, Rows, class_mean, prototype, similarity
+from runtime.matching.prototypes import (
+    EXACT,
+    MIN_BURSTS,
+    Prototypes,
+    Rows,
+    class_mean,
+    pair_similarity,
+    prototype,
+    similarity,
+    view_weights,
+)
 
 METRICS = ("cosine", "euclidean")
 
@@ -47,6 +59,62 @@ def test_scores_are_cosines_or_minus_distances():
     distances = [np.sqrt(((row - x) ** 2).sum()) for row in rows]
     np.testing.assert_allclose(similarity(rows, x, "euclidean"), [-d for d in distances], rtol=1e-5)
     assert similarity(rows, rows[2], "euclidean")[2] == 0
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_frames_that_are_almost_identical_count_as_one_view(metric):
+    rng = np.random.default_rng(0)
+    photos = unit(rng, 3, 64)
+    video = photos[0] + 0.02 * rng.standard_normal((30, 64)).astype(np.float32)
+    video /= np.linalg.norm(video, axis=1, keepdims=True)
+    both = np.concatenate([photos, video])
+    np.testing.assert_allclose(view_weights(both, metric), [1 / 31, 1, 1, *[1 / 31] * 30], rtol=1e-6)
+    alone, joint = (prototype(shots("mug", rows), metric) for rows in (photos, both))
+    assert (alone.n_views, joint.n_views, prototype(shots("mug", video), metric).n_views) == (3, 3, 1)
+    plain = class_mean(both, metric)
+
+    def cosine(a, b):
+        return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+
+    assert cosine(joint.mean, alone.mean) > 0.99  # where the plain mean is that of the video
+    assert cosine(plain, alone.mean) < 0.8
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_class_scores_half_by_its_prototype_and_half_by_its_nearest_shot(metric):
+    classes = gallery_of(7)
+    prototypes = Prototypes(metric, 16).update(classes)
+    queries = unit(np.random.default_rng(3), 5, 16)
+    expected = [
+        [
+            0.5 * (similarity(p.mean[None], z, metric)[0] + similarity(p.shots.embeddings, z, metric).max())
+            for p in prototypes.classes
+        ]
+        for z in queries
+    ]
+    np.testing.assert_allclose(prototypes.class_scores(queries), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        pair_similarity(queries, prototypes.rows.matrix, metric),
+        [similarity(prototypes.rows.matrix, z, metric) for z in queries],
+        atol=1e-5,
+    )
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_single_pictures_are_left_out_in_turn_and_frames_of_a_video_are_not(metric):
+    rows = unit(np.random.default_rng(0), 5, 16)
+    taught = shots("mug", rows)
+    assert len(prototype(taught, metric).left_out) == 0  # all of one burst
+    photos = replace(taught, bursts=tuple("abcde"))
+    expected = []
+    for i, row in enumerate(rows):
+        others = np.delete(rows, i, axis=0)
+        mean = class_mean(others, metric)
+        expected.append(0.5 * (similarity(mean[None], row, metric)[0] + similarity(others, row, metric).max()))
+    np.testing.assert_allclose(prototype(photos, metric).left_out, expected, atol=1e-5)
+    assert len(prototype(replace(taught, bursts=tuple("aabcd")), metric).left_out) == 0
+    few = replace(shots("mug", rows[: MIN_BURSTS - 1]), bursts=tuple("ab"))
+    assert len(prototype(few, metric).left_out) == 0
 
 
 @pytest.mark.parametrize("metric", METRICS)
