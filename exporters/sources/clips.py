@@ -88,7 +88,7 @@ def _read(folder: Path, entry: dict[str, Any], max_frames: int) -> Clip:
     if entry.get("boxes_file"):
         text = (folder / entry["boxes_file"]).read_text().replace(",", " ")
         boxes = np.loadtxt(text.splitlines(), ndmin=2)[:, -4:]
-    frames, times = [], []
+    kept: list[tuple[int, NDArray[np.uint8]]] = []  # with the index of the frame
     with open_camera(folder / entry["file"]) as source:
         fps = entry.get("fps") or source.fps or 30.0
         step = max(1, round((end_s - start_s) * fps / max_frames)) if np.isfinite(end_s) else 1
@@ -96,9 +96,12 @@ def _read(folder: Path, entry: dict[str, Any], max_frames: int) -> Clip:
             time_s = frame.index / fps
             if start_s <= time_s <= end_s and frame.index % step == 0:
                 box = entry.get("box") if boxes is None else boxes[min(frame.index, len(boxes) - 1)]
-                frames.append(np.ascontiguousarray(_cut(frame.image, box)))
-                times.append(time_s - start_s)
-    return Clip(entry["name"], entry["group"], frames, np.array(times))
+                kept.append((frame.index, np.ascontiguousarray(_cut(frame.image, box))))
+            if len(kept) >= 2 * max_frames:  # the length of the span was not known
+                step *= 2
+                kept = [(index, image) for index, image in kept if index % step == 0]
+    times = np.array([index / fps - start_s for index, _ in kept])
+    return Clip(entry["name"], entry["group"], [image for _, image in kept], times)
 
 
 def _cut(image: NDArray[np.uint8], box: Any) -> NDArray[np.uint8]:

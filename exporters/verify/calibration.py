@@ -116,7 +116,7 @@ def calibrate(things: Sequence[Thing], *, metric: str, seed: int = 0) -> Calibra
     Raises:
         ExportError: There are fewer than four different things of one domain.
     """
-    cohort = np.concatenate([thing.cohort for thing in things])
+    cohort = np.concatenate([thing.cohort for thing in things] or [np.zeros((0, 1), np.float32)])
     simulated = list(_simulate(things, cohort, metric, np.random.default_rng(seed)))
     if not simulated:
         raise ExportError(

@@ -166,7 +166,7 @@ def test_single_pictures_that_score_high_when_left_out_raise_the_base(rng):
 @pytest.mark.parametrize("rate", [0.05, 0.2])
 def test_at_most_the_asked_share_of_the_frames_shown_as_unknown_passes(rng, rate):
     classes = gallery(rng, 4)
-    near = pictures(rng, unit(classes["0"].embeddings.mean(axis=0)), 200)  # like the first class, but not it
+    near = pictures(rng, unit(classes["0"].embeddings.mean(axis=0)), 200, 0.1)  # like the first class, but not it
     table = {**TABLE, "cap": 2.0}
     cohort = unit(rng.standard_normal((16, DIM)))
     scores = prototypes_of(classes).class_scores(near)
