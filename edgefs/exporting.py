@@ -159,8 +159,8 @@ def _open(
     if kind == "onnx":
         from exporters.sources.onnx_source import open_onnx
 
-        pixels = {"mean": _numbers(mean, 1), "std": _numbers(std, 1)}
-        return open_onnx(path, size=size, colour=colour, metric=metric, **pixels)
+        mean, std = _numbers(mean, 1), _numbers(std, 1)
+        return open_onnx(path, size=size, colour=colour, metric=metric, mean=mean, std=std)
     from edgefs.sources import backbone_source, checkpoint_source
 
     if kind == "checkpoint":

@@ -27,7 +27,15 @@ from runtime.gallery.shots import checked_embedding
 from runtime.matching.matcher import Matcher, recognition_of
 from runtime.model import CHUNK, Model, open_model
 from runtime.preprocess import Frames, chunks
-from runtime.recognition import AcceptedFrame, ChangePreview, ClassSummary, Enrollment, Recognition, timings_ms
+from runtime.recognition import (
+    AcceptedFrame,
+    ChangePreview,
+    ClassSummary,
+    Enrollment,
+    Recognition,
+    SimilarClass,
+    timings_ms,
+)
 from runtime.stream.recent_answers import Ring
 from runtime.swap import (
     Progress,
@@ -358,7 +366,7 @@ class Recognizer:
     def _up_to_date(self) -> Matcher:
         return self._model.matcher(self.gallery)
 
-    def _similar(self, label: str) -> tuple[explain.SimilarClass, ...]:
+    def _similar(self, label: str) -> tuple[SimilarClass, ...]:
         matcher = self._up_to_date()
         row = [proto.shots.label for proto in matcher.prototypes.classes].index(label)
         return explain.similar_classes(matcher, row)

@@ -122,16 +122,16 @@ def evaluate_clips(
         with new_recognizer(rate) as recognizer:
             rows = [_measure(recognizer, taught, clips, hold) for taught in draws]
         threshold = np.quantile(strange, 1 - rate)
-        named = [row["named"] for row in rows]
-        other = [row["other"] for row in rows if row["other"] is not None]
         mean = {key: _percent([row[key] for row in rows]) for key in rows[0] if key != "other"}
+        named = sorted(row["named"] for row in rows)
+        other = [row["other"] for row in rows if not np.isnan(row["other"])]
         results.append(
             ClipResult(
                 hold=hold,
                 n_way=n_way,
                 rate=100 * rate,
                 **mean,
-                worst_tenth=_percent(sorted(named)[: max(1, n_galleries // 10)]),
+                worst_tenth=_percent(named[: max(1, n_galleries // 10)]),
                 other_occasion=_percent(other) if other else None,
                 plain_named=_percent(known >= threshold),
                 plain_auroc=round(auroc(known, strange), 2),
@@ -167,7 +167,7 @@ def _plain_scores(
 
 def _measure(
     recognizer: Recognizer, taught: Sequence[SeenClip], clips: Sequence[SeenClip], hold: float | str
-) -> dict[str, float | None]:
+) -> dict[str, float]:
     """Teach a gallery and measure it; the gallery is empty again afterwards."""
     labels = [clip.clip.group for clip in taught]
     for label, clip in zip(labels, taught, strict=True):
@@ -187,7 +187,7 @@ def _measure(
         "maybe": maybe,
         "unknown": unknown,
         "wrong": wrong,
-        "other": float(np.mean(other)) if other else None,
+        "other": float(np.mean(other)) if other else float("nan"),
         "strangers": strangers[3],
         "strangers_maybe": strangers[1],
     }

@@ -202,9 +202,9 @@ def own_strangers(prototypes: Prototypes, offsets: Score, twins: Mapping[int, tu
 def base(table: Mapping[str, Any], n_classes: int, own: Strangers, rate: float) -> float:
     """The base of a gallery: what the table says for its size and the rate, moved by what its own classes show."""
     sizes, at, log_rates = np.log(table["sizes"]), np.log(n_classes), np.log(table["rates"])
-    usual = Strangers(*(float(np.interp(at, sizes, table[key])) for key in ("mean", "tail")), 0)
+    mean, tail = (float(np.interp(at, sizes, table[key])) for key in ("mean", "tail"))
     excess = [float(np.interp(np.log(max(rate, SMALLEST_RATE)), log_rates, row)) for row in table["excess"]]
-    return level(own, usual) + float(np.interp(at, sizes, excess))
+    return level(own, Strangers(mean, tail, 0)) + float(np.interp(at, sizes, excess))
 
 
 def normal_base(own: Strangers, rate: float) -> float:
@@ -230,4 +230,4 @@ def missed_by_few(prototypes: Prototypes, offsets: Score) -> float:
 
 
 def _evenly(rows: NDArray[np.float32], n: int) -> NDArray[np.float32]:
-    return rows[np.unique(np.linspace(0, len(rows) - 1, n).astype(int))]
+    return np.asarray(rows[np.unique(np.linspace(0, len(rows) - 1, n).astype(int))])
