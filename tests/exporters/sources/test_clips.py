@@ -36,7 +36,10 @@ def test_without_an_index_every_video_is_a_thing_of_its_own_and_the_whole_frame_
     write_video(folder / "cup.avi", 12)
     (folder / "notes.txt").write_text("no video")
     cup, mug = read_clips(folder)
-    assert [(clip.name, clip.group, len(clip.frames)) for clip in (cup, mug)] == [("cup", "cup", 12), ("mug", "mug", 30)]
+    assert [(clip.name, clip.group, len(clip.frames)) for clip in (cup, mug)] == [
+        ("cup", "cup", 12),
+        ("mug", "mug", 30),
+    ]
     assert {frame.shape for frame in mug.frames} == {(HEIGHT, WIDTH, 3)}
     np.testing.assert_allclose(mug.times_s, np.arange(30) / FPS, atol=1e-6)
 

@@ -1,6 +1,7 @@
 """The score a class asks for: what raises it, what lowers it, and what never touches it."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -108,7 +109,7 @@ def test_the_base_is_that_of_the_table_where_the_gallery_shows_nothing(rng):
 def test_a_lower_rate_asks_for_a_higher_score(rng, n_classes):
     classes = gallery(rng, n_classes)
     asked = [thresholds(classes, rate).sure for rate in (0.4, 0.1, 0.05, 0.01)]
-    for looser, stricter in zip(asked, asked[1:], strict=False):
+    for looser, stricter in pairwise(asked):
         assert (stricter > looser).all()
 
 

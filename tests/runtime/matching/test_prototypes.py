@@ -122,7 +122,11 @@ def test_single_pictures_are_left_out_in_turn_and_frames_of_a_video_are_not(metr
 def test_scores_of_a_large_gallery_are_those_of_each_class(metric, n_classes):
     classes = gallery_of(n_classes)
     prototypes = Prototypes(metric, 16).update(classes)
-    for x in (unit(np.random.default_rng(1), 16), prototypes.rows.matrix[0], prototypes.rows.matrix[-1] * np.float32(1.0001)):
+    for x in (
+        unit(np.random.default_rng(1), 16),
+        prototypes.rows.matrix[0],
+        prototypes.rows.matrix[-1] * np.float32(1.0001),
+    ):
         scores = Rows(prototypes.rows.matrix, metric).scores(x)
         assert scores.dtype == np.float32
         expected = similarity(prototypes.rows.matrix, x, metric)
