@@ -49,7 +49,7 @@ class Options:
     sources: Sequence[CameraSource]
     engine: str = "auto"
     threads: int | None = None
-    stranger_rate: float | None = 0.05
+    stranger_rate: float | str | None = "gallery"
     reembed: bool = False
     host: str = "127.0.0.1"
     port: int = 8080
@@ -127,7 +127,6 @@ def _service(options: Options, metrics: Metrics, stack: ExitStack) -> Service:
         recognizer,
         options.sources,
         device=platform.node() or "edgefs",
-        stranger_rate=options.stranger_rate,
         other_model=other,
         on_answer=metrics.count,
     )

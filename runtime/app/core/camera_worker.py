@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from runtime.app.core.camera_reader import CameraReader, CameraSource
@@ -15,6 +16,7 @@ from runtime.app.core.session import CameraHealth, CameraSession
 from runtime.camera import Frame
 from runtime.recognition import Enrollment, Recognition
 from runtime.recognizer import Recognizer
+from runtime.stream.joining import Joiner
 from runtime.stream.recent_answers import Ring
 from runtime.stream.strangers import Inbox
 from runtime.teaching.coach import Coach
@@ -54,6 +56,7 @@ class CameraWorker:
         self.reader = CameraReader(source, on_frame=self._frame, on_health=self._health)
         self._shared, self._on_answer = shared, on_answer
         self._lock = threading.Lock()  # around the session
+        self._joiner = Joiner(shared.recognizer.bundle.metric)
 
     def camera(self) -> Camera:
         """Return the camera's present state."""
@@ -117,7 +120,7 @@ class CameraWorker:
         self.session.newest_s = frame.time_s
         self.preview.offer(frame.image)
         image = self.session.cut(frame.image)
-        recognition = self._shared.recognizer.recognize(image)
+        recognition = self._joined(self._shared.recognizer.recognize(image), frame.time_s)
         matched_s = time.monotonic()
         crop: bytes | None = None
 
@@ -135,9 +138,17 @@ class CameraWorker:
             self._shared.hub.publish(teach)
         elif crop is not None and recognition.candidate is not None:  # in an empty gallery everything is a stranger
             self._shared.inbox.add(recognition, crop, time.time())
-            self._shared.recognizer.bank.offer(recognition, time.time())
         self._shared.hub.publish(answer)
         self._on_answer(answer)
+
+    def _joined(self, recognition: Recognition, time_s: float) -> Recognition:
+        """Decide by the mean of the last frames instead of one frame; the embedding stays that of the frame."""
+        mean = self._joiner.add(recognition.embedding, time_s)
+        if mean is recognition.embedding or recognition.candidate is None:
+            return recognition
+        answer = self._shared.recognizer.match(mean)
+        spent = {stage: recognition.timings_ms[stage] + answer.timings_ms[stage] for stage in answer.timings_ms}
+        return replace(answer, embedding=recognition.embedding, timings_ms=spent)
 
 
 def _timings(frame: Frame, recognition: Recognition, picked_s: float, matched_s: float) -> dict[str, float]:

@@ -44,18 +44,18 @@ class Camera(Struct, frozen=True, tag="camera", tag_field="type"):
 class Class(Struct, frozen=True):
     """A taught class.
 
-    `views` counts clearly different looks. `views_needed` is 0 when the promise is kept. `crops` are shot ids, newest
-    first. `set_aside` counts shots that are too unlike the others to be used.
+    `views` counts clearly different looks. `advice` is "reliable" or the next thing to do. `similar` are classes that
+    look like it. `crops` are shot ids, newest first.
     """
 
     label: str
     shots: int
-    views: float
+    views: int
     bursts: int
-    views_needed: int
-    promise: str
+    reliable: bool
+    advice: str
+    similar: list[str]
     crops: list[int]
-    set_aside: int
 
 
 class Stranger(Struct, frozen=True):
@@ -324,9 +324,9 @@ class Confirm(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StrangerRate(Struct, frozen=True, forbid_unknown_fields=True):
-    """The share of strangers that may be accepted; null never answers unknown."""
+    """The share of strangers that may be given a name."""
 
-    rate: Annotated[float, Meta(gt=0, lt=1)] | None
+    rate: Annotated[float, Meta(ge=0, le=1)]
 
 
 class Login(Struct, frozen=True, forbid_unknown_fields=True):

@@ -25,7 +25,7 @@ from runtime.app.core.messages import (
 )
 from runtime.app.core.other_model import OtherModel
 from runtime.app.core.regions import Regions
-from runtime.app.core.session import InvalidState, certainty
+from runtime.app.core.session import InvalidState
 from runtime.errors import EdgefsError, OptionError
 from runtime.gallery.base import Operation as GalleryOperation
 from runtime.recognition import Enrollment
@@ -58,7 +58,6 @@ class Service:
         recognizer: The recognizer of all cameras.
         sources: The cameras.
         device: The name of this device.
-        stranger_rate: The stranger rate of the recognizer, to be shown.
         other_model: The gallery that was asked for, if another model filled it and the recognizer runs without it.
         on_answer: Called in the camera's thread with every answer, for the metrics.
 
@@ -72,11 +71,10 @@ class Service:
         sources: Sequence[CameraSource],
         *,
         device: str,
-        stranger_rate: float | None = 0.05,
         other_model: OtherModel | None = None,
         on_answer: Callable[[Answer], None] = lambda _: None,
     ) -> None:
-        self.recognizer, self.device, self.stranger_rate = recognizer, device, stranger_rate
+        self.recognizer, self.device = recognizer, device
         self.hub, self.ring, self.inbox = Hub(), Ring(REMEMBERED), Inbox(recognizer.bundle)
         self._other_model = other_model
         self._own_recognizer: Recognizer | None = None
@@ -156,7 +154,7 @@ class Service:
             inbox=self.strangers(),
             undo=_operation(recognizer.gallery.history()),
             redo=_operation(recognizer.gallery.undone()),
-            stranger_rate=self.stranger_rate,
+            stranger_rate=recognizer.stranger_rate,
             viewers=self.hub.subscribers,
         )
 
@@ -169,12 +167,12 @@ class Service:
             Class(
                 label=c.label,
                 shots=c.n_shots,
-                views=round(c.n_views, 1),
+                views=c.n_views,
                 bursts=c.n_bursts,
-                views_needed=c.views_needed,
-                promise=c.promise,
+                reliable=c.reliable,
+                advice=c.advice,
+                similar=[other.label for other in c.similar],
                 crops=[int(id_) for id_ in taught[c.label].ids[:-7:-1]] if c.label in taught else [],
-                set_aside=len(c.set_aside),
             )
             for c in self.recognizer.classes()
         ]
@@ -212,7 +210,7 @@ class Service:
     def named(self, answer: int) -> tuple[RecentAnswer, str]:
         """Return a remembered answer and the class that it names or suggests. Raises AnswerExpired, InvalidState."""
         found = self.recent(answer)
-        if found.recognition.candidate is None or certainty(found.recognition) == "unknown":
+        if found.recognition.candidate is None or found.recognition.certainty == "unknown":
             raise InvalidState(f"Answer {answer} must name or suggest a class, but it was unknown.")
         return found, found.recognition.candidate
 
@@ -228,6 +226,13 @@ class Service:
         enrollment = self.editable.enroll_observed(label, [_observation(found)], source="confirmed")
         self.changed()
         return enrollment
+
+    def set_stranger_rate(self, rate: float) -> str:
+        """Accept at most this share of strangers, 0..1, from now on and after a restart; returns what was done."""
+        self.editable.stranger_rate = rate
+        self.editable.gallery.set_stranger_rate(rate)
+        self.changed()
+        return f"at most {100 * rate:g} % of strangers may be given a name"
 
     def reject(self, answer: int) -> str:
         """Store the frame of an answer as a negative example of the class that it names or suggests ("not this").

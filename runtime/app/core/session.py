@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.app.core.messages import Answer, Camera, CameraState, Certainty, FrameRegion, Teach
+from runtime.app.core.messages import Answer, Camera, CameraState, FrameRegion, Teach
 from runtime.errors import OptionError
 from runtime.recognition import Enrollment, Recognition
 from runtime.stream.smoothing import Smoother
@@ -131,7 +131,7 @@ class CameraSession:
             The id under which `answers/{id}` knows the answer.
         """
         at_s, said, id_ = self._remembered
-        says = (recognition.label, certainty(recognition), recognition.candidate)
+        says = (recognition.label, recognition.certainty, recognition.candidate)
         if says != said or now_s - at_s >= REMEMBER_S:
             id_ = store()
             self._remembered = (now_s, says, id_)
@@ -146,7 +146,7 @@ class CameraSession:
             id_: What `remember` returned.
             timings_ms: Milliseconds of every stage, and their "total".
         """
-        sure = certainty(recognition)
+        sure = recognition.certainty
         likely = replace(recognition, label=None if sure == "unknown" else recognition.candidate)
         stable = self._sure.update(recognition, now_s).label
         suggestion = self._likely.update(likely, now_s).label
@@ -214,12 +214,6 @@ class CameraSession:
                 f"Camera {self.id} must be teaching, but it is not. Call POST cameras/{self.id}/teach first."
             )
         return self.teaching
-
-
-def certainty(recognition: Recognition) -> Certainty:
-    """Return how sure an answer is."""
-    known: Certainty = "sure" if recognition.label is not None else "unknown"
-    return getattr(recognition, "certainty", known)  # type: ignore[no-any-return]
 
 
 def finite(value: float) -> float | None:

@@ -1,12 +1,23 @@
-"""Recent answers: their reasons, and "not this"."""
+"""Recent answers: their reasons, "not this", and the stranger rate, with what either would change."""
 
 from __future__ import annotations
 
 from msgspec.structs import asdict
 
-from runtime.app.core.messages import ChangedAnswer, ChangePreview, Confirm, Done, Enrolled, Explained, NearShot
+from runtime import recognition
+from runtime.app.core.messages import (
+    ChangedAnswer,
+    ChangePreview,
+    Confirm,
+    Done,
+    Enrolled,
+    Explained,
+    NearShot,
+    StrangerRate,
+)
 from runtime.app.web.api.convert import changed, enrolled, recognized
 from runtime.app.web.routes import Call, NotFound, Route
+from runtime.stream.recent_answers import RecentAnswer
 
 
 def explain(call: Call) -> Explained:
@@ -29,7 +40,20 @@ def preview_reject(call: Call) -> ChangePreview:
     answer, label = call.service.named(call.id)
     ring = call.service.ring
     remembered = ring.answers()
-    preview = call.service.recognizer.preview_reject(answer.recognition.embedding, label, ring)
+    return _preview(remembered, call.service.recognizer.preview_reject(answer.recognition.embedding, label, ring))
+
+
+def preview_rate(call: Call) -> ChangePreview:
+    ring = call.service.ring
+    remembered = ring.answers()
+    return _preview(remembered, call.service.recognizer.preview_rate(call.body.rate, ring))
+
+
+def set_rate(call: Call) -> Done:
+    return changed(call, call.service.set_stranger_rate(call.body.rate))
+
+
+def _preview(remembered: list[RecentAnswer], preview: recognition.ChangePreview) -> ChangePreview:
     changes = [ChangedAnswer(remembered[c.index].id, c.before, c.after) for c in preview.changes]
     return ChangePreview(preview.of, changes)
 
@@ -43,6 +67,7 @@ def reject(call: Call) -> Done:
 
 
 BASE = "/api/v1/answers/{id:int}"
+RATE = "/api/v1/stranger-rate"
 ROUTES = (
     Route("GET", f"{BASE}/explain", "The reasons for an answer", explain, gives=Explained, refuses=(404,)),
     Route("GET", f"{BASE}/crop", "The picture of an answer", crop, gives="image/jpeg", refuses=(404,)),
@@ -61,5 +86,16 @@ ROUTES = (
         *("POST", f"{BASE}/reject", '"Not this": store the picture as a negative example of the class', reject),
         gives=Done,
         refuses=(404, 409, 507),
+    ),
+    Route(
+        *("POST", f"{RATE}/preview", "What another stranger rate would change among the recent answers", preview_rate),
+        takes=StrangerRate,
+        gives=ChangePreview,
+    ),
+    Route(
+        *("PUT", RATE, "Set the share of strangers that may be given a name", set_rate),
+        takes=StrangerRate,
+        gives=Done,
+        refuses=(409, 507),
     ),
 )

@@ -74,13 +74,8 @@ def crop(call: Call) -> bytes:
     return picture
 
 
-def keep_shot(call: Call) -> Done:
-    label = call.service.editable.keep_shot(call.id)
-    return changed(call, f"shot {call.id} of {label} is used")
-
-
 def remove_shot(call: Call) -> Done:
-    label = call.service.editable.remove_shot(call.id)
+    label = call.service.editable.gallery.remove_shot(call.id)
     return changed(call, f"removed shot {call.id} of {label}")
 
 
@@ -120,11 +115,6 @@ ROUTES = (
         *("GET", "/api/v1/shots/{id:int}/crop", "The picture of a shot", crop),
         gives="image/jpeg",
         refuses=(404,),
-    ),
-    Route(
-        *("POST", "/api/v1/shots/{id:int}/keep", "Use a shot that was set aside", keep_shot),
-        gives=Done,
-        refuses=(404, 409, 507),
     ),
     Route(
         *("DELETE", "/api/v1/shots/{id:int}", "Remove one shot", remove_shot),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runtime.app.core.messages import Accepted, Done, Enrolled, Recognized, Rejected
-from runtime.app.core.session import certainty, finite
+from runtime.app.core.session import finite
 from runtime.app.web.routes import Call
 from runtime.recognition import Enrollment, Recognition
 
@@ -28,7 +28,7 @@ def enrolled(call: Call, enrollment: Enrollment) -> Enrolled:
 def recognized(recognition: Recognition) -> Recognized:
     return Recognized(
         label=recognition.label,
-        certainty=certainty(recognition),
+        certainty=recognition.certainty,
         candidate=recognition.candidate,
         score=finite(recognition.score),
         threshold=finite(recognition.threshold),

@@ -1,10 +1,14 @@
 // The card about the device: camera, model, gallery, and links for programs.
 
-import { BASE } from "./api.js";
+import { BASE, call } from "./api.js";
 import { open } from "./cards.js";
 import { $, el, plural } from "./dom.js";
 import { answer, shown, store } from "./store.js";
+import { act } from "./notices.js";
 import { facts } from "./why.js";
+
+const RATES = [0.01, 0.02, 0.05, 0.1, 0.2];
+const percent = (rate) => `${Math.round(rate * 1000) / 10} %`;
 
 export function startAbout() {
   $("about-open").addEventListener("click", () => store.state && open("about", store.state.device ?? "This device", ...body()));
@@ -27,13 +31,30 @@ function body() {
       "bundle": bundle.name,
       "engine": [bundle.engine?.name ?? bundle.engine, bundle.engine?.precision ?? bundle.precision].filter(Boolean).join(", "),
       "fingerprint": bundle.fingerprint?.slice(0, 16),
-      "strangers": stranger_rate == null ? "never called unknown" : `at most ${Math.round(stranger_rate * 1000) / 10} % accepted`,
     }),
+    el("h3", {}, "Unknown things"),
+    ...rateControl(stranger_rate),
     el("h3", {}, "Gallery"),
     facts({ "file": gallery.path ?? "in memory only", "classes": String(store.state.classes.length), "viewers": viewers == null ? null : String(viewers) }),
     el("h3", {}, "For programs"),
     el("p", {}, link("api", "API"), " · ", link(`${BASE}history`, "history"), " · ", link(`${BASE}metrics`, "metrics"), " · ", link("healthz", "health")),
   ];
+}
+
+/** How many strangers may be given a name, with what another choice would change before it is applied. */
+function rateControl(rate) {
+  if (rate == null) return [el("p", {}, "Nothing is called unknown: this gallery is a closed set.")];
+  const options = [...new Set([...RATES, rate])].sort((a, b) => a - b);
+  const note = el("p", { class: "soft", "aria-live": "polite" });
+  const apply = el("button", { type: "button", class: "plain", disabled: true, onclick: () =>
+    act(call("PUT", "stranger-rate", { rate: Number(choice.value) }), "Applied").then(() => { apply.disabled = true; }) }, "Apply");
+  const choice = el("select", { id: "stranger-rate", onchange: async () => {
+    const preview = await act(call("POST", "stranger-rate/preview", { rate: Number(choice.value) }));
+    if (preview) note.textContent = `This changes ${preview.changes.length} of the last ${preview.of} answers.`;
+    apply.disabled = Number(choice.value) === rate;
+  } }, ...options.map((each) => el("option", { value: each }, percent(each))));
+  choice.value = String(rate);
+  return [el("label", { for: "stranger-rate" }, "Strangers that may be given a name, at most "), choice, " ", apply, note];
 }
 
 const link = (href, text) => el("a", { href, target: "_blank", rel: "noopener" }, text);

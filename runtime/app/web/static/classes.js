@@ -5,6 +5,8 @@ import { $, el, icon, syncChildren, picture, plural, setVariables, setText } fro
 import { act } from "./notices.js";
 import { labels, on, store, writable } from "./store.js";
 
+const ENOUGH_VIEWS = 5; // after which a class is called reliable, see runtime/explain.py
+
 const MANY = 12; // with more classes a search field is shown
 
 export function startClasses() {
@@ -38,7 +40,7 @@ function make({ label }) {
 }
 
 function update(card, each) {
-  const { label, shots, views, views_needed, promise, crops, set_aside } = each;
+  const { label, shots, views, reliable, advice, crops } = each;
   const [image, text] = card.querySelector(".row").children;
   if (String(crops[0] ?? "") !== (image.dataset.shot ?? "")) {
     const fresh = crops.length ? picture(shotCrop(crops[0]), "") : el("div", { class: "blank" });
@@ -48,8 +50,8 @@ function update(card, each) {
   const [title, bar, small] = text.children;
   setText(title.lastElementChild, String(shots));
   title.lastElementChild.title = plural(shots, "shot");
-  setVariables(bar, { full: views / Math.max(views + views_needed, 1) });
-  setText(small, [promise, set_aside ? `${set_aside} set aside` : ""].filter(Boolean).join(" · "));
+  setVariables(bar, { full: reliable ? 1 : Math.min(views / ENOUGH_VIEWS, 0.9) });
+  setText(small, advice);
   small.title = `${plural(Math.round(views), "different view")} in ${plural(shots, "shot")}`;
   const row = card.querySelector(".crops");
   if (row) syncChildren(row, crops, (id) => id, (id) => el("li", {}, picture(shotCrop(id), `A view of ${label}`)), () => {});
