@@ -33,8 +33,8 @@ def camera(id_: str = "0", **changes: Any) -> dict[str, Any]:
 
 def taught(label: str, first_shot: int, **changes: Any) -> dict[str, Any]:
     return {
-        "label": label, "shots": 14, "views": 12.3, "bursts": 2, "views_needed": 0, "promise": "≤ 5 % of strangers",
-        "crops": list(range(first_shot, first_shot + 6)), "set_aside": 0,
+        "label": label, "shots": 14, "views": 12, "bursts": 2, "reliable": True, "advice": "reliable", "similar": [],
+        "crops": list(range(first_shot, first_shot + 6)),
     } | changes  # fmt: skip
 
 

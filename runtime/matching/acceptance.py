@@ -169,12 +169,14 @@ class Acceptance:
 
 
 def class_offsets(cohort_scores: Score) -> Score:
-    """The offset of each class from its scores against the cohort, `float [C, B]`: `float64 [C]`."""
+    """The offset of each class, `float64 [C]`, from its scores against the cohort, `float [C, B]`; -inf leaves one out."""
     n = min(NEAREST, cohort_scores.shape[1])
     if n == 0:
         return np.zeros(len(cohort_scores))
     nearest = -np.partition(-cohort_scores, n - 1, axis=1)[:, :n]
-    return np.asarray(SHARE * nearest.mean(axis=1, dtype=np.float64))
+    known = np.isfinite(nearest)
+    total = np.where(known, nearest, 0).sum(axis=1, dtype=np.float64)
+    return np.asarray(SHARE * total / np.maximum(known.sum(axis=1), 1))
 
 
 def own_strangers(prototypes: Prototypes, offsets: Score, twins: Mapping[int, tuple[int, ...]]) -> Strangers:

@@ -48,7 +48,7 @@ def test_a_users_onnx_becomes_a_bundle_that_engines_open(user_onnx, photos, tmp_
     assert all(row.keys() >= KEYS for row in report["artifacts"])
     assert "within tolerance" in err or "is not clearly faster" in err
     bundle = Bundle.load(tmp_path / "b.edgefs")
-    assert bundle.calibration["classes"] == 8
+    assert bundle.calibration["things"] == 8
     assert open_engine(bundle, "onnxruntime").info.golden_cosine > 0.9999
     assert (tmp_path / "triton/user-onnx-fp32/config.pbtxt").is_file()
     assert (tmp_path / "ovms/config.json").is_file()

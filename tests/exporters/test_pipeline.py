@@ -39,18 +39,19 @@ def test_everything_asked_for_is_built_measured_and_bundled(traced, pictures, tm
         assert report.to_json()["accuracy_difference"] is not None
     bundle = exported.bundle.save(tmp_path / "b.edgefs")
     assert len(bundle.verify()) == 9  # OpenVINO also reads the three ONNX files
-    assert bundle.calibration["genuine"]["5"]
+    assert bundle.calibration["excess"]
+    assert len(bundle.cohort()) == bundle.calibration["things"]
     assert bundle.manifest["provenance"]["calibration"]["pictures"] == len(pictures)
     engine = open_engine(bundle, "openvino", precision="int8")
     assert agreement(engine.embed(pictures.frames), traced.embed(pictures.frames)).min() > 0.9
 
 
 def test_base_classes_centre_the_embedding_and_fill_the_table(tiny_source, pictures, photos, preprocess):
-    source, table = with_base(tiny_source, pictures)
+    source, calibration = with_base(tiny_source, pictures)
     centred = source.embed(pictures.frames)
     assert np.abs(np.linalg.norm(centred, axis=1) - 1).max() < 1e-5
     assert agreement(centred, tiny_source.embed(pictures.frames)).max() < 0.99
-    assert table["classes"] == 8
+    assert calibration.table["things"] == len(calibration.cohort) == 8
     settled = TorchSource("x", tiny_source.graph, preprocess, centres=False)
     assert with_base(settled, pictures)[0] is settled
     one_class = replace(pictures, labels=np.zeros(len(pictures), np.int64))

@@ -18,7 +18,7 @@ PICTURE = "data:image/jpeg;base64,"
 def shop(fake):
     """A device with two classes, a stranger and something to undo."""
     return fake.FakeDevice(
-        classes=[fake.taught("mug", 0), fake.taught("cap", 10, views_needed=6, promise="6 more views for 5 %")],
+        classes=[fake.taught("mug", 0), fake.taught("cap", 10, reliable=False, advice="show it from 3 more sides")],
         inbox=[{"id": 1, "seen": 7, "first_s": time.time() - 900, "last_s": time.time() - 60}],
         undo=fake.operation(7, "enrolled 5 shots of 'mug'"),
     )

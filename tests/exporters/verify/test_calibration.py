@@ -123,6 +123,14 @@ def test_clips_and_photographs_are_calibrated_together():
     assert np.isfinite(both.table["excess"]).all()
 
 
+@pytest.mark.parametrize("n", [4, 8])
+def test_few_things_give_a_table_of_finite_scores(n):
+    table = calibrate(photo_things(n), metric="cosine").table
+    assert (table["things"], table["sizes"][:2]) == (n, [1, 2])
+    assert np.isfinite([*table["mean"], *table["tail"], table["cap"], table["twin"]]).all()
+    assert np.isfinite(table["excess"]).all()
+
+
 def test_the_table_of_a_euclidean_model_is_of_distances():
     table = calibrate(photo_things(12), metric="euclidean").table
     assert table["cap"] < 0

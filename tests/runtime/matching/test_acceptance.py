@@ -80,6 +80,9 @@ def test_the_offset_is_half_the_mean_score_of_the_eight_nearest_cohort_vectors()
     assert (NEAREST, SHARE) == (8, 0.5)
     np.testing.assert_allclose(class_offsets(scores[:, :3]), 0.5 * scores[:, :3].mean(axis=1))
     np.testing.assert_array_equal(class_offsets(np.zeros((3, 0))), [0, 0, 0])
+    some = np.where(np.arange(20) < 6, scores, -np.inf)  # the others are left out
+    np.testing.assert_allclose(class_offsets(some), 0.5 * scores[:, :6].mean(axis=1))
+    np.testing.assert_array_equal(class_offsets(np.full((3, 9), -np.inf)), [0, 0, 0])
 
 
 def test_a_class_that_resembles_the_cohort_needs_a_higher_score(rng):

@@ -78,9 +78,7 @@ export function because({ label, certainty, candidate, runner_up, check, score, 
   return {
     "empty gallery": "nothing taught yet",
     "score": `nearest is ${candidate}: ${needs}`,
-    "margin": `between ${candidate} and ${runner_up}`,
-    "background": `not more like ${candidate} than other things are`,
-    "nearest shot": `like ${candidate}, but like no single view of it`,
+    "twin": `${candidate} or ${runner_up}, which look alike`,
     "not this": `like a view that is not ${candidate}`,
   }[check] ?? check ?? "";
 }

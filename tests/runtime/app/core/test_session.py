@@ -23,8 +23,8 @@ from runtime.teaching.coach import Advice
 
 FRAME = np.zeros((72, 128, 3), np.uint8)
 RECEIPT = {"total": 12.0}
-UNKNOWN = Recognition(None, "mug", 0.2, 0.6, None, float("inf"), "score", (), {}, embedding=np.zeros(4, np.float32))
-MUG = replace(UNKNOWN, label="mug", score=0.9, check="accepted")
+UNKNOWN = Recognition(None, "unknown", "mug", 0.2, 0.6, None, np.inf, "score", (), {}, np.zeros(4, np.float32))
+MUG = replace(UNKNOWN, label="mug", certainty="sure", score=0.9, check="accepted")
 
 
 class HalfCoach:

@@ -86,10 +86,17 @@ def test_what_was_shown_and_named_is_recognised_for_every_subscriber(live):
     assert mug["label"] == "mug"
     assert live.http.get(f"/api/v1/shots/{mug['crops'][0]}/crop").headers["content-type"] == "image/jpeg"
     shot = f"/api/v1/shots/{mug['crops'][0]}"
-    for change in (lambda: live.http.post(f"{shot}/keep"), lambda: live.http.delete(shot)):
-        done = ok(change())
-        assert str(mug["crops"][0]) in done["what"]
-        ok(undo(live, done["operation"]))
+    done = ok(live.http.delete(shot))
+    assert str(mug["crops"][0]) in done["what"]
+    ok(undo(live, done["operation"]))
+
+
+def test_the_stranger_rate_is_previewed_set_and_remembered(live):
+    preview = ok(live.http.post("/api/v1/stranger-rate/preview", json={"rate": 0.2}))
+    assert set(preview) == {"of", "changes"}
+    assert "20 %" in ok(live.http.put("/api/v1/stranger-rate", json={"rate": 0.2}))["what"]
+    assert ok(live.http.get("/api/v1/state"))["stranger_rate"] == 0.2
+    error(live.http.put("/api/v1/stranger-rate", json={"rate": 2}), 422, "BadRequest")
 
 
 def test_a_discarded_teaching_session_stores_nothing(live):
