@@ -323,12 +323,6 @@ class Confirm(Struct, frozen=True, forbid_unknown_fields=True):
     label: Label | None = None
 
 
-class StrangerRate(Struct, frozen=True, forbid_unknown_fields=True):
-    """The share of strangers that may be accepted; null never answers unknown."""
-
-    rate: Annotated[float, Meta(gt=0, lt=1)] | None
-
-
 class Login(Struct, frozen=True, forbid_unknown_fields=True):
     """The access token."""
 
