@@ -110,7 +110,7 @@ def timm_network(name: str, *, weights: str = "none", size: int | None = None) -
         )
     config = timm.get_pretrained_cfg(name)
     options: dict[str, Any] = {"img_size": size} if size and config.fixed_input_size else {}
-    facts = {"backbone": f"timm {name}", "weights": weights}
+    facts: dict[str, Any] = {"backbone": f"timm {name}", "weights": weights}
     facts["pretrained_cfg"] = {key: getattr(config, key) for key in KEPT}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
