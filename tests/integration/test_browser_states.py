@@ -152,8 +152,8 @@ def undone(device, page, fake):
 
 
 STATES = (
-    live, unknown, maybe, empty, no_camera, stalled, reconnecting, ended, other_model, read_only, offline, about, region,
-    card, why, teaching, undone,
+    live, unknown, maybe, empty, no_camera, stalled, reconnecting, ended, other_model, read_only, offline, about,
+    region, card, why, teaching, undone,
 )  # fmt: skip
 SIZES = {"desk": {"width": 1360, "height": 850}, "phone": {"width": 390, "height": 844}}
 LOOKS = (("desk", "light"), ("phone", "dark"))
