@@ -169,7 +169,7 @@ class Acceptance:
 
 
 def class_offsets(cohort_scores: Score) -> Score:
-    """The offsets `float64 [C]` of classes from their scores against the cohort, `float [C, B]`; -inf leaves one out."""
+    """Class offsets, `float64 [C]`, from scores against the cohort, `float [C, B]`; -inf leaves one out."""
     n = min(NEAREST, cohort_scores.shape[1])
     if n == 0:
         return np.zeros(len(cohort_scores))
