@@ -249,7 +249,7 @@ class Bundle:
         return frames, embeddings
 
     def cohort(self) -> NDArray[np.float32]:
-        """Return prototypes of base classes, `float32 [B, D]`; B is 0 if the bundle has none."""
+        """Return the embeddings of things that no gallery holds, `float32 [B, D]`; B is 0 if the bundle has none."""
         if COHORT not in self.manifest["files"]:
             return np.zeros((0, self.dim), np.float32)
         rows = from_npy(self.read(COHORT), COHORT)

@@ -65,7 +65,7 @@ class Inbox:
 
     def add(self, recognition: Recognition, crop: bytes | None, time_s: float) -> int | None:
         """Add an answer; return the id of the stranger it shows, or None if it was recognized."""
-        if recognition.label is not None:
+        if recognition.certainty != "unknown":
             return None
         embedding = recognition.embedding
         with self._lock:

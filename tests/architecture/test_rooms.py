@@ -43,6 +43,7 @@ TESTED_ELSEWHERE = {
     "runtime/app/core/service.py",
     "runtime/app/live.py",
     "runtime/app/outputs/mqtt.py",
+    "runtime/app/web/api/answers.py",
     "runtime/app/web/api/cameras.py",
     "runtime/app/web/api/classes.py",
     "runtime/app/web/api/gallery.py",

@@ -33,12 +33,6 @@ BANNED = {
 }
 # The list itself, the log of measurements and releases, and a licence.
 EXCEPT = {"tests/architecture/test_words.py", "LICENSE", "benchmarks/LOG.md", "CHANGELOG.md"}
-# Files that still have such words. A file leaves this list when its words are replaced.
-PENDING = (
-    "benchmarks/clips.py",
-    "recipes/default_embedder/",
-    "tests/recipes/",
-)
 SUFFIXES = (".py", ".md", ".js", ".html", ".css", ".toml", ".json", "Makefile", ".service")
 FOREIGN = re.compile(r"trial_division|optuna|https?://\S+")
 
@@ -65,11 +59,5 @@ def occurrences(banned, names):
 
 @pytest.mark.parametrize(("banned", "better"), BANNED.items())
 def test_a_replaced_word_does_not_come_back(banned, better):
-    found = occurrences(banned, [name for name in tracked() if not name.startswith(PENDING)])
+    found = occurrences(banned, tracked())
     assert found == [], f"write instead: {better}"
-
-
-@pytest.mark.parametrize("pending", PENDING)
-def test_a_file_leaves_the_list_of_pending_ones_when_it_is_done(pending):
-    names = [name for name in tracked() if name.startswith(pending)]
-    assert any(occurrences(banned, names) for banned in BANNED), f"remove {pending} from PENDING"

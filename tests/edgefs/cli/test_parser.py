@@ -12,7 +12,6 @@ from edgefs.cli.parser import Parser, children, leaves, words
         (["enrol", "mug", "x.png"], "did you mean 'enroll'?"),
         (["recognise", "x.png"], "did you mean 'recognize'?"),
         (["gallery", "renam"], "did you mean 'rename'?"),
-        (["enroll", "mug", "x.png", "--gallry", "y.db"], "did you mean '--gallery'?"),
     ],
 )
 def test_a_mistyped_word_gets_a_suggestion(capsys, arguments, suggestion):
