@@ -502,6 +502,7 @@ def test_a_single_class_can_be_renamed_and_forgotten_but_not_merged(fake, open_d
 def test_each_of_several_cameras_has_its_own_answer(shop, fake, open_device):
     page = open_device(shop)
     shop.change(cameras=[fake.camera(), fake.camera("1", name="belt", state="stalled", frame_age_s=9)])
+    page.get_by_role("button", name="belt").wait_for()  # an answer that comes before the cameras are known is not shown
     shop.send(**fake.answer("mug"))
     shop.send(**fake.answer("cap", camera="1"))
     page.locator("#answer-label", has_text="mug").wait_for()
