@@ -27,12 +27,13 @@ from edgefs.methods import FINETUNE, FinetuneConfig
 from edgefs.methods.options import settled
 from edgefs.networks.embedder import embed_images
 from edgefs.networks.linear_head import fit_head, load_head
+from edgefs.reports.confusion import confusion, write_confusion
 from edgefs.training.log import Log
 from edgefs.training.machine import machine_of
 from edgefs.transfer.epochs import Epochs
 from edgefs.transfer.features import frozen_features
 from edgefs.transfer.files import SPLITS, find_files
-from edgefs.transfer.report import Share, confusion, share_of, write_confusion
+from edgefs.transfer.report import Share, share_of
 from edgefs.transfer.start import start
 
 

@@ -32,12 +32,14 @@ class Frame:
         index: Number of the frame, from 0. A live source counts captured frames, so a gap means dropped frames.
         time_s: Position in the file; for a live source `time.monotonic()` at capture, before decoding.
         decode_ms: How long a live source took to decode it; 0 for a file.
+        name: The name of the picture file it was read from; "" for a frame of a video or a camera.
     """
 
     image: NDArray[np.uint8]
     index: int
     time_s: float
     decode_ms: float = 0.0
+    name: str = ""
 
 
 class FrameSource(Protocol):

@@ -104,8 +104,8 @@ class Pictures(FrameSource):
             if index >= len(self._paths):
                 return None
             self._read += 1  # counted first, so that a caller that catches FrameError continues with the next picture
-        image = read_image(self._paths[index])
-        return Frame(crop(image, self._region), index, index / (self.fps or 1.0))
+        path = self._paths[index]
+        return Frame(crop(read_image(path), self._region), index, index / (self.fps or 1.0), name=path.name)
 
     def close(self) -> None:
         with self._lock:

@@ -8,6 +8,7 @@ examples:
   edgefs gallery classes                                (views, and what to show next)
   edgefs gallery rate 10%                               (the share of strangers that may be given a name)
   edgefs gallery keep 17                                edgefs gallery drop 17        (a shot that was set aside)
+  edgefs gallery evaluate --root test-photos/ --strangers other-photos/
   edgefs gallery why photo.jpg                          edgefs gallery reject mug photo.jpg
   edgefs gallery swap --bundle better.edgefs            (and back with the old bundle: to the bit)
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from numpy.typing import NDArray
 
 from edgefs.cli.options import add_bundle_option, add_gallery_option, existing_gallery, load_bundle, share
 from edgefs.reports.tables import table
+from runtime.camera.files import PICTURES
 from runtime.errors import InvalidShot
 from runtime.gallery import Gallery, export_gallery, import_gallery, open_gallery, peek
 from runtime.opencv import decode_image, read_image
@@ -47,6 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("classes", "how well each class is known, and what to show next", ()),
         ("why", "why a picture is taken for what it is", ("picture",)),
         ("reject", 'a picture that is "not this": never taken for this class again', ("label", "picture")),
+        ("evaluate", "how well the gallery recognises pictures that it was not taught from", ()),
         ("swap", "let another bundle take over, and compare before and after", ()),
         ("reembed", "embed every shot again, for another bundle", ()),
     ):
@@ -55,6 +59,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
             action.add_argument(argument)
         if name == "rate":
             action.add_argument("rate", nargs="?", type=share, metavar="SHARE", help="0.05 or 5%%; left out: show it")
+        if name == "evaluate":
+            action.add_argument(
+                "--root", required=True, metavar="DIR", help="a folder for each class, with its pictures"
+            )
+            action.add_argument("--strangers", metavar="DIR", help="pictures of things that are not taught")
+            action.add_argument("--out", metavar="DIR", help="write the confusion and the rates as pictures")
         add_gallery_option(action)
         if name in ("import", *WITH_MODEL):
             add_bundle_option(action)
@@ -228,7 +238,39 @@ def _swap(args: argparse.Namespace) -> dict[str, Any]:
     return {"bundle": bundle.where, "fingerprint_before": before, "before": old, "after": new}
 
 
-WITH_MODEL = {"reembed": _reembed, "classes": _classes, "why": _why, "reject": _reject, "swap": _swap}
+def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
+    from edgefs.data.images import pictures_below
+    from edgefs.evaluation.own_gallery import evaluate_gallery, write_plots
+
+    known = pictures_below(Path(args.root))
+    others = (
+        [p for p in sorted(Path(args.strangers).rglob("*")) if p.suffix.lower() in PICTURES] if args.strangers else []
+    )
+    with Recognizer(load_bundle(args.bundle), gallery=args.gallery) as recognizer:
+        found = evaluate_gallery(recognizer, known, others)
+        labels = recognizer.labels
+    outcomes = {label: found.of(label) for label in labels if label in known}
+    if any(one.truth is None for one in found.pictures):
+        outcomes["(strangers)"] = found.of(None)
+    print(table([(label, *row.values()) for label, row in outcomes.items()], ("class", *OUTCOMES)))
+    for one in found.mistakes:
+        near = one.answer.nearest[0].shot_id if one.answer.nearest else "-"
+        print(f"{one.path}: {one.answer.text} ({one.answer.score:.2f}), nearest shot {near}")
+    if args.out:
+        write_plots(found, labels, Path(args.out))
+    mistakes = [{"path": one.path, "truth": one.truth, "text": one.answer.text} for one in found.mistakes]
+    return {"outcomes": outcomes, "mistakes": mistakes, "by_rate": found.by_rate}
+
+
+OUTCOMES = ("right", "wrong", "maybe", "unknown")
+WITH_MODEL = {
+    "evaluate": _evaluate,
+    "reembed": _reembed,
+    "classes": _classes,
+    "why": _why,
+    "reject": _reject,
+    "swap": _swap,
+}
 ACTIONS = {
     "ls": _ls,
     "show": _show,

@@ -5,6 +5,7 @@ examples:
   edgefs recognize clip.mp4 --every 5 --json answers.json
   edgefs recognize 0 --seconds 10
   edgefs recognize photo.jpg --why                      (in sentences)
+  edgefs recognize test-photos/ --csv answers.csv       (a folder of pictures is a list)
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from edgefs.cli.options import (
     open_recognizer,
     share,
 )
+from edgefs.cli.output import write_csv
 from runtime.errors import UnknownLabel
 from runtime.recognition import Recognition
+
+COLUMNS = ("source", "name", "time_s", "text", "label", "certainty", "candidate", "score", "threshold", "runner_up")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="of strangers that may be given a name (default: as the gallery remembers, else 5%%)",
     )
+    parser.add_argument("--csv", metavar="FILE", help="also write a line for each frame or picture")
     parser.add_argument("--why", action="store_true", help="say in sentences why each answer is what it is")
     add_source_options(parser)
     add_recognizer_options(parser)
@@ -56,8 +61,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         for source in args.source:
             for frame in frames_of(source, args):
                 answer = recognizer.recognize(frame.image)
+                where = frame.name or f"{frame.time_s:8.2f} s"
                 print(
-                    f"{source}  {frame.time_s:8.2f} s  {described(answer):32}  next {answer.runner_up or '-'}"
+                    f"{source}  {where}  {described(answer):32}  next {answer.runner_up or '-'}"
                     f"  {answer.timings_ms['total']:.1f} ms"
                 )
                 why = recognizer.explain(answer).sentences if args.why else ()
@@ -66,8 +72,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
                 about = {key: value for key, value in vars(answer).items() if key != "embedding"} | {
                     "text": answer.text
                 }
-                frames.append({"source": source, "index": frame.index, "time_s": frame.time_s, **about, "why": why})
+                at = {"source": source, "name": frame.name, "index": frame.index, "time_s": frame.time_s}
+                frames.append({**at, **about, "why": why})
         engine = recognizer.engine.info
+    if args.csv:
+        write_csv(args.csv, [{key: frame[key] for key in COLUMNS} for frame in frames])
     counts = Counter(frame["text"] for frame in frames)
     print(", ".join(f"{label}: {n}" for label, n in counts.most_common()) or "no frames")
     return {"frames": frames, "counts": counts, "engine": engine}

@@ -36,7 +36,7 @@ def test_plain_makes_strict_json_of_everything_reports_hold(tmp_path):
         "array": [[1.0, None]],
         "path": str(tmp_path),
         "3": [1, None, "ü"],
-        "frame": {"image": [[0]], "index": 4, "time_s": 0.5, "decode_ms": 0.0},
+        "frame": {"image": [[0]], "index": 4, "time_s": 0.5, "decode_ms": 0.0, "name": ""},
     }
 
 

@@ -116,3 +116,39 @@ def test_the_same_seed_draws_the_same_galleries(tiny_bundle):
     one, other = (open_set(rows, labels, tiny_bundle, n_galleries=5) for _ in range(2))
     assert one == other
     assert open_set(rows, labels, tiny_bundle, n_galleries=5, seed=1) != one
+
+
+def test_a_tree_of_class_folders_is_taught_at_once(shop, capsys):
+    (shop / "mug/broken.png").write_bytes(b"no picture")
+    (shop / "tree").mkdir()
+    for label in ("mug", "cup", "box"):
+        (shop / label).rename(shop / "tree" / label)
+    report = told("enroll", "--tree", "tree", "--gallery", "tree.db", "--bundle", "tiny.edgefs")
+    assert [(each["label"], each["accepted"]) for each in report["classes"]] == [("box", 6), ("cup", 6), ("mug", 6)]
+    assert "broken.png" in report["classes"][2]["unreadable"][0]
+    with pytest.raises(SystemExit, match="2"):
+        main(["enroll", "mug", "--tree", "tree", "--bundle", "tiny.edgefs"])
+    assert "no name may be given" in capsys.readouterr().err
+
+
+def test_a_gallery_is_evaluated_on_pictures_it_was_not_taught_from(shop, tiny, capsys):
+    pytest.importorskip("matplotlib")
+    for folder, seed in {"test/mug": 0, "test/cup": 1, "others": 9}.items():
+        (shop / folder).mkdir(parents=True)
+        for i, frame in enumerate(tiny.views(seed, 4, start=70)):
+            cv2.imwrite(f"{folder}/{i}.png", frame)
+    options = ("--root", "test", "--strangers", "others", "--out", "report", "--bundle", "tiny.edgefs")
+    report = told("gallery", "evaluate", *options)
+    assert report["outcomes"]["mug"]["wrong"] == 0
+    assert sum(report["outcomes"]["(strangers)"].values()) == 4
+    rates = [rate for rate, _, _ in report["by_rate"]]
+    assert rates == sorted(rates)
+    assert {path.name for path in (shop / "report").iterdir()} == {"confusion.csv", "confusion.png", "rates.png"}
+    assert "(strangers)" in capsys.readouterr().out
+
+
+def test_a_folder_of_pictures_is_a_list_with_their_names(shop):
+    told("recognize", "mug", "--bundle", "tiny.edgefs", "--csv", "answers.csv")
+    lines = Path("answers.csv").read_text().splitlines()
+    assert lines[0].startswith("source,name,")
+    assert [line.split(",")[1] for line in lines[1:]] == [f"{i}.png" for i in range(6)]
