@@ -138,11 +138,11 @@ def teaching(device, page, fake):
     page.keyboard.down("Space")
     thumb = PICTURE + base64.b64encode(fake.grey()).decode()
     for kept, reason in ((1, None), (1, "too dark"), (1, "too dark"), (2, None)):
-        line = "5 more views for a 5 % promise"
+        line = "4 more views"
         device.send(type="teach", camera="0", kept=kept, refused=2, accepted=reason is None, reason=reason, line=line,
                     thumb=thumb)  # fmt: skip
     page.get_by_text("too dark ×2").wait_for()
-    page.get_by_text("5 more views for a 5 % promise").wait_for()
+    page.get_by_text("4 more views").wait_for()
     page.wait_for_timeout(2000)  # the animations have ended
 
 
@@ -436,6 +436,27 @@ def test_text_bar_and_reason_never_contradict_each_other(shop, fake, open_device
     assert page.locator("#score").get_attribute("class") == "bar unknown"
 
 
+def test_a_class_that_looks_like_another_can_be_merged_after_teaching(shop, fake, open_device, accessible):
+    similar = [{"label": "mug", "score": 0.97}]
+    enrolled = {"label": "cup", "accepted": [{"index": 0, "shot_id": 40}], "rejected": [], "advice": [], "operation": 9}
+    shop.answers["POST", "inbox/1/name"] = (200, enrolled | {"similar": similar})
+    page = open_device(shop)
+
+    def name():
+        page.get_by_label("Name of this stranger").fill("cup")
+        page.get_by_role("button", name="Name", exact=True).click()
+        page.get_by_text("cup looks like mug (0.97): the same thing?").wait_for()
+
+    name()
+    accessible(page)
+    page.get_by_role("button", name="Keep both").click()
+    assert shop.calls[-1][1] == "inbox/1/name"
+    name()
+    page.get_by_role("button", name="Merge", exact=True).click()
+    page.get_by_text("cup is now part of mug").wait_for()
+    assert shop.calls[-1] == ("POST", "classes/merge", {}, {"label": "cup", "into": "mug"})
+
+
 def test_a_space_in_a_name_is_a_space(shop, open_device):
     page = open_device(shop)
     page.get_by_label("Name", exact=True).press_sequentially("red mug")
@@ -444,7 +465,7 @@ def test_a_space_in_a_name_is_a_space(shop, open_device):
 
 
 def test_not_this_shows_what_it_changes_before_it_applies(shop, fake, open_device):
-    changes = [{"answer": i, "before": "mug", "after": None} for i in range(12)]
+    changes = [{"answer": i, "before": "mug", "after": "unknown"} for i in range(12)]
     shop.answers["POST", "answers/900/reject/preview"] = (200, {"of": 900, "changes": changes})
     page = open_device(shop)
     live(shop, page, fake)

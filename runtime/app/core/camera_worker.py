@@ -53,7 +53,7 @@ class CameraWorker:
     ) -> None:
         self.session = CameraSession(id_, source.name, region, recorded=source.recorded)
         self.preview = Preview(source.name)
-        self.reader = CameraReader(source, on_frame=self._frame, on_health=self._health)
+        self.reader = CameraReader(source, on_frame=self.look, on_health=self._health)
         self._shared, self._on_answer = shared, on_answer
         self._lock = threading.Lock()  # around the session
         self._joiner = Joiner(shared.recognizer.bundle.metric)
@@ -66,6 +66,7 @@ class CameraWorker:
         """Look at a part of the frame only; None for the whole frame."""
         with self._lock:
             self.session.set_region(region)
+            self._joiner = Joiner(self._shared.recognizer.bundle.metric)
         return self._publish()
 
     def start_teaching(self, coach: Coach) -> Camera:
@@ -104,17 +105,7 @@ class CameraWorker:
             self.session.end_teaching()
         return self._publish()
 
-    def _publish(self) -> Camera:
-        camera = self.camera()
-        self._shared.hub.publish(camera)
-        return camera
-
-    def _health(self, health: CameraHealth) -> None:
-        with self._lock:
-            self.session.health = health
-        self._publish()
-
-    def _frame(self, frame: Frame) -> None:
+    def look(self, frame: Frame) -> None:
         """Recognise a frame and publish the answer; the teaching session or the inbox of strangers gets it too."""
         picked_s = time.monotonic()
         self.session.newest_s = frame.time_s
@@ -140,6 +131,16 @@ class CameraWorker:
             self._shared.inbox.add(recognition, crop, time.time())
         self._shared.hub.publish(answer)
         self._on_answer(answer)
+
+    def _publish(self) -> Camera:
+        camera = self.camera()
+        self._shared.hub.publish(camera)
+        return camera
+
+    def _health(self, health: CameraHealth) -> None:
+        with self._lock:
+            self.session.health = health
+        self._publish()
 
     def _joined(self, recognition: Recognition, time_s: float) -> Recognition:
         """Decide by the mean of the last frames instead of one frame; the embedding stays that of the frame."""

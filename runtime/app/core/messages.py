@@ -202,11 +202,19 @@ class Rejected(Struct, frozen=True):
     reason: str
 
 
+class SimilarClass(Struct, frozen=True):
+    """A class that looks like the one just taught, and the score of one prototype against the other."""
+
+    label: str
+    score: float
+
+
 class Enrolled(Struct, frozen=True):
     """The result of an enrolment.
 
     `advice` holds sentences, the most useful first. `operation` is the id of the change for `POST undo`; it is null if
-    no frame was accepted.
+    no frame was accepted. `similar` are the classes that look like this one, the most similar first: if two classes are
+    one thing, merge them.
     """
 
     label: str
@@ -214,6 +222,7 @@ class Enrolled(Struct, frozen=True):
     rejected: list[Rejected]
     advice: list[str]
     operation: int | None = None
+    similar: list[SimilarClass] = []
 
 
 class NearShot(Struct, frozen=True):
@@ -234,11 +243,11 @@ class Explained(Recognized, frozen=True):
 
 
 class ChangedAnswer(Struct, frozen=True):
-    """A recent answer that a change would turn from the label `before` into the label `after`; null is unknown."""
+    """A recent answer that a change would turn from the text `before`, such as "mug?" or "unknown", into `after`."""
 
     answer: int
-    before: str | None
-    after: str | None
+    before: str
+    after: str
 
 
 class ChangePreview(Struct, frozen=True):
@@ -327,6 +336,12 @@ class StrangerRate(Struct, frozen=True, forbid_unknown_fields=True):
     """The share of strangers that may be given a name."""
 
     rate: Annotated[float, Meta(ge=0, le=1)]
+
+
+class CurrentRate(Struct, frozen=True):
+    """The share of strangers that may be given a name; null for a closed set, in which nothing is unknown."""
+
+    rate: float | None
 
 
 class Login(Struct, frozen=True, forbid_unknown_fields=True):

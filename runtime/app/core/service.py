@@ -229,8 +229,9 @@ class Service:
 
     def set_stranger_rate(self, rate: float) -> str:
         """Accept at most this share of strangers, 0..1, from now on and after a restart; returns what was done."""
-        self.editable.stranger_rate = rate
-        self.editable.gallery.set_stranger_rate(rate)
+        recognizer = self.editable
+        recognizer.gallery.set_stranger_rate(rate)
+        recognizer.stranger_rate = rate
         self.changed()
         return f"at most {100 * rate:g} % of strangers may be given a name"
 

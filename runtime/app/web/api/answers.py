@@ -9,6 +9,7 @@ from runtime.app.core.messages import (
     ChangedAnswer,
     ChangePreview,
     Confirm,
+    CurrentRate,
     Done,
     Enrolled,
     Explained,
@@ -41,6 +42,10 @@ def preview_reject(call: Call) -> ChangePreview:
     ring = call.service.ring
     remembered = ring.answers()
     return _preview(remembered, call.service.recognizer.preview_reject(answer.recognition.embedding, label, ring))
+
+
+def rate(call: Call) -> CurrentRate:
+    return CurrentRate(call.service.recognizer.stranger_rate)
 
 
 def preview_rate(call: Call) -> ChangePreview:
@@ -87,6 +92,7 @@ ROUTES = (
         gives=Done,
         refuses=(404, 409, 507),
     ),
+    Route("GET", RATE, "The share of strangers that may be given a name", rate, gives=CurrentRate),
     Route(
         *("POST", f"{RATE}/preview", "What another stranger rate would change among the recent answers", preview_rate),
         takes=StrangerRate,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.app.core.messages import Accepted, Done, Enrolled, Recognized, Rejected
+from runtime.app.core.messages import Accepted, Done, Enrolled, Recognized, Rejected, SimilarClass
 from runtime.app.core.session import finite
 from runtime.app.web.routes import Call
 from runtime.recognition import Enrollment, Recognition
@@ -22,6 +22,7 @@ def enrolled(call: Call, enrollment: Enrollment) -> Enrolled:
         rejected=[Rejected(frame.index, frame.reason) for frame in enrollment.rejected],
         advice=list(enrollment.advice),
         operation=call.service.recognizer.gallery.last_operation if enrollment.accepted else None,
+        similar=[SimilarClass(other.label, float(other.score)) for other in enrollment.similar],
     )
 
 

@@ -4,6 +4,7 @@ import { answerCrop, call } from "./api.js";
 import { close, open } from "./cards.js";
 import { $, el, picture } from "./dom.js";
 import { act } from "./notices.js";
+import { askSimilar } from "./similar.js";
 import { answer, on, settled, stateOf, writable } from "./store.js";
 
 export function startConfirm() {
@@ -26,7 +27,8 @@ async function confirm(each, label = null) {
   if (!each) return;
   const result = ({ label: taught, accepted, rejected }) =>
     accepted.length ? `This view is ${taught} now` : `This view was not added: ${rejected[0]?.reason ?? "nothing new"}`;
-  await act(call("POST", path(each, "confirm"), { label }), result);
+  const enrollment = await act(call("POST", path(each, "confirm"), { label }), result);
+  if (label) askSimilar(enrollment);
 }
 
 async function reject(each) {

@@ -3,6 +3,7 @@
 import { call, strangerCrop } from "./api.js";
 import { $, el, icon, syncChildren, picture, plural, span, setText } from "./dom.js";
 import { act } from "./notices.js";
+import { askSimilar } from "./similar.js";
 import { on, store, writable } from "./store.js";
 
 export function startInbox() {
@@ -23,7 +24,7 @@ function make({ id }) {
   const name = async (event) => {
     event.preventDefault();
     const label = field.value.trim();
-    if (label) await act(call("POST", `${path}/name`, { label }), `${label} is known now`);
+    if (label) askSimilar(await act(call("POST", `${path}/name`, { label }), `${label} is known now`));
   };
   return el("li", {},
     el("div", { class: "row" },

@@ -20,7 +20,7 @@ export function startReject() {
 
 function body(path, label, { of, changes }) {
   const shown = changes.slice(0, SHOWN).map(({ answer: id, before, after }) =>
-    el("figure", {}, picture(answerCrop(id), ""), el("figcaption", {}, el("b", {}, after ?? "unknown"), `was ${before ?? "unknown"}`)));
+    el("figure", {}, picture(answerCrop(id), ""), el("figcaption", {}, el("b", {}, after), `was ${before}`)));
   const apply = el("button", { type: "button", class: "primary", onclick: async () => {
     close("reject");
     await act(call("POST", path, { label }), `This view is not ${label}`);

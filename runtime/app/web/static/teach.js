@@ -4,6 +4,7 @@ import { call, camera as route } from "./api.js";
 import { $, el, icon, plural, setText } from "./dom.js";
 import { act, notice } from "./notices.js";
 import { condition } from "./preview.js";
+import { askSimilar } from "./similar.js";
 import { labels, on, shown, store, writable } from "./store.js";
 
 const STRIP = 12; // pictures in the strip
@@ -124,6 +125,7 @@ async function save() {
   advice = enrollment.advice?.[0] ?? (count(enrollment.accepted) ? IDLE : AGAIN);
   render();
   $("hold").focus();
+  askSimilar(enrollment);
 }
 
 async function discard(line = IDLE) {

@@ -96,6 +96,8 @@ def test_the_stranger_rate_is_previewed_set_and_remembered(live):
     assert set(preview) == {"of", "changes"}
     assert "20 %" in ok(live.http.put("/api/v1/stranger-rate", json={"rate": 0.2}))["what"]
     assert ok(live.http.get("/api/v1/state"))["stranger_rate"] == 0.2
+    assert ok(live.http.get("/api/v1/stranger-rate")) == {"rate": 0.2}
+    assert live.service.recognizer.gallery.stranger_rate == 0.2
     error(live.http.put("/api/v1/stranger-rate", json={"rate": 2}), 422, "BadRequest")
 
 
