@@ -38,7 +38,6 @@ TESTED_ELSEWHERE = {
     "edgefs/transfer/epochs.py",
     "edgefs/transfer/report.py",
     "edgefs/transfer/start.py",
-    "runtime/app/core/camera_worker.py",
     "runtime/app/core/messages.py",
     "runtime/app/core/other_model.py",
     "runtime/app/core/preview.py",
