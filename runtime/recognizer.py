@@ -331,9 +331,9 @@ class Recognizer:
             raise NothingToUndo("There must be a swap to roll back, but this recognizer made none. Use swap(bundle).")
         return self.swap(self._before.bundle, engine=self._before.engine)
 
-    def forget(self, label: str) -> int:
-        """Forget a class; returns how many shots it had. Raises UnknownLabel."""
-        return self.gallery.forget(label)
+    def forget(self, label: str, *, now: bool = False) -> int:
+        """Forget a class; returns how many shots it had. `now` deletes it for good at once. Raises UnknownLabel."""
+        return self.gallery.forget(label, now=now)
 
     def rename(self, label: str, to: str) -> None:
         """Rename a class. Raises UnknownLabel, or InvalidLabel when the name is taken (merge instead)."""

@@ -85,7 +85,8 @@ def embedded(
             break
         require_crops(gallery, missing)
         for some in _chunks(missing):
-            frames = [decode_image(gallery.crop(shot_id) or b"", f"crop of shot {shot_id}") for shot_id in some]
+            crops = [gallery.crop(shot_id, forgotten=True) or b"" for shot_id in some]
+            frames = [decode_image(jpeg, f"crop of shot {shot_id}") for shot_id, jpeg in zip(some, crops, strict=True)]
             done.update(zip(some, embed(frames), strict=True))
             if progress:
                 progress(len(done), len(done) + len(missing) - missing.index(some[-1]) - 1)
@@ -94,7 +95,7 @@ def embedded(
 
 def require_crops(gallery: Gallery, ids: list[int]) -> None:
     """Raise GalleryMismatch unless every one of these shots has a crop."""
-    without = [shot_id for shot_id in ids if gallery.crop(shot_id) is None]
+    without = [shot_id for shot_id in ids if gallery.crop(shot_id, forgotten=True) is None]
     if without:
         raise GalleryMismatch(
             f"{gallery.path} can only be embedded again from crops, but {len(without)} of {len(ids)} shots have none "

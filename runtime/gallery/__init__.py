@@ -5,12 +5,14 @@
 """
 
 from runtime.gallery.archive import ImportSummary, export_gallery, import_gallery
-from runtime.gallery.base import ClassShots, Damaged, Gallery, GalleryInfo, NewShot, Operation, ShotRecord
+from runtime.gallery.base import ClassShots, Damaged, Gallery, GalleryInfo, NewShot, Operation, ShotRecord, State
 from runtime.gallery.labels import clean_label, similar_label
 from runtime.gallery.opening import open_gallery, peek
+from runtime.gallery.retention import UNDO_MINUTES, Purged
 from runtime.gallery.sqlite import SqliteGallery
 
 __all__ = [
+    "UNDO_MINUTES",
     "ClassShots",
     "Damaged",
     "Gallery",
@@ -18,8 +20,10 @@ __all__ = [
     "ImportSummary",
     "NewShot",
     "Operation",
+    "Purged",
     "ShotRecord",
     "SqliteGallery",
+    "State",
     "clean_label",
     "export_gallery",
     "import_gallery",

@@ -50,6 +50,12 @@ _HINTS = {
 }
 
 
+class GalleryConnection(sqlite3.Connection):
+    """A connection that knows whether it may write."""
+
+    writable = True
+
+
 @contextmanager
 def explained(path: Path | None, doing: str) -> Iterator[None]:
     """Turn SQLite's errors into GalleryUnwritable (the system refused) or GalleryCorrupt (the file is damaged)."""
@@ -111,10 +117,19 @@ def _open(
     uri: str, path: Path | None, new: tuple[str, int] | None, timeout_s: float, *, readonly: bool = False
 ) -> sqlite3.Connection:
     """Connect to a gallery; create its tables if the database is empty and `new` is given."""
-    db = sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(
+        uri, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False, factory=GalleryConnection
+    )
     try:
+        db.writable = not readonly
         db.text_factory = bytes  # a flipped bit can make text invalid UTF-8; digests are over bytes
-        for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON", "trusted_schema = OFF"):
+        for pragma in (
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "secure_delete = ON",
+            "trusted_schema = OFF",
+            "temp_store = MEMORY",
+        ):
             db.execute(f"PRAGMA {pragma}")
         empty = new is not None and not _tables(db)
         version = FORMAT if empty else _checked_version(db, path)

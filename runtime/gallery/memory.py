@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.gallery import retention
 from runtime.gallery.base import ClassShots, Damaged, GalleryInfo
 from runtime.gallery.records import (
     SHOT_COLUMNS,
@@ -25,6 +26,7 @@ from runtime.gallery.records import (
 
 KEEP_CROPS = "keep_crops"
 STRANGER_RATE = "stranger_rate"  # in millionths
+UNDO_MINUTES = "undo_minutes"
 _LOST = -1  # stands for the root of a class whose record, or a record that it was merged into, is damaged
 
 
@@ -40,6 +42,7 @@ class Memory:
     damaged: tuple[Damaged, ...]
     keep_crops: bool
     stranger_rate: float | None  # None if it was never set
+    undo_minutes: int  # how long forgetting can be undone
     unknown_frames: NDArray[np.float32]  # [S, D], read-only: a person said that they show nothing taught
 
 
@@ -89,6 +92,7 @@ def load(db: sqlite3.Connection, before: Memory | None = None, touched: Collecti
         damaged=(*damaged, *broken),
         keep_crops=read_setting(db, KEEP_CROPS) != 0,
         stranger_rate=None if (millionths := read_setting(db, STRANGER_RATE)) is None else millionths / 1e6,
+        undo_minutes=retention.UNDO_MINUTES if (minutes := read_setting(db, UNDO_MINUTES)) is None else minutes,
         unknown_frames=_unknown_frames(db, dim, before),
     )
 

@@ -18,13 +18,12 @@ from runtime.errors import GalleryCorrupt, InvalidLabel, InvalidShot, NothingToU
 from runtime.gallery import redo_stack
 from runtime.gallery.base import NewShot
 from runtime.gallery.labels import clean_label, normalised, unknown_label
-from runtime.gallery.memory import KEEP_CROPS, STRANGER_RATE, Added, Memory, append, load, shot_row
+from runtime.gallery.memory import KEEP_CROPS, STRANGER_RATE, UNDO_MINUTES, Added, Memory, append, load, shot_row
 from runtime.gallery.records import (
     ClassRow,
     OperationRow,
     next_id,
     read_classes,
-    read_marks,
     read_operations,
     seal_shot,
     shot_is_sound,
@@ -35,10 +34,10 @@ from runtime.gallery.records import (
     write_operation,
     write_setting,
 )
+from runtime.gallery.retention import KEPT_OPERATIONS, Doomed
 from runtime.gallery.shots import checked_embedding, no_shot, write_shot
 
 MAX_UNKNOWN_FRAMES = 200
-KEPT_OPERATIONS = 100
 
 
 def class_id(memory: Memory, label: str) -> int:
@@ -137,6 +136,12 @@ def set_stranger_rate(db: sqlite3.Connection, memory: Memory, rate: float) -> tu
     return None, replace(memory, stranger_rate=round(rate * 1e6) / 1e6)
 
 
+def set_undo_minutes(db: sqlite3.Connection, memory: Memory, minutes: int) -> tuple[None, Memory]:
+    """Set for how many minutes forgetting can be undone."""
+    write_setting(db, UNDO_MINUTES, minutes)
+    return None, replace(memory, undo_minutes=minutes)
+
+
 def add_unknown_frames(db: sqlite3.Connection, memory: Memory, embeddings: NDArray[np.float32]) -> tuple[None, Memory]:
     """Add frames, float32 [N, dim], that show nothing taught; the oldest beyond MAX_UNKNOWN_FRAMES are dropped."""
     for embedding in embeddings:
@@ -230,17 +235,12 @@ def replace_embeddings(
     return None, load(db, memory)
 
 
-def purge(db: sqlite3.Connection) -> bool:
-    """Drop all but the newest KEPT_OPERATIONS, and delete for good what the dropped ones forgot or removed."""
-    old = "SELECT id FROM operations ORDER BY id DESC LIMIT -1 OFFSET ?"
-    (newest,) = db.execute(f"SELECT max(id) FROM ({old})", (KEPT_OPERATIONS,)).fetchone()
-    if newest is None:
-        return False
-    db.execute("DELETE FROM operations WHERE id <= ?", (newest,))
-    final = {shot for (shot,) in db.execute("SELECT shot FROM marks WHERE made_by <= ? AND keep = 0", (newest,))}
-    removed = [shot for shot, keep in read_marks(db).items() if shot in final and not keep]
-    db.executemany("DELETE FROM shots WHERE id = ?", [(shot,) for shot in removed])
-    return _delete_classes(db, "gone_by <= ? AND merged_into IS NULL", newest) or bool(removed)
+def purge(db: sqlite3.Connection, memory: Memory, doomed: Doomed) -> tuple[None, Memory]:
+    """Delete for good what was forgotten or removed up to an operation, and what undo and redo would need of it."""
+    db.execute("DELETE FROM operations WHERE id <= ?", (doomed.newest,))
+    db.executemany("DELETE FROM shots WHERE id = ?", [(shot,) for shot in doomed.shots])
+    db.executemany("DELETE FROM classes WHERE id = ?", [(id_,) for id_ in reversed(doomed.classes)])
+    return None, load(db, memory, ())
 
 
 def _delete_classes(db: sqlite3.Connection, where: str, operation: int) -> bool:

@@ -17,12 +17,15 @@ from numpy.typing import NDArray
 
 from runtime.errors import GalleryCorrupt, OptionError
 from runtime.gallery import operations, redo_stack
-from runtime.gallery.base import ClassShots, Damaged, NewShot, Operation, ShotRecord
+from runtime.gallery.base import ClassShots, Damaged, NewShot, Operation, ShotRecord, State
 from runtime.gallery.labels import normalised
-from runtime.gallery.memory import every_shot, rows_of_class, shot_row
+from runtime.gallery.memory import Memory, every_shot, rows_of_class, shot_row
 from runtime.gallery.records import OperationRow, read_marks, read_operations, shot_is_sound
+from runtime.gallery.retention import Purged
 from runtime.gallery.shots import no_shot, shot_record
 from runtime.gallery.transactions import GalleryFile
+
+MAX_UNDO_MINUTES = 60 * 24 * 366
 
 
 class SqliteGallery:
@@ -102,13 +105,53 @@ class SqliteGallery:
         """Add (label, shot, negative) of many classes as one operation, described by `what`. See `add`."""
         return self._file.change(operations.enroll, batch, what)
 
-    def forget(self, label: str) -> int:
+    def forget(self, label: str, *, now: bool = False) -> int:
         """Forget a class; return its number of shots. Raises UnknownLabel.
 
-        This can be undone until 100 more operations were made. Then the class, its shots and its crops are deleted for
-        good, and their bytes in the file are overwritten.
+        This can be undone for `undo_minutes`, and until 100 more operations were made. Then the class, its shots and
+        its crops are deleted for good, see `purge`.
+
+        Args:
+            label: The class.
+            now: Whether to delete it for good at once. Neither this nor earlier operations can be undone then.
         """
-        return self._file.change(operations.forget, label)
+        count = self._file.change(operations.forget, label)
+        if now:
+            self._file.purge(now=True)
+        return count
+
+    def purge(self, *, now: bool = False) -> Purged:
+        """Delete for good what was forgotten or removed more than `undo_minutes` ago, and overwrite its bytes.
+
+        Opening, closing, `refresh` and every change do the same.
+
+        Args:
+            now: Whether to delete everything that was forgotten or removed, and what could be redone.
+
+        Raises:
+            GalleryUnwritable: Nothing was deleted.
+        """
+        return self._file.purge(now=now)
+
+    @property
+    def state(self) -> State:
+        """Whether the gallery can be changed, and why not.
+
+        "damaged" means that records were lost or cannot be verified: the rest can be read, and nothing can be written
+        before `repair`. "disk full" and "second writer" are the reason why the last change failed.
+        """
+        return self._file.state
+
+    @property
+    def undo_minutes(self) -> int:
+        """For how many minutes forgetting can be undone; 30 if it was never set. It is stored in the file."""
+        return self._file.memory.undo_minutes
+
+    def set_undo_minutes(self, minutes: int) -> None:
+        """Set that number. `undo` does not change it. Raises OptionError, GalleryUnwritable."""
+        if not 0 <= minutes <= MAX_UNDO_MINUTES:
+            raise OptionError(f"the minutes of undo must be in 0..{MAX_UNDO_MINUTES}, but got {minutes}")
+        self._file.change(operations.set_undo_minutes, int(minutes))
 
     def rename(self, label: str, to: str) -> None:
         """Give a class another label. Raises UnknownLabel, or InvalidLabel if the new one is taken or not allowed."""
@@ -135,9 +178,7 @@ class SqliteGallery:
             NothingToUndo: No change is left.
             StaleOperation: `expected` is not the newest change; nothing was changed.
         """
-        what = self._file.change(operations.undo, expected)
-        self._file.wipe()
-        return what
+        return self._file.undo(expected)
 
     def redo(self, expected: int | None = None) -> str:
         """Make the change again that `undo` took back last. A new change clears what can be redone, as closing does.
@@ -176,14 +217,23 @@ class SqliteGallery:
         with self._file.reading() as db:
             return _operations(redo_stack.undone(db))
 
-    def crop(self, shot_id: int) -> bytes | None:
-        """Return the JPEG of any shot, even if forgotten; None if it has none. Raises InvalidShot or GalleryCorrupt."""
-        with self._file.reading() as db:
-            joined = "SELECT crop_digest, jpeg FROM shots LEFT JOIN crops ON shot = id WHERE id = ?"
+    def crop(self, shot_id: int, *, forgotten: bool = False) -> bytes | None:
+        """Return the JPEG of a shot; None if it has none.
+
+        Args:
+            shot_id: The shot.
+            forgotten: Whether the shot may be forgotten or removed, as long as undo can restore it.
+
+        Raises:
+            InvalidShot: There is no such shot.
+            GalleryCorrupt: The crop is damaged.
+        """
+        with self._file.up_to_date() as (db, memory):
+            joined = "SELECT crop_digest, jpeg, class FROM shots LEFT JOIN crops ON shot = id WHERE id = ?"
             row = db.execute(joined, (int(shot_id),)).fetchone()
-        if row is None:
-            raise no_shot(shot_id)
-        digest, jpeg = row
+            if row is None or not (forgotten or self._is_current(db, memory, int(shot_id), row[2])):
+                raise no_shot(shot_id)
+        digest, jpeg, _ = row
         if digest is None and jpeg is None:
             return None
         if not isinstance(jpeg, bytes) or sha256(jpeg).digest() != digest:
@@ -195,13 +245,15 @@ class SqliteGallery:
     def shot(self, shot_id: int) -> ShotRecord:
         """Return one shot. Raises InvalidShot if it is unknown, forgotten or damaged."""
         with self._file.up_to_date() as (db, memory):
-            labels = {id_: label for label, id_ in memory.ids.items()}
             row = shot_row(db, int(shot_id))  # SQLite does not accept numpy's integers
-            root = memory.roots.get(row[1])
-            removed = not read_marks(db).get(row[0], True)
-            if root in labels and not removed and shot_is_sound(row, 4 * memory.dim):
-                return shot_record(row, labels[root])
+            labels = {id_: label for label, id_ in memory.ids.items()}
+            if shot_is_sound(row, 4 * memory.dim) and self._is_current(db, memory, row[0], row[1]):
+                return shot_record(row, labels[memory.roots[row[1]] or 0])
         raise no_shot(shot_id)
+
+    def _is_current(self, db: sqlite3.Connection, memory: Memory, shot_id: int, owner: int) -> bool:
+        """Return whether a shot counts for a class: neither it nor the class was removed."""
+        return memory.roots.get(owner) in memory.ids.values() and read_marks(db).get(shot_id, True)
 
     def records(self, label: str) -> list[ShotRecord]:
         """Return the undamaged shots and negative examples of a class, in order of enrolment. Raises UnknownLabel."""

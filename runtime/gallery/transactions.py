@@ -14,12 +14,13 @@ from pathlib import Path
 from shlex import quote
 from typing import Concatenate, ParamSpec, TypeVar
 
-from runtime.errors import GalleryMismatch, GalleryUnwritable
-from runtime.gallery import redo_stack
+from runtime.errors import GalleryError, GalleryMismatch, GalleryUnwritable
+from runtime.gallery import operations, redo_stack
+from runtime.gallery.base import State
 from runtime.gallery.database import explained
 from runtime.gallery.memory import Memory, census, load
-from runtime.gallery.operations import purge
 from runtime.gallery.records import next_id, read_header
+from runtime.gallery.retention import Ages, Doomed, Purged, doomed, due
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,6 +37,8 @@ class GalleryFile:
 
     def __init__(self, db: sqlite3.Connection, path: Path | None, fingerprint: str | None, dim: int | None) -> None:
         self.path, self.db, self._closed = path, db, False
+        self.ages, self._undone_s, self._to_wipe = Ages(), 0.0, True  # an earlier program may have left data in the WAL
+        self._failed: State = "ok"
         self._lock = threading.RLock()
         self._made = threading.local()
         self._pinned = fingerprint is not None
@@ -44,6 +47,15 @@ class GalleryFile:
             self._require(fingerprint, dim)
             self.memory = load(db)
             self._version = self._data_version()
+        self.writable: bool = getattr(db, "writable", True)
+        self._tidy()
+
+    @property
+    def state(self) -> State:
+        """See `SqliteGallery.state`."""
+        if self.memory.damaged:
+            return "damaged"
+        return self._failed if self.writable else "read-only"
 
     @property
     def last_operation(self) -> int | None:
@@ -58,20 +70,46 @@ class GalleryFile:
     ) -> T:
         """Run one operation in a transaction, replace the state in memory, and return the operation's result."""
         with self._lock:
-            with self._transaction("write to it", "BEGIN IMMEDIATE", "COMMIT"):
+            with self._noted(), self._transaction("write to it", "BEGIN IMMEDIATE", "COMMIT"):
                 self._catch_up()
                 operation = next_id(self.db, "operations")
                 result, memory = work(self.db, self.memory, *args, **kwargs)
                 if next_id(self.db, "operations") > operation:
                     self._made.operation = operation
                 redo_stack.clear_stale(self.db)
-                purged = purge(self.db)
                 # If Ctrl-C comes between the commit and the last assignment, -1 makes everything be read again.
                 version, self._version = self._version, -1
             self.memory, self._version = memory, version
-            if purged:
-                self.wipe()
+            self._tidy()
         return result
+
+    def purge(self, *, now: bool = False) -> Purged:
+        """See `SqliteGallery.purge`."""
+        with self._lock:
+            minutes = 0 if now else self.memory.undo_minutes
+            with self.up_to_date() as (db, _):
+                newest = due(db, self.ages, minutes)
+                gone = None if newest is None else doomed(db, newest)
+            if gone:
+                self._purge(gone)
+            if now or self.ages.now() - self._undone_s >= 60 * minutes:
+                redo_stack.clear(self.db)
+            if self._to_wipe:
+                self.wipe()
+            return Purged(len(gone.classes) if gone else 0, len(gone.shots) if gone else 0, not self._to_wipe)
+
+    def _purge(self, gone: Doomed) -> None:
+        with self._noted(), self._transaction("write to it", "BEGIN IMMEDIATE", "COMMIT"):
+            self._catch_up()
+            _, memory = operations.purge(self.db, self.memory, gone)
+            version, self._version = self._version, -1
+        self.memory, self._version, self._to_wipe = memory, version, True
+
+    def _tidy(self) -> None:
+        """Delete what is due. It is tried again later if it fails, and what was asked for is durable already."""
+        if self.writable:
+            with suppress(GalleryError):
+                self.purge()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -89,18 +127,52 @@ class GalleryFile:
     def refresh(self) -> bool:
         """See `SqliteGallery.refresh`."""
         with self.reading():
-            return self._catch_up()
+            changed = self._catch_up()
+        self._tidy()
+        return changed
 
     def wipe(self) -> None:
-        """Remove deleted data from the WAL too. The change itself is durable already, so a failure is no error."""
+        """Remove deleted data from the WAL and from SQLite's cache too.
+
+        That is impossible while another program reads an older state. It is then tried again at every `purge`.
+        """
         with self._lock, suppress(sqlite3.DatabaseError):
-            self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._to_wipe = True
+            (patience_ms,) = self.db.execute("PRAGMA busy_timeout").fetchone()
+            self.db.execute("PRAGMA busy_timeout = 0")
+            try:
+                (busy, *_) = self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                self.db.execute(f"PRAGMA busy_timeout = {patience_ms}")
+            self.db.execute("PRAGMA shrink_memory")
+            self._to_wipe = bool(busy)
+
+    def undo(self, expected: int | None) -> str:
+        """See `SqliteGallery.undo`."""
+        with self._lock:
+            self._undone_s = self.ages.now()  # the undone rows are kept for redo as long as forgotten classes are
+            what = self.change(operations.undo, expected)
+            self.wipe()
+        return what
 
     def close(self) -> None:
         """Close the file; `memory` can still be read."""
         with self._lock:
+            if not self._closed:
+                self._tidy()
             self._closed = True
             self.db.close()
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Note why the last write failed; a successful one clears that."""
+        try:
+            yield
+        except GalleryUnwritable as error:
+            reason = str(error)
+            self._failed = "second writer" if "locked" in reason else "disk full" if "full" in reason else self._failed
+            raise
+        self._failed = "ok"
 
     @contextmanager
     def _transaction(self, doing: str, begin: str, commit: str | None = None) -> Iterator[None]:

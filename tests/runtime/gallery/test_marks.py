@@ -8,7 +8,8 @@ import pytest
 from runtime.errors import InvalidShot, OptionError
 from runtime.gallery import NewShot, export_gallery, import_gallery, open_gallery, peek
 from runtime.gallery.database import SCHEMA_2
-from runtime.gallery.operations import KEPT_OPERATIONS, MAX_UNKNOWN_FRAMES
+from runtime.gallery.operations import MAX_UNKNOWN_FRAMES
+from runtime.gallery.retention import KEPT_OPERATIONS
 from runtime.gallery.records import write_background
 
 DIM = 8
@@ -68,7 +69,7 @@ def test_a_removed_shot_and_its_crop_are_deleted_when_that_can_no_longer_be_undo
         gallery.rename(*(("cup", "jug"), ("jug", "cup"))[i % 2])
     assert 1 not in gallery.stored_ids()
     with pytest.raises(InvalidShot):
-        gallery.crop(1)
+        gallery.crop(1, forgotten=True)
 
 
 def test_a_removed_shot_can_be_embedded_by_another_model_and_restored(gallery):
