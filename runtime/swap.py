@@ -10,20 +10,17 @@ Both models are compared on the gallery itself: each shot is left out in turn an
 
 from __future__ import annotations
 
-import io
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.bundle import Bundle
-from runtime.errors import GalleryCorrupt, GalleryMismatch, GalleryUnwritable, InvalidShot
+from runtime.errors import GalleryMismatch, GalleryUnwritable, InvalidShot
 from runtime.gallery import Gallery, open_gallery
+from runtime.gallery.recovery.asides import read_aside, write_aside
 from runtime.matching.prototypes import Prototypes, class_mean, similarity
 from runtime.opencv import decode_image
 
@@ -130,55 +127,6 @@ def report(was: str, now: str, before: Prototypes, after: Prototypes, aside: Pat
     return SwapReport(was, now, shots, len(after.classes), *shares, None if aside is None else str(aside))
 
 
-def aside_path(gallery: Gallery, fingerprint: str) -> Path | None:
-    """Return the file for the embeddings of a model, which is written before they are replaced."""
-    return (
-        None if gallery.path is None else gallery.path.with_name(f"{gallery.path.name}.before-{fingerprint[:12]}.npz")
-    )
-
-
-def write_aside(gallery: Gallery) -> Path | None:
-    """Save all embeddings durably; return the file. Raises GalleryUnwritable."""
-    path = aside_path(gallery, gallery.fingerprint)
-    if path is None:
-        return None
-    stored = gallery.stored_embeddings()
-    ids = np.array(sorted(stored), np.int64)
-    rows = np.array([stored[int(i)] for i in ids], np.float32).reshape(-1, gallery.dim)
-    digest = np.frombuffer(_digest(ids, rows, gallery.fingerprint), np.uint8)
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            buffer = io.BytesIO()
-            np.savez(buffer, ids=ids, embeddings=rows, fingerprint=np.array(gallery.fingerprint), digest=digest)
-            file.write(buffer.getvalue())
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise GalleryUnwritable(
-            f"{path} must be writable to keep the old embeddings, but: {error.strerror or error}. Nothing was changed."
-        ) from error
-    return path
-
-
-def read_aside(gallery: Gallery, fingerprint: str) -> dict[int, NDArray[np.float32]]:
-    """Read the saved embeddings of an earlier model, by shot id; empty if there are none. Raises GalleryCorrupt."""
-    path = aside_path(gallery, fingerprint)
-    if path is None or not path.exists():
-        return {}
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            ids, rows, digest = data["ids"], data["embeddings"], data["digest"].tobytes()
-            sound = str(data["fingerprint"]) == fingerprint and _digest(ids, rows, fingerprint) == digest
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise GalleryCorrupt(f"{path} must hold old embeddings, but cannot be read: {error}. Remove it.") from error
-    if not sound:
-        raise GalleryCorrupt(f"{path} must be what was written, but its digest does not match. Remove it.")
-    stored = set(gallery.stored_ids())
-    return {int(i): row for i, row in zip(ids, rows, strict=True) if int(i) in stored}
-
-
 def replace_all(
     gallery: Gallery, embed: Embed, embeddings: dict[int, NDArray[np.float32]], *, fingerprint: str, dim: int
 ) -> None:
@@ -258,10 +206,6 @@ def _shares_named_right(path: str | Path, metric: str) -> dict[str, float]:
         return named_right(Prototypes(metric, gallery.dim).update(gallery.classes))
     finally:
         gallery.close()
-
-
-def _digest(ids: NDArray[np.int64], rows: NDArray[np.float32], fingerprint: str) -> bytes:
-    return sha256(repr((ids.shape, rows.shape, fingerprint)).encode() + ids.tobytes() + rows.tobytes()).digest()
 
 
 def _chunks(ids: list[int]) -> Iterator[list[int]]:

@@ -5,9 +5,20 @@
 """
 
 from runtime.gallery.archive import ImportSummary, export_gallery, import_gallery
-from runtime.gallery.base import ClassShots, Damaged, Gallery, GalleryInfo, NewShot, Operation, ShotRecord, State
+from runtime.gallery.base import (
+    ClassShots,
+    Damaged,
+    Gallery,
+    GalleryInfo,
+    NewShot,
+    Operation,
+    Repair,
+    ShotRecord,
+    State,
+)
 from runtime.gallery.labels import clean_label, similar_label
 from runtime.gallery.opening import open_gallery, peek
+from runtime.gallery.recovery.backup import restore_gallery
 from runtime.gallery.retention import UNDO_MINUTES, Purged
 from runtime.gallery.sqlite import SqliteGallery
 
@@ -21,6 +32,7 @@ __all__ = [
     "NewShot",
     "Operation",
     "Purged",
+    "Repair",
     "ShotRecord",
     "SqliteGallery",
     "State",
@@ -29,5 +41,6 @@ __all__ = [
     "import_gallery",
     "open_gallery",
     "peek",
+    "restore_gallery",
     "similar_label",
 ]

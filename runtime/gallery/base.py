@@ -64,6 +64,19 @@ class Damaged:
 
 
 @dataclass(frozen=True)
+class Repair:
+    """What a repair did.
+
+    Attributes:
+        notes: What was corrected and what was lost, in sentences.
+        kept: The damaged file; None if nothing was damaged. The next deletion of a forgotten class deletes it.
+    """
+
+    notes: tuple[str, ...]
+    kept: Path | None
+
+
+@dataclass(frozen=True)
 class Operation:
     """One change to the gallery."""
 
@@ -111,6 +124,9 @@ class Gallery(Protocol):
     def set_undo_minutes(self, minutes: int) -> None: ...
     def forget(self, label: str, *, now: bool = False) -> int: ...
     def purge(self, *, now: bool = False) -> Purged: ...
+    def check(self) -> tuple[Damaged, ...]: ...
+    def repair(self) -> Repair: ...
+    def backup(self, path: str | Path) -> None: ...
     def rename(self, label: str, to: str) -> None: ...
     def merge(self, label: str, into: str) -> int: ...
     def remove_shot(self, shot_id: int) -> str: ...

@@ -14,10 +14,11 @@ from shlex import quote as quoted
 from urllib.parse import quote
 
 from runtime.errors import GalleryCorrupt, GalleryMissing, GalleryUnwritable
-from runtime.gallery.records import write_header
+from runtime.gallery import totals
+from runtime.gallery.records import read_header, write_header
+from runtime.gallery.totals import FORMAT
 
 APPLICATION_ID = 0x65646673  # "edfs"
-FORMAT = 2
 # Forget and merge do not delete a class: they record in gone_by which operation removed it. Shots never move: after a
 # merge their class points to the other class (merged_into). So the inverse of every operation is a few small rows.
 SCHEMA = (
@@ -41,6 +42,22 @@ SCHEMA_2 = (  # added by format 2
     "CREATE TABLE background (id INTEGER PRIMARY KEY AUTOINCREMENT, told INTEGER, embedding BLOB, digest BLOB)",
     "CREATE TABLE settings (name TEXT PRIMARY KEY, value INTEGER, digest BLOB)",
 )
+SCHEMA_3 = (  # added by format 3
+    # See runtime/gallery/totals.py. It also has a copy of the header.
+    "CREATE TABLE totals (name TEXT PRIMARY KEY, rows INTEGER, total BLOB, digest BLOB)",
+    # The backups that were made of this gallery; path is absolute.
+    "CREATE TABLE backups (id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT, digest BLOB)",
+)
+_STATEMENTS = {1: len(SCHEMA), 2: len(SCHEMA + SCHEMA_2), 3: len(SCHEMA + SCHEMA_2 + SCHEMA_3)}
+ADDED = {1: SCHEMA_2 + SCHEMA_3, 2: SCHEMA_3}  # format of a file -> the tables that it lacks
+_PRAGMAS = (
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    "recursive_triggers = ON",  # a replaced row counts as deleted in the totals
+    "secure_delete = ON",
+    "trusted_schema = OFF",
+    "temp_store = MEMORY",
+)
 _HINTS = {
     "readonly": "Make the file and its folder writable, or open another gallery",
     "unable to open": "Create the folder and make the file and its folder writable",
@@ -48,6 +65,10 @@ _HINTS = {
     "disk I/O": "Free some space and check the medium (dmesg)",
     "locked": "Another process is writing to it: close that, or try again",
 }
+
+
+class NotAGallery(GalleryCorrupt):
+    """The file is something else, or of a newer format, so nothing is to be rescued from it."""
 
 
 class GalleryConnection(sqlite3.Connection):
@@ -113,30 +134,34 @@ def connect(path: Path | None, *, new: tuple[str, int] | None, readonly: bool, t
         return _open(f"{uri}?mode=ro{'' if pending else '&immutable=1'}", path, None, timeout_s, readonly=True)
 
 
-def _open(
-    uri: str, path: Path | None, new: tuple[str, int] | None, timeout_s: float, *, readonly: bool = False
-) -> sqlite3.Connection:
-    """Connect to a gallery; create its tables if the database is empty and `new` is given."""
+def blank(uri: str, timeout_s: float = 5.0) -> GalleryConnection:
+    """Open any SQLite file, or create an empty one, with the settings that galleries need."""
     db = sqlite3.connect(
         uri, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False, factory=GalleryConnection
     )
     try:
-        db.writable = not readonly
         db.text_factory = bytes  # a flipped bit can make text invalid UTF-8; digests are over bytes
-        for pragma in (
-            "synchronous = FULL",
-            "foreign_keys = ON",
-            "secure_delete = ON",
-            "trusted_schema = OFF",
-            "temp_store = MEMORY",
-        ):
+        for pragma in _PRAGMAS:
             db.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _open(
+    uri: str, path: Path | None, new: tuple[str, int] | None, timeout_s: float, *, readonly: bool = False
+) -> sqlite3.Connection:
+    """Connect to a gallery; create its tables if the database is empty and `new` is given."""
+    db = blank(uri, timeout_s)
+    try:
+        db.writable = not readonly
         empty = new is not None and not _tables(db)
         version = FORMAT if empty else _checked_version(db, path)
         if not readonly:
             _require_wal(db, path)
         if version < FORMAT and readonly:
-            for statement in SCHEMA_2:  # empty tables stand in for those that an older format lacks
+            for statement in ADDED[version]:  # empty tables stand in for those that an older format lacks
                 db.execute(statement.replace("CREATE TABLE", "CREATE TEMP TABLE"))
         elif empty or version < FORMAT:
             _write_schema(db, new)
@@ -151,17 +176,25 @@ def _checked_version(db: sqlite3.Connection, path: Path | None) -> int:
     (application_id,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if application_id != APPLICATION_ID:
-        raise GalleryCorrupt(f"{path} must be an edgefs gallery, but it is another SQLite database.")
+        raise (GalleryCorrupt if _one_bit(application_id, APPLICATION_ID) else NotAGallery)(
+            f"{path} must be an edgefs gallery, but it is another SQLite database."
+        )
     if version > FORMAT:
-        raise GalleryCorrupt(
+        raise (GalleryCorrupt if _one_bit(version, FORMAT) else NotAGallery)(
             f"{path} must have gallery format {FORMAT} or older, but it has the newer format {version}. Upgrade edgefs."
         )
-    tables = {statement.encode() for statement in (SCHEMA if version < FORMAT else SCHEMA + SCHEMA_2)}
-    if _tables(db) != tables:  # an added trigger would run within our writes
-        raise GalleryCorrupt(
+    tables = {statement.encode() for statement in (SCHEMA + SCHEMA_2 + SCHEMA_3)[: _STATEMENTS.get(version, 0)]}
+    found = _tables(db)
+    if found != tables:  # an added trigger would run within our writes
+        raise (NotAGallery if found > tables else GalleryCorrupt)(
             f"{path} must have the tables of gallery format {version}, but it has others. Restore a backup."
         )
     return int(version)
+
+
+def _one_bit(found: int, expected: int) -> bool:
+    """Return whether a number may be the expected one with a flipped bit."""
+    return bool(((found ^ expected) & 0xFFFFFFFF).bit_count() == 1)
 
 
 def _tables(db: sqlite3.Connection) -> set[bytes]:
@@ -184,10 +217,18 @@ def _write_schema(db: sqlite3.Connection, new: tuple[str, int] | None) -> None:
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version < FORMAT:
         empty = not _tables(db)
-        for statement in SCHEMA + SCHEMA_2 if empty else SCHEMA_2:
-            db.execute(statement)
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {FORMAT}")
+        create_tables(db, 0 if empty else version)
         if empty and new:
             write_header(db, *new)
+        elif not empty:
+            write_header(db, *read_header(db))
+        totals.fill(db)
     db.execute("COMMIT")
+
+
+def create_tables(db: sqlite3.Connection, version: int = 0) -> None:
+    """Create the tables that a file of an older format lacks; 0 is an empty file."""
+    for statement in (SCHEMA + SCHEMA_2 + SCHEMA_3)[_STATEMENTS.get(version, 0) :]:
+        db.execute(statement)
+    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    db.execute(f"PRAGMA user_version = {FORMAT}")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
-from runtime.errors import GalleryMismatch
+from runtime.errors import GalleryCorrupt, GalleryMismatch
 from runtime.gallery.base import GalleryInfo
-from runtime.gallery.database import connect, explained
+from runtime.gallery.database import NotAGallery, connect, explained
 from runtime.gallery.memory import census
+from runtime.gallery.recovery.files import remove_foreign_wal
+from runtime.gallery.recovery.repair import rescued
 from runtime.gallery.sqlite import SqliteGallery
+
+log = logging.getLogger(__name__)
 
 
 def open_gallery(
@@ -21,7 +26,8 @@ def open_gallery(
 ) -> SqliteGallery:
     """Open a gallery, or create it.
 
-    A file that cannot be written is opened for recognition all the same.
+    A file that cannot be written is opened for recognition all the same. Of a damaged file, everything is read that can
+    be verified; its `state` is "damaged", and nothing can be written before `repair`.
 
     Args:
         path: The file; None keeps the gallery in memory.
@@ -34,19 +40,29 @@ def open_gallery(
     Raises:
         GalleryMissing: There is no such file, and no model is given to create it for.
         GalleryMismatch: Another model filled it.
-        GalleryCorrupt: The file is damaged or something else.
+        GalleryCorrupt: The file is something else, or so damaged that no record can be read.
         GalleryUnwritable: The system refused.
     """
     path = None if path is None else Path(path)
     new = None if fingerprint is None or dim is None else (fingerprint, dim)
     if path is None and new is None:
         raise GalleryMismatch("A gallery in memory must know its model, but fingerprint or dim is None. Give both.")
-    db = connect(path, new=new, readonly=readonly, timeout_s=timeout_s)
+    if path is not None and not readonly and (kept := remove_foreign_wal(path)):
+        log.warning("The write-ahead log beside %s belongs to another file. It was set aside as %s.", path, kept)
     try:
-        return SqliteGallery(db, path, fingerprint, dim)
-    except BaseException:
-        db.close()
+        db = connect(path, new=new, readonly=readonly, timeout_s=timeout_s)
+        try:
+            return SqliteGallery(db, path, fingerprint, dim)
+        except BaseException:
+            db.close()
+            raise
+    except NotAGallery:
         raise
+    except GalleryCorrupt:
+        rest = None if path is None else rescued(path)
+        if rest is None:
+            raise
+        return SqliteGallery(rest[0], path, fingerprint, dim, rest[1])
 
 
 def peek(path: str | Path) -> GalleryInfo:

@@ -23,11 +23,13 @@ from runtime.gallery.records import (
     ClassRow,
     OperationRow,
     next_id,
+    read_backups,
     read_classes,
     read_operations,
     seal_shot,
     shot_is_sound,
     write_background,
+    write_backup,
     write_class,
     write_header,
     write_mark,
@@ -140,6 +142,13 @@ def set_undo_minutes(db: sqlite3.Connection, memory: Memory, minutes: int) -> tu
     """Set for how many minutes forgetting can be undone."""
     write_setting(db, UNDO_MINUTES, minutes)
     return None, replace(memory, undo_minutes=minutes)
+
+
+def note_backup(db: sqlite3.Connection, memory: Memory, path: str) -> tuple[None, Memory]:
+    """Note where a backup is, so that `purge` deletes from it too."""
+    if path not in read_backups(db):
+        write_backup(db, path)
+    return None, memory
 
 
 def add_unknown_frames(db: sqlite3.Connection, memory: Memory, embeddings: NDArray[np.float32]) -> tuple[None, Memory]:

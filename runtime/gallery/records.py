@@ -6,6 +6,7 @@ the row of its shot.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 from runtime.errors import GalleryCorrupt
 
 Column = bytes | int | float | None
+MODEL = "model"  # the name under which `totals` has a copy of the header
 SHOT_COLUMNS = "id, class, negative, burst, quality, source, time_s, crop_digest, embedding, digest"
 
 
@@ -55,20 +57,42 @@ class OperationRow(NamedTuple):
 
 
 def write_header(db: sqlite3.Connection, fingerprint: str, dim: int) -> None:
-    """Store which model filled the gallery."""
+    """Store which model filled the gallery, twice, because no shot can be used without it."""
     text = fingerprint.encode()
     db.execute("INSERT OR REPLACE INTO header VALUES (1, CAST(? AS TEXT), ?, ?)", (text, dim, seal(1, text, dim)))
+    write_total(db, MODEL, dim, text)
 
 
 def read_header(db: sqlite3.Connection) -> tuple[str, int]:
     """Return (fingerprint, dim). Raises GalleryCorrupt."""
     row = db.execute("SELECT * FROM header").fetchone()
-    if row is None or seal(*row[:-1]) != row[-1]:
+    if row is not None and seal(*row[:-1]) == row[-1]:
+        return row[1].decode(), row[2]
+    copy = read_total(db, MODEL)
+    if copy is None:
         raise GalleryCorrupt(
             "A gallery must say which model filled it, but that record is damaged. "
             "Restore a backup or import its last export."
         )
-    return row[1].decode(), row[2]
+    return copy[1].decode(), copy[0]
+
+
+def write_total(db: sqlite3.Connection, name: str, rows: int, total: bytes) -> None:
+    """Store the number of rows of a table and the sum of their digests, see `runtime/gallery/totals.py`."""
+    key = name.encode()
+    digest = seal(key, rows, blob=total)
+    db.execute("INSERT OR REPLACE INTO totals VALUES (CAST(? AS TEXT), ?, ?, ?)", (key, rows, total, digest))
+
+
+def read_total(db: sqlite3.Connection, name: str) -> tuple[int, bytes] | None:
+    """Return what `write_total` stored; None if it is absent or damaged."""
+    row = db.execute("SELECT * FROM totals WHERE name = ?", (name,)).fetchone()
+    return (row[1], row[2]) if row is not None and total_is_sound(row) else None
+
+
+def total_is_sound(row: Sequence[Any]) -> bool:
+    """Return whether a row of the table `totals` is undamaged."""
+    return isinstance(row[2], bytes) and seal(*row[:2], blob=row[2]) == row[3]
 
 
 def write_class(db: sqlite3.Connection, row: ClassRow) -> None:
@@ -107,9 +131,29 @@ def write_mark(db: sqlite3.Connection, shot: int, operation: int, *, keep: bool)
 
 
 def read_marks(db: sqlite3.Connection) -> dict[int, bool]:
-    """Return the shots that a person decided about: True for kept, False for removed. Damaged marks are ignored."""
-    rows = db.execute("SELECT * FROM marks ORDER BY id")
-    return {columns[1]: bool(columns[2]) for *columns, digest in rows if seal(*columns) == digest}
+    """Return the shots that a person decided about: True for kept, False for removed.
+
+    One flipped bit in a mark is corrected, so that it does not bring a removed shot back.
+    """
+    marks = {}
+    for *columns, digest in db.execute("SELECT * FROM marks ORDER BY id"):
+        sound = columns if seal(*columns) == digest else _corrected(columns, digest)
+        if sound is not None:
+            marks[sound[1]] = bool(sound[2])
+    return marks
+
+
+def _corrected(columns: Sequence[Any], digest: Any) -> list[Any] | None:
+    """Return the columns without the one bit that was flipped in a number or in the digest; None if it is more."""
+    found = seal(*columns)
+    if isinstance(digest, bytes) and (int.from_bytes(found, "big") ^ int.from_bytes(digest, "big")).bit_count() == 1:
+        return list(columns)
+    for place, value in enumerate(columns):
+        for bit in range(63) if isinstance(value, int) else ():
+            changed = [*columns[:place], value ^ 1 << bit, *columns[place + 1 :]]
+            if seal(*changed) == digest:
+                return changed
+    return None
 
 
 def write_background(db: sqlite3.Connection, embedding: bytes, *, told: bool) -> None:
@@ -132,11 +176,20 @@ def write_setting(db: sqlite3.Connection, name: str, value: int) -> None:
 
 
 def read_setting(db: sqlite3.Connection, name: str) -> int | None:
-    """Read a setting of this gallery; None if it was never set. Raises GalleryCorrupt."""
+    """Read a setting of this gallery; None if it was never set or its record is damaged."""
     row = db.execute("SELECT * FROM settings WHERE name = ?", (name,)).fetchone()
-    if row is not None and seal(*row[:-1]) != row[-1]:
-        raise GalleryCorrupt(f"The setting {name!r} must be what was set, but its record is damaged. Restore a backup.")
-    return None if row is None else row[1]
+    return row[1] if row is not None and seal(*row[:-1]) == row[-1] else None
+
+
+def write_backup(db: sqlite3.Connection, path: str) -> None:
+    """Store where a backup was written."""
+    row = next_id(db, "backups"), os.fsencode(path)
+    db.execute("INSERT INTO backups VALUES (?, CAST(? AS TEXT), ?)", (*row, seal(*row)))
+
+
+def read_backups(db: sqlite3.Connection) -> list[str]:
+    """Return where backups were written."""
+    return [os.fsdecode(path) for id_, path, digest in db.execute("SELECT * FROM backups") if seal(id_, path) == digest]
 
 
 def next_id(db: sqlite3.Connection, table: str) -> int:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from runtime.errors import GalleryCorrupt, OptionError
 from runtime.gallery import operations, redo_stack
-from runtime.gallery.base import ClassShots, Damaged, NewShot, Operation, ShotRecord, State
+from runtime.gallery.base import ClassShots, Damaged, NewShot, Operation, Repair, ShotRecord, State
 from runtime.gallery.labels import normalised
 from runtime.gallery.memory import Memory, every_shot, rows_of_class, shot_row
 from runtime.gallery.records import OperationRow, read_marks, read_operations, shot_is_sound
@@ -31,8 +31,15 @@ MAX_UNDO_MINUTES = 60 * 24 * 366
 class SqliteGallery:
     """The gallery that `open_gallery` returns."""
 
-    def __init__(self, db: sqlite3.Connection, path: Path | None, fingerprint: str | None, dim: int | None) -> None:
-        self._file = GalleryFile(db, path, fingerprint, dim)
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        path: Path | None,
+        fingerprint: str | None,
+        dim: int | None,
+        rescued: tuple[Damaged, ...] = (),
+    ) -> None:
+        self._file = GalleryFile(db, path, fingerprint, dim, rescued)
 
     @property
     def path(self) -> Path | None:
@@ -77,7 +84,7 @@ class SqliteGallery:
 
     @property
     def damaged(self) -> tuple[Damaged, ...]:
-        """Damaged records, which are not used. Forgetting their class removes them, as does an export and import."""
+        """Damaged records, which are not used. While there are any, nothing can be written: see `repair`."""
         return self._file.memory.damaged
 
     def add(self, label: str, shots: Sequence[NewShot], *, negative: bool = False) -> list[int]:
@@ -141,6 +148,32 @@ class SqliteGallery:
         before `repair`. "disk full" and "second writer" are the reason why the last change failed.
         """
         return self._file.state
+
+    def check(self) -> tuple[Damaged, ...]:
+        """Read everything, including all crops, and return what is damaged; empty if nothing is.
+
+        Opening does the same without the crops, and without SQLite's own check if the file is larger than 32 MiB.
+        """
+        return self._file.check()
+
+    def repair(self) -> Repair:
+        """Rebuild a damaged gallery from the records that can be verified. An undamaged gallery is not changed.
+
+        Raises:
+            GalleryCorrupt: It cannot be known which model filled the gallery.
+            GalleryUnwritable: Another program has the gallery open, or the system refused; nothing was changed.
+        """
+        return self._file.repair()
+
+    def backup(self, path: str | Path) -> None:
+        """Write a complete and verified copy, which `restore_gallery` puts back, while the gallery is in use.
+
+        It holds no forgotten classes and nothing for undo. `purge` also deletes from the backups that can be reached.
+
+        Raises:
+            GalleryUnwritable, GalleryCorrupt: An older file at this path is unchanged.
+        """
+        self._file.backup(Path(path))
 
     @property
     def undo_minutes(self) -> int:

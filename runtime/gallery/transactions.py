@@ -10,17 +10,24 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 from typing import Concatenate, ParamSpec, TypeVar
 
-from runtime.errors import GalleryError, GalleryMismatch, GalleryUnwritable
+from runtime.errors import GalleryCorrupt, GalleryError, GalleryMismatch, GalleryUnwritable
 from runtime.gallery import operations, redo_stack
-from runtime.gallery.base import State
-from runtime.gallery.database import explained
+from runtime.gallery.base import Damaged, Repair, State
+from runtime.gallery.database import connect, explained
 from runtime.gallery.memory import Memory, census, load
-from runtime.gallery.records import next_id, read_header
+from runtime.gallery.records import next_id, read_backups, read_header
+from runtime.gallery.recovery.asides import delete_from_asides
+from runtime.gallery.recovery.backup import delete_from_backups, write_backup
+from runtime.gallery.recovery.check import damaged_error, examined, inspected
+from runtime.gallery.recovery.files import set_aside_files
+from runtime.gallery.recovery.repair import repair_file, rescued
 from runtime.gallery.retention import Ages, Doomed, Purged, doomed, due
+from runtime.gallery.totals import Totals
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,19 +42,35 @@ class GalleryFile:
         memory: The state as of the last transaction. Reading it needs no lock.
     """
 
-    def __init__(self, db: sqlite3.Connection, path: Path | None, fingerprint: str | None, dim: int | None) -> None:
-        self.path, self.db, self._closed = path, db, False
-        self.ages, self._undone_s, self._to_wipe = Ages(), 0.0, True  # an earlier program may have left data in the WAL
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        path: Path | None,
+        fingerprint: str | None,
+        dim: int | None,
+        rescued: tuple[Damaged, ...] = (),
+    ) -> None:
+        self.path, self._closed = path, False
+        self.ages, self._undone_s = Ages(), 0.0
         self._failed: State = "ok"
         self._lock = threading.RLock()
         self._made = threading.local()
         self._pinned = fingerprint is not None
+        self._start(db, fingerprint, dim, rescued)
+
+    def _start(
+        self, db: sqlite3.Connection, fingerprint: str | None, dim: int | None, rescued: tuple[Damaged, ...] = ()
+    ) -> None:
+        self.db, self._rescued = db, rescued
+        self._to_wipe = True  # an earlier program may have left deleted data in the WAL
+        self.writable: bool = getattr(db, "writable", True)
+        self._totals = Totals(db, follow=self.writable)
         redo_stack.create(db)
         with self.reading():
             self._require(fingerprint, dim)
-            self.memory = load(db)
+            memory = inspected(db, load(db))
+            self.memory = replace(memory, damaged=(*rescued, *memory.damaged))
             self._version = self._data_version()
-        self.writable: bool = getattr(db, "writable", True)
         self._tidy()
 
     @property
@@ -70,8 +93,7 @@ class GalleryFile:
     ) -> T:
         """Run one operation in a transaction, replace the state in memory, and return the operation's result."""
         with self._lock:
-            with self._noted(), self._transaction("write to it", "BEGIN IMMEDIATE", "COMMIT"):
-                self._catch_up()
+            with self._writing():
                 operation = next_id(self.db, "operations")
                 result, memory = work(self.db, self.memory, *args, **kwargs)
                 if next_id(self.db, "operations") > operation:
@@ -83,6 +105,46 @@ class GalleryFile:
             self._tidy()
         return result
 
+    def check(self) -> tuple[Damaged, ...]:
+        """See `SqliteGallery.check`."""
+        with self.up_to_date() as (db, memory):
+            if not self._rescued:
+                self.memory = examined(db, memory)
+            return self.memory.damaged
+
+    def repair(self) -> Repair:
+        """See `SqliteGallery.repair`."""
+        with self._lock:
+            if self.path is None or not self.check():
+                return Repair((), None)
+            before = self.memory
+            self.db.close()
+            try:
+                report = repair_file(self.path)
+            finally:
+                self._reopen(self.path, before)
+            return report
+
+    def _reopen(self, path: Path, before: Memory) -> None:
+        model = before.fingerprint, before.dim
+        try:
+            self._start(connect(path, new=None, readonly=False, timeout_s=5.0), *model)
+        except GalleryCorrupt:
+            rest = rescued(path)
+            if rest is None:
+                raise
+            self._start(rest[0], *model, rest[1])
+
+    def backup(self, target: Path) -> None:
+        """See `SqliteGallery.backup`."""
+        with self._lock:
+            with self.up_to_date():
+                if self.memory.damaged:
+                    raise damaged_error(self.path, len(self.memory.damaged))
+            write_backup(self.db, target, self.path)
+            if self.writable:
+                self.change(operations.note_backup, str(target.absolute()))
+
     def purge(self, *, now: bool = False) -> Purged:
         """See `SqliteGallery.purge`."""
         with self._lock:
@@ -90,24 +152,34 @@ class GalleryFile:
             with self.up_to_date() as (db, _):
                 newest = due(db, self.ages, minutes)
                 gone = None if newest is None else doomed(db, newest)
-            if gone:
-                self._purge(gone)
+            unreached = self._purge(gone) if gone else []
             if now or self.ages.now() - self._undone_s >= 60 * minutes:
                 redo_stack.clear(self.db)
             if self._to_wipe:
                 self.wipe()
-            return Purged(len(gone.classes) if gone else 0, len(gone.shots) if gone else 0, not self._to_wipe)
+            return Purged(
+                len(gone.classes) if gone else 0, len(gone.shots) if gone else 0, not self._to_wipe, (*unreached,)
+            )
 
-    def _purge(self, gone: Doomed) -> None:
-        with self._noted(), self._transaction("write to it", "BEGIN IMMEDIATE", "COMMIT"):
-            self._catch_up()
+    def _purge(self, gone: Doomed) -> list[str]:
+        """Delete from the copies first: if the process is killed in between, the gallery's purge is still due."""
+        unreached = []
+        if self.path is not None:
+            with self.reading() as db:
+                backups = [Path(path) for path in read_backups(db)]
+                unreached = delete_from_backups(backups, db, gone)
+            delete_from_asides(self.path, set(gone.shots))
+            for path in set_aside_files(self.path):  # it cannot be known what a damaged file holds
+                path.unlink(missing_ok=True)
+        with self._writing():
             _, memory = operations.purge(self.db, self.memory, gone)
             version, self._version = self._version, -1
         self.memory, self._version, self._to_wipe = memory, version, True
+        return unreached
 
     def _tidy(self) -> None:
         """Delete what is due. It is tried again later if it fails, and what was asked for is durable already."""
-        if self.writable:
+        if self.state != "damaged" and self.writable:
             with suppress(GalleryError):
                 self.purge()
 
@@ -164,6 +236,17 @@ class GalleryFile:
             self.db.close()
 
     @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """A transaction that writes, starts from the current state, and updates the totals."""
+        with self._noted(), self._transaction("write to it", "BEGIN IMMEDIATE", "COMMIT"):
+            self._catch_up()
+            if self.memory.damaged:
+                raise damaged_error(self.path, len(self.memory.damaged))
+            self._totals.forget_changes()
+            yield
+            self._totals.write(self.db)
+
+    @contextmanager
     def _noted(self) -> Iterator[None]:
         """Note why the last write failed; a successful one clears that."""
         try:
@@ -196,7 +279,7 @@ class GalleryFile:
             return False
         if self._pinned:
             self._require(self.memory.fingerprint, self.memory.dim)
-        self.memory = load(self.db, self.memory)
+        self.memory = inspected(self.db, load(self.db, self.memory), structure=bool(self.memory.damaged))
         self._version = version
         return True
 

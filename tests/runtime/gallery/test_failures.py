@@ -78,21 +78,26 @@ def without_root():
         "UPDATE shots SET quality = 'x', time_s = NULL, digest = NULL WHERE id = 2",
     ],
 )
-def test_a_damaged_shot_is_not_used_and_the_rest_still_works(path, sql):
+def test_a_damaged_shot_is_not_used_and_the_rest_can_be_changed_after_a_repair(path, sql):
     enrol(path)
     edit(path, sql)
     with open_gallery(path, fingerprint=MODEL, dim=DIM) as gallery:
-        (damaged,) = gallery.damaged
+        damaged = gallery.damaged[0]
         assert (damaged.id, damaged.what) == (2, "the record of this shot is damaged")
         assert gallery.classes["class 0"].ids.tolist() == [1, 3, 4]
         assert not gallery.classes["class 0"].negatives.size
+        with pytest.raises(GalleryUnwritable, match=r"damaged places were found.*edgefs gallery repair"):
+            gallery.add("class 0", [shot(50)])
+        gallery.repair()
+        left = {1, 3, 4} | ({2} if "class = " in sql or "negative" in sql else set())  # one flipped bit is corrected
+        assert set(gallery.classes["class 0"].ids.tolist()) <= left
         gallery.add("class 0", [shot(50)])
         gallery.rename("class 0", "mug")
-        assert gallery.classes["mug"].ids.tolist() == [1, 3, 4, 13]
-        assert len(gallery.damaged) == 1
+        assert gallery.classes["mug"].ids.tolist()[-1] == 13
+        assert not gallery.damaged
 
 
-def test_a_damaged_class_is_not_used_and_its_label_can_be_used_again(path):
+def test_a_damaged_class_is_not_used_and_a_repair_gives_its_shots_another_name(path):
     enrol(path)
     edit(path, "UPDATE classes SET digest = x'00' WHERE id = 1")
     with open_gallery(path, fingerprint=MODEL, dim=DIM) as gallery:
@@ -100,7 +105,10 @@ def test_a_damaged_class_is_not_used_and_its_label_can_be_used_again(path):
         assert gallery.damaged[0] == Damaged(
             1, "class 0", "the record of this class is damaged, so its shots are not used"
         )
-        assert [d.id for d in gallery.damaged[1:]] == [1, 2, 3, 4]
+        assert [d.id for d in gallery.damaged[1:5]] == [1, 2, 3, 4]
+        notes = gallery.repair().notes
+        assert "the class 1 has lost its name and is now called 'recovered 1'" in notes
+        assert gallery.classes["recovered 1"].ids.tolist() == [1, 2, 3, 4]
         gallery.add("class 0", [shot(50)])
         assert gallery.classes["class 0"].ids.tolist() == [13]
 
@@ -109,7 +117,8 @@ def test_a_class_whose_shots_are_all_damaged_can_be_forgotten_or_enrolled_again(
     enrol(path)
     edit(path, "UPDATE shots SET digest = x'00' WHERE class = 1")
     with open_gallery(path, fingerprint=MODEL, dim=DIM) as gallery:
-        assert len(gallery.damaged) == 4
+        assert {d.id for d in gallery.damaged} >= {1, 2, 3, 4}
+        gallery.repair()
         gallery.add("class 0", [shot(50)])
         assert list(gallery.classes) == ["class 0", "class 1", "class 2"]
         gallery.forget("class 0")
@@ -119,16 +128,15 @@ def test_a_class_whose_shots_are_all_damaged_can_be_forgotten_or_enrolled_again(
 def test_a_damaged_record_never_gets_a_new_digest(path):
     enrol(path)
     with open_gallery(path, fingerprint=MODEL, dim=DIM) as gallery:
-        edit(path, "UPDATE classes SET label = 'mug', digest = x'00' WHERE id = 1")
-        gallery.refresh()
         edit(path, "UPDATE shots SET embedding = zeroblob(32) WHERE id = 5")
         gallery.refresh()
         new = {id_: np.ones(DIM, np.float32) for id_ in gallery.stored_ids()}
         assert 5 not in new
-        gallery.replace_embeddings(new | {5: np.ones(DIM, np.float32)}, fingerprint="b" * 64, dim=DIM)
+        with pytest.raises(GalleryUnwritable):
+            gallery.replace_embeddings(new | {5: np.ones(DIM, np.float32)}, fingerprint="b" * 64, dim=DIM)
+        gallery.repair()
+        gallery.replace_embeddings(new, fingerprint="b" * 64, dim=DIM)
         assert gallery.classes["class 1"].ids.tolist() == [6, 7, 8]
-    with open_gallery(path, fingerprint="b" * 64, dim=DIM) as gallery:
-        assert {d.id for d in gallery.damaged} == {1, 2, 3, 4, 5}
 
 
 def test_a_damaged_crop_is_refused_when_it_is_read(path):
@@ -149,9 +157,14 @@ def test_undo_stops_at_a_damaged_operation(path):
         assert [operation.what for operation in gallery.history()] == ["enrolled 4 shots of 'class 2'"]
 
 
-def test_a_damaged_header_says_what_to_do(path):
-    enrol(path)
+def test_a_damaged_header_costs_nothing_because_there_is_a_copy(path):
+    truth = enrol(path)
     edit(path, "UPDATE header SET dim = 9")
+    with open_gallery(path, fingerprint=MODEL, dim=DIM) as gallery:
+        assert gallery.state == "damaged"
+        assert sum(len(c.ids) for c in gallery.classes.values()) == len(truth)
+    edit(path, "UPDATE header SET fingerprint = 'another'")
+    edit(path, "UPDATE totals SET digest = x'00' WHERE name = 'model'")
     with pytest.raises(GalleryCorrupt, match="Restore a backup"):
         open_gallery(path, fingerprint=MODEL, dim=DIM)
 
@@ -169,6 +182,8 @@ def test_any_flipped_bit_or_damaged_page_gives_exact_embeddings_or_a_clear_error
             page = dice.randrange(1, len(data) // 4096) * 4096
             data[page : page + 4096] = dice.randbytes(4096)
         path.write_bytes(data)
+        for file in path.parent.glob("*-*"):
+            file.unlink()
         try:
             with open_gallery(path, fingerprint=MODEL, dim=DIM) as gallery:
                 found = {
@@ -181,7 +196,8 @@ def test_any_flipped_bit_or_damaged_page_gives_exact_embeddings_or_a_clear_error
                 outcomes["set aside" if gallery.damaged else "exact"] += 1
         except GalleryError:
             outcomes["refused"] += 1
-    assert min(outcomes.values()) > 0, outcomes
+    assert outcomes["set aside"] > 100, outcomes
+    assert not outcomes["refused"], outcomes
 
 
 def test_a_full_disk_changes_nothing_and_says_so(path):

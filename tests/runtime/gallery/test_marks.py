@@ -7,10 +7,10 @@ import pytest
 
 from runtime.errors import InvalidShot, OptionError
 from runtime.gallery import NewShot, export_gallery, import_gallery, open_gallery, peek
-from runtime.gallery.database import SCHEMA_2
+from runtime.gallery.database import SCHEMA_2, SCHEMA_3
 from runtime.gallery.operations import MAX_UNKNOWN_FRAMES
-from runtime.gallery.retention import KEPT_OPERATIONS
 from runtime.gallery.records import write_background
+from runtime.gallery.retention import KEPT_OPERATIONS
 
 DIM = 8
 
@@ -139,27 +139,32 @@ def test_the_setting_to_keep_no_crops_is_stored_and_holds_for_every_program(gall
     assert gallery.keep_crops
 
 
-def as_format_1(path):
+def as_format(path, version):
     database = sqlite3.connect(path)
-    for statement in SCHEMA_2:
+    for statement in (SCHEMA_2 if version < 2 else ()) + SCHEMA_3:
         database.execute(f"DROP TABLE {statement.split()[2]}")
-    database.execute("PRAGMA user_version = 1")
+    database.execute(f"PRAGMA user_version = {version}")
     database.execute("PRAGMA journal_mode = DELETE")
     database.commit()
     database.close()
 
 
-def test_a_file_of_format_1_opens_and_is_upgraded(gallery, path):
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_file_of_an_older_format_opens_and_is_upgraded(gallery, path, version):
     gallery.close()
-    as_format_1(path)
+    as_format(path, version)
     with open_gallery(path, fingerprint="f", readonly=True) as reader:  # nothing may be written
         assert ids(reader) == [1, 2, 3]
         assert reader.keep_crops
         assert len(reader.unknown_frames) == 0
         assert reader.stranger_rate is None
+        assert reader.state == "read-only"
     assert peek(path).shots == 4
     with open_gallery(path, fingerprint="f") as writer:
+        assert writer.state == "ok"
         writer.remove_shot(1)
         assert ids(writer) == [2, 3]
+        assert not writer.check()
     with open_gallery(path, fingerprint="f") as again:
         assert ids(again) == [2, 3]
+        assert again.state == "ok"

@@ -66,8 +66,8 @@ def test_a_file_that_is_no_gallery_is_refused_and_not_changed(path):
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
-        ("PRAGMA user_version = 3", "newer format 3. Upgrade edgefs"),
-        ("CREATE TABLE x (y)", "tables of gallery format 2"),
+        ("PRAGMA user_version = 4", "newer format 4. Upgrade edgefs"),
+        ("CREATE TABLE x (y)", "tables of gallery format 3"),
     ],
 )
 def test_a_newer_format_and_unexpected_tables_are_refused(gallery, path, sql, message):
