@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
-from pathlib import Path
 from types import TracebackType
 
 import numpy as np
@@ -17,34 +16,16 @@ from numpy.typing import NDArray
 
 from runtime.errors import GalleryCorrupt, OptionError
 from runtime.gallery import operations, redo_stack
-from runtime.gallery.base import ClassShots, Damaged, NewShot, Operation, Repair, ShotRecord, State
+from runtime.gallery.base import ClassShots, NewShot, Operation, ShotRecord
 from runtime.gallery.labels import normalised
+from runtime.gallery.maintenance import GalleryMaintenance
 from runtime.gallery.memory import Memory, every_shot, rows_of_class, shot_row
 from runtime.gallery.records import OperationRow, read_marks, read_operations, shot_is_sound
-from runtime.gallery.retention import Purged
 from runtime.gallery.shots import no_shot, shot_record
-from runtime.gallery.transactions import GalleryFile
-
-MAX_UNDO_MINUTES = 60 * 24 * 366
 
 
-class SqliteGallery:
+class SqliteGallery(GalleryMaintenance):
     """The gallery that `open_gallery` returns."""
-
-    def __init__(
-        self,
-        db: sqlite3.Connection,
-        path: Path | None,
-        fingerprint: str | None,
-        dim: int | None,
-        rescued: tuple[Damaged, ...] = (),
-    ) -> None:
-        self._file = GalleryFile(db, path, fingerprint, dim, rescued)
-
-    @property
-    def path(self) -> Path | None:
-        """Path of the file; None if the gallery is in memory."""
-        return self._file.path
 
     @property
     def fingerprint(self) -> str:
@@ -81,11 +62,6 @@ class SqliteGallery:
         if not 0 <= rate <= 1:
             raise OptionError(f"the stranger rate must be in 0..1, but got {rate}")
         self._file.change(operations.set_stranger_rate, rate)
-
-    @property
-    def damaged(self) -> tuple[Damaged, ...]:
-        """Damaged records, which are not used. While there are any, nothing can be written: see `repair`."""
-        return self._file.memory.damaged
 
     def add(self, label: str, shots: Sequence[NewShot], *, negative: bool = False) -> list[int]:
         """Add shots to a class, which is created if it is new. They are durable when this returns.
@@ -126,65 +102,6 @@ class SqliteGallery:
         if now:
             self._file.purge(now=True)
         return count
-
-    def purge(self, *, now: bool = False) -> Purged:
-        """Delete for good what was forgotten or removed more than `undo_minutes` ago, and overwrite its bytes.
-
-        Opening, closing, `refresh` and every change do the same.
-
-        Args:
-            now: Whether to delete everything that was forgotten or removed, and what could be redone.
-
-        Raises:
-            GalleryUnwritable: Nothing was deleted.
-        """
-        return self._file.purge(now=now)
-
-    @property
-    def state(self) -> State:
-        """Whether the gallery can be changed, and why not.
-
-        "damaged" means that records were lost or cannot be verified: the rest can be read, and nothing can be written
-        before `repair`. "disk full" and "second writer" are the reason why the last change failed.
-        """
-        return self._file.state
-
-    def check(self) -> tuple[Damaged, ...]:
-        """Read everything, including all crops, and return what is damaged; empty if nothing is.
-
-        Opening does the same without the crops, and without SQLite's own check if the file is larger than 32 MiB.
-        """
-        return self._file.check()
-
-    def repair(self) -> Repair:
-        """Rebuild a damaged gallery from the records that can be verified. An undamaged gallery is not changed.
-
-        Raises:
-            GalleryCorrupt: It cannot be known which model filled the gallery.
-            GalleryUnwritable: Another program has the gallery open, or the system refused; nothing was changed.
-        """
-        return self._file.repair()
-
-    def backup(self, path: str | Path) -> None:
-        """Write a complete and verified copy, which `restore_gallery` puts back, while the gallery is in use.
-
-        It holds no forgotten classes and nothing for undo. `purge` also deletes from the backups that can be reached.
-
-        Raises:
-            GalleryUnwritable, GalleryCorrupt: An older file at this path is unchanged.
-        """
-        self._file.backup(Path(path))
-
-    @property
-    def undo_minutes(self) -> int:
-        """For how many minutes forgetting can be undone; 30 if it was never set. It is stored in the file."""
-        return self._file.memory.undo_minutes
-
-    def set_undo_minutes(self, minutes: int) -> None:
-        """Set that number. `undo` does not change it. Raises OptionError, GalleryUnwritable."""
-        if not 0 <= minutes <= MAX_UNDO_MINUTES:
-            raise OptionError(f"the minutes of undo must be in 0..{MAX_UNDO_MINUTES}, but got {minutes}")
-        self._file.change(operations.set_undo_minutes, int(minutes))
 
     def rename(self, label: str, to: str) -> None:
         """Give a class another label. Raises UnknownLabel, or InvalidLabel if the new one is taken or not allowed."""
@@ -318,14 +235,6 @@ class SqliteGallery:
             InvalidShot, GalleryUnwritable: Nothing was changed.
         """
         self._file.change(operations.add_unknown_frames, embeddings)
-
-    def refresh(self) -> bool:
-        """Read what other processes changed; return whether they changed anything. Raises GalleryMismatch."""
-        return self._file.refresh()
-
-    def close(self) -> None:
-        """Close the file. `classes` can still be read."""
-        self._file.close()
 
     def __enter__(self) -> SqliteGallery:
         return self

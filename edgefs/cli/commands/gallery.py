@@ -1,4 +1,4 @@
-"""Look into a gallery and change it. Every change can be undone.
+"""Look into a gallery and change it. Every change can be undone; forgetting for 30 minutes.
 
 examples:
   edgefs gallery ls --gallery shop.db
@@ -10,6 +10,9 @@ examples:
   edgefs gallery keep 17                                edgefs gallery drop 17        (a shot that was set aside)
   edgefs gallery evaluate --root test-photos/ --strangers other-photos/
   edgefs gallery why photo.jpg                          edgefs gallery reject mug photo.jpg
+  edgefs gallery rm mug --now                           (deleted for good at once: no undo)
+  edgefs gallery check                                  edgefs gallery repair
+  edgefs gallery backup shop-backup.db                  edgefs gallery restore shop-backup.db
   edgefs gallery swap --bundle better.edgefs            (and back with the old bundle: to the bit)
 """
 
@@ -18,17 +21,16 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from edgefs.cli import gallery_files
 from edgefs.cli.options import add_bundle_option, add_gallery_option, existing_gallery, load_bundle, share
 from edgefs.reports.tables import table
 from runtime.camera.files import PICTURES
 from runtime.errors import InvalidShot
-from runtime.gallery import Gallery, export_gallery, import_gallery, open_gallery, peek
-from runtime.opencv import decode_image, read_image
+from runtime.gallery import Gallery, open_gallery, peek
+from runtime.opencv import read_image
 from runtime.recognizer import STRANGER_RATE, Recognizer
 from runtime.swap import compare_models, reembed_gallery
 
@@ -38,7 +40,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for name, summary, arguments in (
         ("ls", "the classes and their shots", ()),
         ("show", "every shot of one class", ("label",)),
-        ("rm", "forget a class", ("label",)),
+        ("rm", "forget a class; it is deleted for good after 30 minutes", ("label",)),
+        ("purge", "delete everything that was forgotten or removed for good, without waiting", ()),
+        ("check", "verify every record, every crop and the structure of the file", ()),
+        ("repair", "rebuild a damaged gallery from the records that can be verified", ()),
+        ("backup", "write a complete, verified copy, also while the gallery is in use", ("file",)),
+        ("restore", "put a backup in the place of the gallery", ("file",)),
         ("rename", "give a class another name", ("label", "to")),
         ("merge", "move all shots of one class into another", ("label", "into")),
         ("drop", "remove one shot; its number as in show", ("shot",)),
@@ -57,6 +64,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action = actions.add_parser(name, help=summary, description=summary)
         for argument in arguments:
             action.add_argument(argument)
+        if name == "rm":
+            action.add_argument("--now", action="store_true", help="delete it for good at once; this cannot be undone")
         if name == "rate":
             action.add_argument("rate", nargs="?", type=share, metavar="SHARE", help="0.05 or 5%%; left out: show it")
         if name == "evaluate":
@@ -72,7 +81,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.action == "import":
-        return _import(args)
+        return gallery_files.import_(args)
+    if args.action == "restore":
+        return gallery_files.restore(args)
     existing_gallery(args.gallery)
     if args.action in WITH_MODEL:
         return {"gallery": args.gallery, **WITH_MODEL[args.action](args)}
@@ -84,14 +95,16 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         gallery.close()
 
 
-def _ls(gallery: Gallery, _: argparse.Namespace) -> dict[str, Any]:
+def _ls(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
     classes = [
         {"label": c.label, "shots": len(c.ids), "bursts": len(set(c.bursts)), "negatives": len(c.negatives)}
         for c in gallery.classes.values()
     ]
     print(table([tuple(c.values()) for c in classes], ("label", "shots", "bursts", "not this")) if classes else "empty")
     for record in gallery.damaged:
-        print(f"set aside: shot {record.id} of {record.label!r}: {record.what}")
+        print(f"damaged: {record.what}" + (f" (number {record.id} {record.label})" if record.id else ""))
+    if gallery.damaged:
+        print(f"Nothing can be changed before a repair. Run: edgefs gallery repair --gallery {quote(args.gallery)}")
     return {"fingerprint": gallery.fingerprint, "dim": gallery.dim, "classes": classes, "damaged": gallery.damaged}
 
 
@@ -101,7 +114,7 @@ def _show(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
             "id": record.id,
             "kind": "not this" if record.negative else "shot",
             "quality": round(record.quality, 2),
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.time_s)),
+            "time": _utc(record.time_s),
             "burst": record.burst,
             "source": record.source,
         }
@@ -112,8 +125,19 @@ def _show(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
     return {"label": args.label, "shots": shots}
 
 
+def _utc(time_s: float) -> str:
+    """Return a time as text; earlier versions imported times that no calendar has."""
+    try:
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time_s))
+    except (OverflowError, ValueError, OSError):
+        return f"{time_s:g} s"
+
+
 def _rm(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
-    count = gallery.forget(args.label)
+    count = gallery.forget(args.label, now=args.now)
+    if args.now:
+        print(f"deleted {args.label} and its {count} shots for good")
+        return {"label": args.label, "shots": count}
     print(f"forgot {args.label} and its {count} shots; to get it back: edgefs gallery undo --gallery {args.gallery}")
     return {"label": args.label, "shots": count}
 
@@ -161,23 +185,6 @@ def _history(gallery: Gallery, _: argparse.Namespace) -> dict[str, Any]:
     for operation in history:
         print(f"{time.strftime('%Y-%m-%d %H:%M', time.localtime(operation.time_s))}  {operation.what}")
     return {"history": history}
-
-
-def _export(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
-    export_gallery(gallery, args.file)
-    print(f"wrote {len(gallery.classes)} classes to {args.file}")
-    return {"file": args.file, "classes": list(gallery.classes)}
-
-
-def _import(args: argparse.Namespace) -> dict[str, Any]:
-    with Recognizer(load_bundle(args.bundle), gallery=args.gallery) as recognizer:
-
-        def embed(crops: list[bytes]) -> NDArray[np.float32]:  # what another model embedded
-            return recognizer.embed(decode_image(crop, "a crop of the archive") for crop in crops)
-
-        summary = import_gallery(recognizer.gallery, args.file, embed=embed)
-    print(f"added {summary.added} shots, skipped {summary.skipped_duplicates} that were there already")
-    return {"gallery": args.gallery, "file": args.file, **vars(summary)}
 
 
 def _reembed(args: argparse.Namespace) -> dict[str, Any]:
@@ -272,6 +279,10 @@ WITH_MODEL = {
     "swap": _swap,
 }
 ACTIONS = {
+    "check": gallery_files.check,
+    "repair": gallery_files.repair,
+    "backup": gallery_files.backup,
+    "purge": gallery_files.purge,
     "ls": _ls,
     "show": _show,
     "rm": _rm,
@@ -281,5 +292,5 @@ ACTIONS = {
     "rate": _rate,
     "undo": _undo,
     "history": _history,
-    "export": _export,
+    "export": gallery_files.export,
 }

@@ -174,10 +174,10 @@ def _verified(row: Row) -> tuple[str, Record]:
 def _is_sound(table: str, record: list[Any]) -> bool:
     *columns, digest = record
     if table == "shots":
-        return seal_shot(*columns) == digest
+        return bool(seal_shot(*columns) == digest)
     if table == "background":
-        return isinstance(columns[2], bytes) and seal(*columns[:2], blob=columns[2]) == digest
-    return total_is_sound(record) if table == "totals" else seal(*columns) == digest
+        return isinstance(columns[2], bytes) and bool(seal(*columns[:2], blob=columns[2]) == digest)
+    return bool(total_is_sound(record) if table == "totals" else seal(*columns) == digest)
 
 
 def _corrected(pages: Pages, page: int, at: int) -> Row | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pytest
 
@@ -39,7 +37,7 @@ def test_a_backup_of_a_gallery_in_use_can_be_restored(gallery, path, tmp_path):
     gallery.backup(tmp_path / "backup.db")
     gallery.add("late", shots(4))
     assert b"cup" not in (tmp_path / "backup.db").read_bytes(), "a backup holds nothing that was forgotten"
-    with pytest.raises(GalleryUnwritable, match="another program has it open|in use"):
+    with pytest.raises(GalleryUnwritable, match="another program has it open"):
         _in_another_process(restore_gallery, path, tmp_path / "backup.db")
     gallery.close()
     kept = restore_gallery(path, tmp_path / "backup.db")
@@ -77,43 +75,3 @@ def test_a_damaged_gallery_and_a_damaged_backup_are_not_copied(gallery, path, tm
     with open_gallery(path, fingerprint=MODEL, dim=DIM) as damaged, pytest.raises(GalleryCorrupt):
         damaged.backup(backup)
     assert [file.name for file in tmp_path.iterdir() if "part" in file.name] == []
-
-
-@pytest.mark.parametrize("same_gallery", [True, False])
-def test_a_left_over_write_ahead_log_is_not_mixed_into_a_file_that_was_copied_over(
-    gallery, path, tmp_path, same_gallery
-):
-    crashed = tmp_path / "crashed" / "shop.db"
-    crashed.parent.mkdir()
-    older = tmp_path / "older.db"
-    if same_gallery:
-        gallery._file.wipe()
-        shutil.copy(path, older)  # as a person copies a file that is at rest
-    else:
-        with open_gallery(older, fingerprint=MODEL, dim=DIM) as other:
-            other.add("bowl", shots(7, 8))
-    gallery.add("later", shots(20))
-    gallery._file.wipe()
-    gallery.add("latest", shots(21))  # only this is in the WAL
-    for end in ("", "-wal"):
-        shutil.copy(f"{path}{end}", f"{crashed}{end}")
-    shutil.copy(older, crashed)
-    with open_gallery(crashed, fingerprint=MODEL, dim=DIM) as mixed:
-        assert (mixed.state, mixed.check()) == ("ok", ())
-        assert list(mixed.classes) == (["mug", "cup"] if same_gallery else ["bowl"])
-    assert (crashed.parent / "shop.db.set-aside-1").exists()
-
-
-def test_the_write_ahead_log_of_a_killed_program_is_used(gallery, path, tmp_path):
-    for step in range(4):
-        if step % 2:
-            gallery._file.wipe()
-        gallery.add(f"class {step}", shots(30 + step))
-        folder = tmp_path / f"killed {step}"
-        folder.mkdir()
-        for end in ("", "-wal"):
-            shutil.copy(f"{path}{end}", f"{folder / 'shop.db'}{end}")
-        with open_gallery(folder / "shop.db", fingerprint=MODEL, dim=DIM) as again:
-            assert list(again.classes) == list(gallery.classes)
-            assert again.state == "ok"
-        assert not list(folder.glob("*set-aside*"))

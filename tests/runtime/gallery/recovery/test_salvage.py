@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 
 from runtime.errors import GalleryCorrupt, GalleryError, GalleryUnwritable
 from runtime.gallery import Damaged, Gallery, NewShot, open_gallery
-from runtime.gallery.recovery import salvage
 
 DIM = 4
 MODEL = "a" * 64
@@ -157,37 +155,3 @@ def test_a_truncated_gallery_keeps_the_records_that_are_left(path, truth):
         except GalleryError:
             lost.append(pages)
     assert not lost
-
-
-def test_a_removed_shot_does_not_come_back_when_a_bit_of_its_mark_flips(path, truth):
-    database = sqlite3.connect(path)
-    database.execute("UPDATE marks SET shot = 3 WHERE shot = 2")  # one bit
-    database.commit()
-    database.close()
-    with open_gallery(path, fingerprint=MODEL, dim=DIM) as gallery:
-        assert gallery.state == "damaged"
-        assert contents(gallery) == truth
-        gallery.repair()
-        assert contents(gallery) == truth
-
-
-def test_rows_that_vanish_are_noticed(path, truth):
-    database = sqlite3.connect(path)
-    database.execute("DELETE FROM operations WHERE id = (SELECT max(id) FROM operations)")
-    database.commit()
-    database.close()
-    with open_gallery(path, fingerprint=MODEL, dim=DIM) as gallery:
-        assert gallery.state == "damaged"  # undo would take back another change
-        with pytest.raises(GalleryUnwritable):
-            gallery.undo()
-        assert contents(gallery) == truth
-        assert any("can no longer be undone" in note for note in gallery.repair().notes)
-
-
-def test_an_undamaged_gallery_is_not_changed_by_a_repair(path, truth):
-    before = path.read_bytes()
-    with open_gallery(path, fingerprint=MODEL, dim=DIM) as gallery:
-        assert gallery.repair().kept is None
-        assert gallery.check() == ()
-    assert path.read_bytes() == before
-    assert salvage.salvage(path) is not None
