@@ -14,9 +14,9 @@ from shlex import quote as quoted
 from urllib.parse import quote
 
 from runtime.errors import GalleryCorrupt, GalleryMissing, GalleryUnwritable
-from runtime.gallery import totals
 from runtime.gallery.records import read_header, write_header
-from runtime.gallery.totals import FORMAT
+from runtime.gallery.recovery import totals
+from runtime.gallery.recovery.totals import FORMAT
 
 APPLICATION_ID = 0x65646673  # "edfs"
 # Forget and merge do not delete a class: they record in gone_by which operation removed it. Shots never move: after a
@@ -43,7 +43,7 @@ SCHEMA_2 = (  # added by format 2
     "CREATE TABLE settings (name TEXT PRIMARY KEY, value INTEGER, digest BLOB)",
 )
 SCHEMA_3 = (  # added by format 3
-    # See runtime/gallery/totals.py. It also has a copy of the header.
+    # See runtime/gallery/recovery/totals.py. It also has a copy of the header.
     "CREATE TABLE totals (name TEXT PRIMARY KEY, rows INTEGER, total BLOB, digest BLOB)",
     # The backups that were made of this gallery; path is absolute.
     "CREATE TABLE backups (id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT, digest BLOB)",

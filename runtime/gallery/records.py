@@ -78,7 +78,7 @@ def read_header(db: sqlite3.Connection) -> tuple[str, int]:
 
 
 def write_total(db: sqlite3.Connection, name: str, rows: int, total: bytes) -> None:
-    """Store the number of rows of a table and the sum of their digests, see `runtime/gallery/totals.py`."""
+    """Store the number of rows of a table and the sum of their digests, see `runtime/gallery/recovery/totals.py`."""
     key = name.encode()
     digest = seal(key, rows, blob=total)
     db.execute("INSERT OR REPLACE INTO totals VALUES (CAST(? AS TEXT), ?, ?, ?)", (key, rows, total, digest))

@@ -26,8 +26,8 @@ from runtime.gallery.recovery.backup import delete_from_backups, write_backup
 from runtime.gallery.recovery.check import damaged_error, examined, inspected
 from runtime.gallery.recovery.files import set_aside_files
 from runtime.gallery.recovery.repair import repair_file, rescued
+from runtime.gallery.recovery.totals import Totals
 from runtime.gallery.retention import Ages, Doomed, Purged, doomed, due
-from runtime.gallery.totals import Totals
 
 P = ParamSpec("P")
 T = TypeVar("T")

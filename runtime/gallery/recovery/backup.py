@@ -10,14 +10,13 @@ from pathlib import Path
 from shlex import quote
 
 from runtime.errors import GalleryCorrupt, GalleryError, GalleryUnwritable
-from runtime.gallery import totals
 from runtime.gallery.base import Damaged
 from runtime.gallery.database import blank, connect, explained
 from runtime.gallery.memory import load
-from runtime.gallery.recovery import files
+from runtime.gallery.recovery import files, totals
 from runtime.gallery.recovery.check import examined
+from runtime.gallery.recovery.totals import Totals
 from runtime.gallery.retention import Ages, Doomed, doomed, due
-from runtime.gallery.totals import Totals
 
 
 def write_backup(source: sqlite3.Connection, target: Path, owner: Path | None) -> None:

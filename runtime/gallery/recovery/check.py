@@ -13,7 +13,7 @@ from runtime.errors import GalleryUnwritable
 from runtime.gallery.base import Damaged
 from runtime.gallery.memory import Memory
 from runtime.gallery.records import seal, total_is_sound
-from runtime.gallery.totals import mismatches
+from runtime.gallery.recovery.totals import mismatches
 
 CHECKED_BYTES = 32 << 20  # SQLite's own check of larger files would delay the opening by seconds; `check` makes it
 _SMALL_TABLES = {  # their records, other than those of classes and shots, which `load` checks

@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 from runtime.errors import GalleryUnwritable
 from runtime.gallery.records import read_total
+from runtime.gallery.recovery.totals import ID_BYTES, STATE
 from runtime.gallery.recovery.wal import belongs, wal_path
-from runtime.gallery.totals import ID_BYTES, STATE
 
 _LOCKED_BY_READERS = 0x40000002, 510  # SQLite's lock bytes: every open connection in WAL mode holds a shared lock there
 

@@ -8,10 +8,10 @@ from hashlib import sha256
 from typing import Any
 
 from runtime.errors import GalleryCorrupt
-from runtime.gallery import totals
 from runtime.gallery.base import Damaged
 from runtime.gallery.database import create_tables
 from runtime.gallery.records import seal, seal_shot, write_header
+from runtime.gallery.recovery import totals
 from runtime.gallery.recovery.pages import Pages
 from runtime.gallery.recovery.salvage import Salvage
 

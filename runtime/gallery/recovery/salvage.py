@@ -15,8 +15,8 @@ from typing import Any
 from runtime.gallery.base import Damaged
 from runtime.gallery.records import MODEL, seal, seal_shot, total_is_sound
 from runtime.gallery.recovery.pages import LEAF, PAGE, Pages, Row
+from runtime.gallery.recovery.totals import FORMAT, STATE, TABLES, added_up
 from runtime.gallery.recovery.wal import committed_pages, wal_path
-from runtime.gallery.totals import FORMAT, STATE, TABLES, added_up
 
 CORRECTED_ROWS = 10  # damaged rows in which a flipped bit is searched
 CORRECTED_BYTES = 2500  # of such a row

@@ -2,8 +2,8 @@
 
 SQLite applies any WAL that has the right name. A WAL that was left beside a gallery when its file was replaced by a
 backup would be mixed into the backup. Every transaction of a gallery stores a random state id with the id of the state
-before it (`runtime/gallery/totals.py`), so the WAL belongs to the file exactly if the state of the file is one that the
-WAL starts from or leads to.
+before it (`runtime/gallery/recovery/totals.py`), so the WAL belongs to the file exactly if the state of the file is one
+that the WAL starts from or leads to.
 
 The format is described in https://www.sqlite.org/fileformat2.html#the_write_ahead_log.
 """
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from runtime.gallery.totals import ID_BYTES, MAGIC
+from runtime.gallery.recovery.totals import ID_BYTES, MAGIC
 
 HEADER, FRAME_HEADER = 32, 24
 _MAGICS = (0x377F0682, 0x377F0683)  # the second has big-endian checksums

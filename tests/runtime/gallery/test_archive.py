@@ -13,13 +13,15 @@ import pytest
 
 from runtime.errors import GalleryCorrupt, GalleryMismatch, GalleryUnwritable, InvalidShot
 from runtime.gallery import ImportSummary, NewShot, SqliteGallery, export_gallery, import_gallery, open_gallery
+from runtime.opencv import decode_image, encode_jpeg
 
 DIM = 4
 
 
 def shot(seed: int, crop: bool = True) -> NewShot:
     embedding = np.random.default_rng(seed).standard_normal(DIM).astype(np.float32)
-    return NewShot(embedding, bytes([seed]) * 9 if crop else None, f"burst {seed}", 0.5, "camera 0", float(seed))
+    jpeg = encode_jpeg(np.full((8, 8, 3), seed, np.uint8)) if crop else None
+    return NewShot(embedding, jpeg, f"burst {seed}", 0.5, "camera 0", float(seed))
 
 
 def memory(fingerprint: str = "model", dim: int = DIM) -> SqliteGallery:
@@ -73,7 +75,7 @@ def test_shots_that_exist_already_are_skipped_even_under_a_new_label(archive):
 
 def test_an_archive_of_another_model_is_embedded_again_from_its_crops_on_request(archive, tmp_path):
     def embed(crops: list[bytes]) -> np.ndarray:
-        return np.array([[crop[0], 1] for crop in crops], np.float32)
+        return np.array([[decode_image(crop).mean(), 1] for crop in crops], np.float32)
 
     with memory("other", 2) as gallery:
         with pytest.raises(GalleryMismatch, match="1 of these 5 have none"):
@@ -143,7 +145,9 @@ def shot_with(key: str, value: object):
         ("gallery.json", shot_with("crop", None), "not those that gallery.json names"),
         ("gallery.json", shot_with("label", "a\nb"), "shot 0 is malformed"),
         ("gallery.json", shot_with("label", ["a"]), "shot 0 is malformed"),
-        ("gallery.json", shot_with("quality", float("nan")), "shot 0 is malformed"),
+        ("gallery.json", shot_with("quality", float("nan")), "shot 0 has the quality nan"),
+        ("gallery.json", shot_with("time_s", -1e18), "shot 0 has the quality 0.5 and the time -1e[+]18"),
+        ("gallery.json", shot_with("source", "x" * 100_000), "shot 0 is malformed"),
         ("gallery.json", shot_with("time_s", 10**400), "shot 0 is malformed"),
         ("gallery.json", shot_with("burst", "\ud800"), "Burst and source must be text"),
         ("gallery.json", lambda s: [i.update(negative=True) for i in s["shots"]], "must be a class of the gallery"),

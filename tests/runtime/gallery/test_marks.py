@@ -11,11 +11,15 @@ from runtime.gallery.database import SCHEMA_2, SCHEMA_3
 from runtime.gallery.operations import MAX_UNKNOWN_FRAMES
 from runtime.gallery.records import write_background
 from runtime.gallery.retention import KEPT_OPERATIONS
+from runtime.opencv import encode_jpeg
 
 DIM = 8
 
 
-def shot(seed, crop=b"jpeg"):
+JPEG = encode_jpeg(np.zeros((8, 8, 3), np.uint8))
+
+
+def shot(seed, crop=JPEG):
     z = np.random.default_rng(seed).standard_normal(DIM).astype(np.float32)
     return NewShot(z, crop, f"burst {seed}", 1.0, "test", 0.0)
 
@@ -50,7 +54,7 @@ def test_a_removed_shot_stays_removed_after_reopening_and_undo_restores_it(galle
     assert gallery.undo() == "removed shot 2 of 'mug'"
     assert ids(gallery) == before.ids.tolist()
     np.testing.assert_array_equal(gallery.classes["mug"].embeddings, before.embeddings)
-    assert gallery.crop(2) == b"jpeg"
+    assert gallery.crop(2) == JPEG
 
 
 def test_the_last_shot_of_a_class_and_an_unknown_one_cannot_be_removed(gallery):
@@ -135,7 +139,7 @@ def test_the_setting_to_keep_no_crops_is_stored_and_holds_for_every_program(gall
         assert all(again.crop(i) is None for i in again.stored_ids())
         again.set_keep_crops(True)
         (two,) = again.add("cup", [shot(2)])
-        assert (again.crop(one), again.crop(two)) == (None, b"jpeg")
+        assert (again.crop(one), again.crop(two)) == (None, JPEG)
     assert gallery.keep_crops
 
 

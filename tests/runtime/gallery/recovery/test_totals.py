@@ -5,7 +5,7 @@ import pytest
 
 from runtime.gallery import NewShot, open_gallery
 from runtime.gallery.records import read_total
-from runtime.gallery.totals import ID_BYTES, STATE, TABLES, added_up, count
+from runtime.gallery.recovery.totals import ID_BYTES, STATE, TABLES, added_up, count
 
 DIM = 4
 
