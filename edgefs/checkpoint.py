@@ -30,6 +30,7 @@ from edgefs.errors import CheckpointError, CheckpointMissing, ConfigError
 from edgefs.methods import METHODS
 from edgefs.methods.options import Config
 from edgefs.networks import build
+from runtime.durable import write_file
 from runtime.errors import BundleCorrupt
 from runtime.preprocess import Preprocess
 
@@ -98,7 +99,7 @@ def save_checkpoint(
         "sha256": _digest(tensors),
         "torch": torch.__version__,
     }
-    write_aside(Path(path), save(tensors, {"edgefs": json.dumps(card)}))
+    write_file(Path(path), save(tensors, {"edgefs": json.dumps(card)}))
     return Path(path)
 
 
@@ -151,7 +152,7 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
     """Write the state of a run."""
     data = io.BytesIO()
     torch.save(dict(state), data)
-    write_aside(path, data.getbuffer())
+    write_file(path, data.getbuffer())
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -169,17 +170,6 @@ def load_state(path: Path) -> dict[str, Any]:
             f"{path} must be of format {VERSION}, but is of another; resume with the edgefs that wrote it"
         )
     return state
-
-
-def write_aside(path: Path, data: bytes | memoryview) -> None:
-    """Write a whole file or nothing, and create its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with aside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -8,21 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import CameraMissing, FrameError, OpenCVMissing
+from runtime.picture_header import MAX_PIXELS, read_header
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MAX_PIXELS = (
-    64_000_000  # a 420 kB PNG of 12000 x 12000 would need 825 MB; the largest phone photographs have 50 M pixels
-)
 MAX_JPEG_SIDE = 65_500
 
 
 @cache
 def load_cv2() -> Any:
     """Return the cv2 module. Raises OpenCVMissing with the install lines."""
-    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))  # read once, when cv2 is imported
+    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS["JPEG"]))  # read once, when cv2 is imported
     os.environ.setdefault(
         "OPENCV_LOG_LEVEL", "ERROR"
     )  # FFmpeg's own messages are not printed; our errors say what happened
@@ -38,19 +36,31 @@ def load_cv2() -> Any:
 
 
 def decode_image(data: bytes, name: str = "picture") -> NDArray[np.uint8]:
-    """Decode a JPEG, PNG, … to `uint8 [H, W, 3]` BGR, EXIF rotation applied. Raises FrameError if it cannot be read."""
+    """Decode a picture to `uint8 [H, W, 3]` BGR, EXIF rotation applied.
+
+    A JPEG of more than 16 million pixels, or 12 if it is progressive, is decoded at half of its sides.
+
+    Args:
+        data: A JPEG, PNG, WebP, BMP, TIFF or AVIF.
+        name: Name of the picture for messages.
+
+    Raises:
+        FrameError: It is none of these, is damaged, or has too many pixels.
+    """
     import numpy as np
 
     cv2 = load_cv2()
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    except cv2.error as error:  # raised for a picture over the pixel limit
-        raise FrameError(
-            f"{name} must be a picture of at most {MAX_PIXELS:,} pixels, but OpenCV says: {error}"
-        ) from error
+        header = read_header(data)
+        flag = cv2.IMREAD_REDUCED_COLOR_2 if header.reduced else cv2.IMREAD_COLOR
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    except FrameError as error:
+        raise FrameError(f"{name} cannot be used: {error}") from error
+    except cv2.error as error:
+        raise FrameError(f"{name} must be a picture that OpenCV can decode, but OpenCV says: {error}") from error
     if image is None:
         raise FrameError(
-            f"{name} must be a JPEG, PNG or other picture OpenCV can read, but its {len(data):,} bytes are not"
+            f"{name} must be a complete {header.format}, but its {len(data):,} bytes are damaged; save it again"
         )
     return image  # type: ignore[no-any-return]
 

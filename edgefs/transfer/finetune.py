@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgefs.checkpoint import check_folder, save_checkpoint, write_aside
+from edgefs.checkpoint import check_folder, save_checkpoint
 from edgefs.data.images import CACHE, open_images
 from edgefs.errors import ConfigError
 from edgefs.evaluation.metrics import head_features
@@ -35,6 +35,7 @@ from edgefs.transfer.features import frozen_features
 from edgefs.transfer.files import SPLITS, find_files
 from edgefs.transfer.report import Share, share_of
 from edgefs.transfer.start import start
+from runtime.durable import write_file
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,7 @@ class Finetuning:
             report = replace(report, **to_device(self.out, root=self.config.root, say=self.log.say))
         plain = {name: value.name if isinstance(value, Path) else value for name, value in asdict(report).items()}
         told = {"config": self.config.public().to_json(), **plain}
-        write_aside(self.out / "report.json", (json.dumps(told, indent=1) + "\n").encode())
+        write_file(self.out / "report.json", (json.dumps(told, indent=1) + "\n").encode())
         return report
 
 

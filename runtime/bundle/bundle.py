@@ -5,7 +5,6 @@ Every file is read once, checked against its digest, and passed on as bytes, so 
 
 from __future__ import annotations
 
-import json
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.bundle.files import directory_reader, from_npy, put_in_place, to_npy, write_files, zip_reader
+from runtime.bundle.files import directory_reader, from_npy, to_npy, write_files, zip_reader
 from runtime.bundle.manifest import (
     COHORT,
     FORMAT,
@@ -26,10 +25,12 @@ from runtime.bundle.manifest import (
     Artifact,
     fingerprint_of,
     parse_manifest,
+    seal,
     sha256,
 )
 from runtime.bundle.onnx_guard import check_onnx
 from runtime.bundle.openvino_guard import check_ir
+from runtime.durable import put_in_place, replaced
 from runtime.errors import BundleCorrupt, BundleError, BundleMissing
 from runtime.preprocess import Preprocess
 
@@ -58,6 +59,8 @@ class Bundle:
         """
         path = Path(path)
         try:
+            if not path.exists() and replaced(path).exists():  # `save` was killed while it replaced a directory
+                path = replaced(path)
             mode = path.stat().st_mode
         except (OSError, ValueError) as error:  # ValueError: the path contains NUL
             why = getattr(error, "strerror", None) or error
@@ -127,7 +130,7 @@ class Bundle:
         }
         manifest["fingerprint"] = fingerprint_of(manifest)
         try:
-            text = json.dumps(manifest, allow_nan=False).encode()
+            text = seal(manifest)
         except (TypeError, ValueError) as error:
             raise BundleError(
                 f"calibration and provenance of {name} must be plain JSON without NaN, but: {error}"
@@ -188,13 +191,13 @@ class Bundle:
             raise BundleError(
                 f"{path} must be a bundle to be overwritten, but has no manifest.json; choose another name"
             )
-        files = {"manifest.json": json.dumps(self.manifest, indent=1).encode()}
+        files = {"manifest.json": seal(self.manifest)}
         files |= {name: self.read(name) for name in self.manifest["files"]}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as temporary:
                 made = write_files(files, Path(temporary) / "new", zipped=path.suffix == ".zip")
-                put_in_place(made, path, Path(temporary) / "old")
+                put_in_place(made, path)
         except OSError as error:
             raise BundleError(
                 f"{path} cannot be written: {error.strerror or error}; free some space or choose a writable place"

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.durable import sync_file, sync_folder
 from runtime.errors import BundleCorrupt, BundleMissing
 
 
@@ -88,35 +89,16 @@ def write_files(files: Mapping[str, bytes], target: Path, *, zipped: bool) -> Pa
                 info = zipfile.ZipInfo(name)  # has a fixed date, so that equal bundles give equal files
                 info.external_attr = (stat.S_IFREG | 0o644) << 16  # else `unzip` creates files without read permission
                 archive.writestr(info, data, zipfile.ZIP_DEFLATED)
-        _sync(target)
+        sync_file(target)
         return target
     for name, data in files.items():
         path = target / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-        _sync(path)
+        sync_file(path)
+    for folder in {(target / name).parent for name in files} | {target}:
+        sync_folder(folder)
     return target
-
-
-def _sync(path: Path) -> None:
-    """Write a file to the medium before it is renamed; else a power loss can leave an empty file of that name."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def put_in_place(made: Path, path: Path, old: Path) -> None:
-    """Rename into place. An old directory is first moved to `old`, and moved back on failure."""
-    if made.is_file() and not path.is_dir():
-        made.replace(path)
-        return
-    if path.exists():
-        path.rename(old)
-    try:
-        made.rename(path)
-    except OSError:
-        if old.exists():
-            old.rename(path)
-        raise
 
 
 def to_npy(array: NDArray[Any]) -> bytes:

@@ -1,9 +1,10 @@
-"""manifest.json of a bundle, format 1: its constants and checks. The format is described in docs/bundle.md."""
+"""manifest.json of a bundle, formats 1 and 2: its constants and checks. The format is described in docs/bundle.md."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ import numpy as np
 from runtime.errors import BundleCorrupt, BundleError, BundleUnsupported
 from runtime.preprocess import Preprocess
 
-FORMAT, VERSION = "edgefs-bundle", 1
+FORMAT, VERSION = "edgefs-bundle", 2
+WITHOUT_DIGEST = 1  # the version whose manifest has no digest of its own
 METRICS = ("cosine", "euclidean")
 MAX_MANIFEST_BYTES = 4_000_000
 MAX_BYTES = 2_000_000_000  # of all files together; one ONNX file cannot be larger anyway
@@ -23,6 +25,9 @@ MAX_DIM = 65_536
 GOLDEN_FRAMES, GOLDEN_EMBEDDINGS = "golden/frames.npy", "golden/embeddings.npy"
 COHORT = "cohort.npy"
 CALIBRATION = 2  # version of the calibration table
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,9 +59,20 @@ def parse_manifest(data: bytes, where: str | Path) -> dict[str, Any]:
         raise BundleCorrupt(
             f'{where} must hold a manifest.json of format "{FORMAT}", but it is something else; check the path'
         )
-    if manifest.get("version") != VERSION:
+    if manifest.get("version") not in (WITHOUT_DIGEST, VERSION):
         raise BundleUnsupported(
             f"{where} must have bundle format {VERSION}, but has {manifest.get('version')!r}; pip install -U edgefs"
+        )
+    if manifest["version"] == WITHOUT_DIGEST:
+        log.warning(
+            "The manifest of %s has no digest, because an older edgefs wrote it, so damage to it may stay unnoticed. "
+            "Do: edgefs bundle seal %s",
+            where,
+            where,
+        )
+    elif not _is_sealed(data, manifest.get("digest")):
+        raise BundleCorrupt(
+            f"{where}: manifest.json must match the digest in it, but is damaged or was edited; copy the bundle again"
         )
     for key, is_sound in _CHECKS.items():
         try:
@@ -71,6 +87,24 @@ def parse_manifest(data: bytes, where: str | Path) -> dict[str, Any]:
                 "contradicts the rest; copy or export the bundle again"
             )
     return manifest
+
+
+def seal(manifest: Mapping[str, Any]) -> bytes:
+    """Return the contents of manifest.json in the newest format, with the sha256 of all its other bytes as the digest.
+
+    Sealing a sealed manifest gives the same bytes. Raises TypeError or ValueError for what is not plain JSON.
+    """
+    unsealed = {**{key: value for key, value in manifest.items() if key != "digest"}, "version": VERSION, "digest": ""}
+    text = json.dumps(unsealed, indent=1, allow_nan=False).encode()
+    empty = text.rindex(b'""')
+    return text[: empty + 1] + sha256(text).encode() + text[empty + 1 :]
+
+
+def _is_sealed(data: bytes, digest: object) -> bool:
+    if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest, re.ASCII):
+        return False
+    before, _, after = data.rpartition(digest.encode())
+    return sha256(before + after) == digest
 
 
 def _sound_files(manifest: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runtime.bundle import Artifact, Bundle
+from runtime.bundle.manifest import parse_manifest, seal
 from runtime.engines import ENGINES
 from runtime.errors import BundleCorrupt, BundleError, BundleMissing, BundleUnsupported, EngineError
 from runtime.preprocess import Preprocess
@@ -32,14 +33,17 @@ def zipped(folder, target, prefix=""):
 
 
 def change_manifest(folder, change):
-    """Edit the manifest and correct its fingerprint, as the author of a bad bundle would."""
+    """Edit the manifest and correct its fingerprint and digest, as the author of a bad bundle would."""
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
     change(manifest)
     with contextlib.suppress(TypeError):
         parts = [manifest["files"]["model.onnx"]["sha256"], manifest["preprocess"], manifest["embedding"]]
         manifest["fingerprint"] = sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-    path.write_text(json.dumps(manifest))
+    try:
+        path.write_bytes(seal(manifest))
+    except (TypeError, ValueError):  # not plain JSON, so that no digest can make it a manifest
+        path.write_text(json.dumps(manifest))
 
 
 def refit_digests(folder):
@@ -203,12 +207,75 @@ def test_one_flipped_bit_in_any_file_is_found(tiny_bundle_dir, name):
     data = path.read_bytes()
     for at in np.random.default_rng(0).integers(0, len(data), 12):
         path.write_bytes(data[:at] + bytes([data[at] ^ 1 << int(at) % 8]) + data[at + 1 :])
-        if name == "manifest.json":  # description and provenance have no digest; the fingerprint covers the rest
-            with contextlib.suppress(BundleError):
-                assert Bundle.load(tiny_bundle_dir).fingerprint == json.loads(data)["fingerprint"]
-        else:
-            with pytest.raises(BundleCorrupt, match="must match its sha256, but is damaged"):
-                Bundle.load(tiny_bundle_dir)
+        message = r"copy|upgrade|install|check" if name == "manifest.json" else "must match its sha256, but is damaged"
+        with pytest.raises(BundleError, match=message):
+            Bundle.load(tiny_bundle_dir)
+
+
+def test_every_single_flipped_bit_of_the_manifest_is_refused(tiny_bundle_dir):
+    data = (tiny_bundle_dir / "manifest.json").read_bytes()
+    for at in range(len(data)):
+        for bit in range(8):
+            damaged = data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :]
+            with pytest.raises(BundleError):
+                parse_manifest(damaged, "x")
+    assert parse_manifest(data, "x")["name"]
+
+
+def test_a_bundle_of_the_format_without_a_digest_opens_with_a_warning_and_is_sealed_when_saved(
+    tiny_bundle_dir, tmp_path, caplog
+):
+    path = tiny_bundle_dir / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["digest"]
+    path.write_text(json.dumps({**manifest, "version": 1}))
+    loaded = Bundle.load(tiny_bundle_dir)
+    assert f"edgefs bundle seal {tiny_bundle_dir}" in caplog.text
+    caplog.clear()
+    assert loaded.save(tmp_path / "sealed.edgefs").fingerprint == loaded.fingerprint
+    assert caplog.text == ""
+
+
+KILLED_AT = """
+import os, sys
+from runtime.bundle import Bundle
+import runtime.durable
+bundle, target, number, exchange = Bundle.load(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
+if exchange == "no":
+    runtime.durable._exchange = lambda one, other: False
+folder, calls = os.path.dirname(target), [0]
+def count(event, arguments):
+    if event in ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "ctypes.dlsym"):
+        calls[0] += 1
+        if calls[0] == number:
+            os._exit(9)
+sys.addaudithook(count)
+bundle.save(target, overwrite=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("exchange", ["yes", "no"])
+@pytest.mark.parametrize("name", ["a.edgefs", "a.zip"])
+def test_a_save_that_is_killed_at_any_call_leaves_the_old_or_the_new_bundle(
+    tiny, tiny_bundle_dir, tmp_path, python, name, exchange
+):
+    old, new = tiny.bundle(seed=1), Bundle.load(tiny_bundle_dir)
+    number, found = 0, []
+    while True:
+        number += 1
+        place = tmp_path / str(number)
+        old.save(place / name)
+        done = python(KILLED_AT, tiny_bundle_dir, place / name, number, exchange, check=False)
+        found.append(Bundle.load(place / name).fingerprint)
+        if done.returncode == 0:
+            break
+        assert done.returncode == 9, done.stderr
+        new.save(place / name, overwrite=True)
+        assert Bundle.load(place / name).fingerprint == new.fingerprint
+    assert set(found) == {old.fingerprint, new.fingerprint}
+    assert found == sorted(found, key=[old.fingerprint, new.fingerprint].index)
+    assert number > 10
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -291,7 +358,9 @@ def test_weights_that_do_not_fit_the_golden_frames_are_found_by_verify(tiny, tin
 
 
 def test_a_newer_format_tells_to_upgrade(tiny_bundle_dir):
-    change_manifest(tiny_bundle_dir, lambda manifest: manifest.update(version=2, preprocess={"size": "new"}))
+    change_manifest(tiny_bundle_dir, lambda manifest: manifest.update(preprocess={"size": "new"}))
+    path = tiny_bundle_dir / "manifest.json"
+    path.write_text(path.read_text().replace('"version": 2', '"version": 3', 1))
     with pytest.raises(BundleUnsupported, match="pip install -U edgefs"):
         Bundle.load(tiny_bundle_dir)
 
@@ -438,7 +507,10 @@ def test_any_json_anywhere_in_the_manifest_gives_a_bundle_or_a_bundle_error(tiny
         path.append(data.draw(st.sampled_from(sorted(place))))
         place = place[path[-1]]
     set_in(manifest, path, data.draw(json_values | st.just(KeyError)))
-    (tiny_bundle_dir / "manifest.json").write_text(json.dumps(manifest))
+    try:
+        (tiny_bundle_dir / "manifest.json").write_bytes(seal(manifest))
+    except ValueError:  # NaN or infinite
+        return
     try:
         loaded = Bundle.load(tiny_bundle_dir)
     except BundleError:
