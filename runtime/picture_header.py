@@ -14,8 +14,8 @@ from typing import Any
 from runtime.errors import FrameError
 
 FORMATS = ("JPEG", "PNG", "WebP", "BMP", "TIFF", "AVIF")
-# The most pixels of a picture that is decoded. OpenCV needs 6 bytes for each pixel, 9 if EXIF rotates the picture, 17 for
-# an AVIF, and 5 more for a JPEG of several passes; so no picture takes more than 150 MB.
+# The most pixels of a picture that is decoded. OpenCV needs 6 bytes for each pixel, 9 if EXIF rotates the picture,
+# 17 for an AVIF, and 5 more for a JPEG of several passes; so no picture takes more than 150 MB.
 MAX_PIXELS = {"JPEG": 64_000_000, "JPEG of several passes": 20_000_000, "AVIF": 8_000_000}
 MAX_OTHER_PIXELS = 16_000_000  # of a PNG, WebP, BMP or TIFF
 # The most pixels of a JPEG that is decoded in full size. A larger one is decoded at half of its sides.

@@ -16,6 +16,11 @@ from numpy.typing import NDArray
 from runtime.durable import sync_file, sync_folder
 from runtime.errors import BundleCorrupt, BundleMissing
 
+MAX_FILES = 1000  # of a bundle
+MAX_ENTRY_BYTES = 512  # of a file's entry in the directory of a zip
+MAX_ZIP_END = 22 + 65_535  # bytes of the record that ends a zip, with its comment
+MAX_SMALL_BYTES, MAX_RATIO = 20_000_000, 20  # a zip may expand to the former and the latter times its size
+
 
 def directory_reader(root: Path) -> Callable[[str, int], bytes]:
     """Return a function that reads a file by its name in the bundle, of at most so many bytes."""
@@ -49,36 +54,62 @@ def _open_at_once(path: str, flags: int) -> int:
 
 
 def zip_reader(path: Path) -> Callable[[str, int], bytes]:
-    """Return a function that reads a member by its name in the bundle, of at most so many bytes and one more."""
+    """Return a function that reads a member by its name in the bundle, of at most so many bytes and one more.
+
+    The directory of the zip is read once, and bounded before that: zipfile would read any number of entries.
+    """
+    try:
+        _check_directory_size(path)
+        archive = zipfile.ZipFile(path)
+        members = _members(archive, path.stat().st_size)
+    except Exception as error:  # zipfile raises many different types for damaged files
+        raise _no_zip(path, error) from error
 
     def read(name: str, limit: int) -> bytes:
+        if name not in members:
+            raise BundleMissing(f"{name} must be in {path}, but is not; copy the bundle again")
         try:
-            with zipfile.ZipFile(path) as archive:
-                info = archive.getinfo(_zip_root(archive) + name)
-                if info.compress_type not in (
-                    zipfile.ZIP_STORED,
-                    zipfile.ZIP_DEFLATED,
-                ):  # only these are decompressed in steps
-                    raise NotImplementedError(f"{name} is compressed by another method than deflate")
-                with archive.open(info) as member:
-                    # One byte more than declared, so that a longer member is cut off and then fails its digest.
-                    return member.read(limit + 1)
-        except KeyError as error:
-            raise BundleMissing(f"{name} must be in {path}, but is not; copy the bundle again") from error
-        except Exception as error:  # zipfile raises many different types for damaged files
-            raise BundleCorrupt(
-                f"{path} must be the zip of a bundle, but cannot be read ({error}); copy it again"
-            ) from error
+            with archive.open(members[name]) as member:
+                # One byte more than declared, so that a longer member is cut off and then fails its digest.
+                return member.read(limit + 1)
+        except Exception as error:
+            raise _no_zip(path, error) from error
 
     return read
 
 
-def _zip_root(archive: zipfile.ZipFile) -> str:
-    """Return the folder within the zip that holds the files; people zip the directory itself or its contents."""
-    roots = [
-        name.removesuffix("manifest.json") for name in archive.namelist() if PurePosixPath(name).name == "manifest.json"
-    ]
-    return min(roots, key=len, default="")
+def _no_zip(path: Path, why: Exception) -> BundleCorrupt:
+    return BundleCorrupt(f"{path} must be the zip of a bundle, but cannot be read ({why}); copy it again")
+
+
+def _check_directory_size(path: Path) -> None:
+    """Raise BadZipFile unless the directory at the end of a zip is small enough for MAX_FILES files."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - MAX_ZIP_END))
+        end = file.read()
+    at = end.rfind(b"PK\5\6")
+    if at < 0 or len(end) < at + 22:
+        raise zipfile.BadZipFile("it has no directory")
+    directory = int.from_bytes(end[at + 12 : at + 16], "little")
+    if directory > MAX_FILES * MAX_ENTRY_BYTES:  # this is also what a 64-bit directory says
+        raise zipfile.BadZipFile(f"its directory has {directory:,} bytes, more than {MAX_FILES} files need")
+
+
+def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
+    """Return the files of a bundle by their names in it; people zip the directory itself or its contents."""
+    infos = archive.infolist()
+    inflated = sum(info.file_size for info in infos)
+    if len(infos) > MAX_FILES:
+        raise zipfile.BadZipFile(f"it has {len(infos):,} files, and at most {MAX_FILES} are allowed")
+    if inflated > MAX_SMALL_BYTES + MAX_RATIO * size:
+        raise zipfile.BadZipFile(f"{size:,} bytes expand to {inflated:,}, which no model does")
+    for info in infos:
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # only these are read in steps
+            raise NotImplementedError(f"{info.filename} is compressed by another method than deflate")
+    names = [info.filename for info in infos if PurePosixPath(info.filename).name == "manifest.json"]
+    root = min(names, key=len, default="").removesuffix("manifest.json")
+    return {info.filename.removeprefix(root): info for info in infos if info.filename.startswith(root)}
 
 
 def write_files(files: Mapping[str, bytes], target: Path, *, zipped: bool) -> Path:

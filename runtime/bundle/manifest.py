@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from runtime.bundle.files import MAX_FILES
 from runtime.errors import BundleCorrupt, BundleError, BundleUnsupported
 from runtime.preprocess import Preprocess
 
@@ -111,6 +112,7 @@ def _sound_files(manifest: Mapping[str, Any]) -> bool:
     files = manifest["files"]
     return (
         {"model.onnx", GOLDEN_FRAMES, GOLDEN_EMBEDDINGS} <= files.keys()
+        and len(files) <= MAX_FILES
         and all(_is_inside(name) and isinstance(entry["sha256"], str) for name, entry in files.items())
         and all(_is_whole(entry["bytes"], 0, MAX_BYTES) for entry in files.values())
         and sum(entry["bytes"] for entry in files.values()) <= MAX_BYTES

@@ -570,6 +570,29 @@ def test_a_zip_bomb_is_cut_off(tiny_bundle_dir, tmp_path, method):
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize(("count", "message"), [(2000, "2,0.. files"), (20_000, "its directory has")])
+def test_a_zip_of_very_many_files_is_refused_before_any_is_read(tiny_bundle_dir, tmp_path, count, message):
+    path = zipped(tiny_bundle_dir, tmp_path / "many.zip")
+    with zipfile.ZipFile(path, "a") as archive:
+        for number in range(count):
+            archive.writestr(f"{number:x}", b"")
+    with pytest.raises(BundleCorrupt, match=message):
+        Bundle.load(path)
+
+
+def test_a_zip_that_declares_far_more_than_it_holds_is_refused_before_it_is_inflated(tiny_bundle_dir, tmp_path):
+    (tiny_bundle_dir / "MODEL_CARD.md").write_bytes(bytes(50_000_000))
+    refit_digests(tiny_bundle_dir)
+    path = zipped(tiny_bundle_dir, tmp_path / "bomb.zip")
+    tracemalloc.start()
+    try:
+        with pytest.raises(BundleCorrupt, match="which no model does"):
+            Bundle.load(path)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_an_encrypted_zip_and_a_text_file_are_refused(tiny_bundle, tmp_path):
     path = tiny_bundle.save(tmp_path / "a.zip").path
     data = bytearray(path.read_bytes())
