@@ -59,12 +59,15 @@ class Inbox:
     def __init__(self, bundle: Bundle, *, capacity: int = MAX_STRANGERS) -> None:
         self._metric, self._dim, self._model = bundle.metric, bundle.dim, bundle.fingerprint
         self.capacity = capacity
-        self._clusters: dict[int, _Cluster] = {}
+        self._clusters: dict[int, _Cluster] = {}  # the one seen last is at the end
         self._next = 1
         self._lock = threading.Lock()
 
     def add(self, recognition: Recognition, crop: bytes | None, time_s: float) -> int | None:
-        """Add an answer; return the id of the stranger it shows, or None if it was recognized."""
+        """Add an answer; return the id of the stranger it shows, or None if it was recognized.
+
+        `time_s` is only kept for display: the order of the calls decides which stranger was seen last.
+        """
         if recognition.certainty != "unknown":
             return None
         embedding = recognition.embedding
@@ -75,7 +78,8 @@ class Inbox:
                 self._make_room()
                 new = Stranger(id_, 0, time_s, time_s, crop)
                 self._clusters[id_] = _Cluster(new, np.zeros(self._dim), [])
-            self._join(self._clusters[id_], embedding, crop, time_s)
+            cluster = self._clusters[id_] = self._clusters.pop(id_)
+            self._join(cluster, embedding, crop, time_s)
         return id_
 
     def strangers(self) -> list[Stranger]:
@@ -132,7 +136,7 @@ class Inbox:
 
     def _make_room(self) -> None:
         while len(self._clusters) >= self.capacity:
-            del self._clusters[min(self._clusters, key=lambda id_: self._clusters[id_].stranger.last_s)]
+            del self._clusters[next(iter(self._clusters))]
 
 
 def _mostly_known(answers: list[Recognition]) -> bool:

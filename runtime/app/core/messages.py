@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Label = Annotated[str, Meta(min_length=1, max_length=200)]
 Certainty = Literal["sure", "maybe", "unknown"]
+GalleryCondition = Literal["ok", "read-only", "damaged", "disk full", "second writer"]
 CameraState = Literal["live", "connecting", "stalled", "reconnecting", "ended", "missing"]
 
 
@@ -91,12 +92,17 @@ class Mismatch(Struct, frozen=True):
 
 
 class GalleryState(Struct, frozen=True):
-    """The gallery in use. `path` is null for a gallery in memory."""
+    """The gallery in use. `path` is null for a gallery in memory.
+
+    `state` says why it cannot be changed, or why the last change failed. `writable` is false while it is "read-only" or
+    "damaged"; with a full disk or a second writer another attempt may succeed.
+    """
 
     path: str | None
     writable: bool
     classes: int
     mismatch: Mismatch | None
+    state: GalleryCondition = "ok"
 
 
 class Operation(Struct, frozen=True):
@@ -267,9 +273,10 @@ class Imported(Struct, frozen=True):
 
 
 class ServerHealth(Struct, frozen=True):
-    """The server answers requests."""
+    """The server answers requests. `gallery` says whether the gallery can be changed, and why not."""
 
     status: Literal["ok"]
+    gallery: GalleryCondition = "ok"
 
 
 class Done(Struct, frozen=True):

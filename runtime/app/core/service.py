@@ -18,6 +18,7 @@ from runtime.app.core.messages import (
     Camera,
     Class,
     FrameRegion,
+    GalleryCondition,
     GalleryState,
     Operation,
     State,
@@ -157,6 +158,14 @@ class Service:
             stranger_rate=recognizer.stranger_rate,
             viewers=self.hub.subscribers,
         )
+
+    def gallery_condition(self) -> GalleryCondition:
+        """Return whether the gallery can be changed, and why not."""
+        path = self._other_model.path if self._other_model else self.recognizer.gallery.path
+        condition = self.recognizer.gallery.state
+        if condition != "damaged" and path is not None and not _writable(path):
+            return "read-only"
+        return condition
 
     def strangers(self) -> list[Stranger]:
         return [Stranger(s.id, s.seen, s.first_s, s.last_s) for s in self.inbox.strangers()]
@@ -315,11 +324,13 @@ class Service:
     def _gallery(self) -> GalleryState:
         other = self._other_model
         path = other.path if other else self.recognizer.gallery.path
+        condition = self.gallery_condition()
         return GalleryState(
             path=None if path is None else str(path),
-            writable=path is None or _writable(path),
+            writable=condition not in ("read-only", "damaged"),
             classes=len(self.recognizer.gallery.classes),
             mismatch=other.mismatch if other else None,
+            state=condition,
         )
 
 

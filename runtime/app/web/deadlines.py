@@ -8,6 +8,7 @@ sockets block a server that limits its connections, and a server without a limit
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,8 @@ HEADER_S = 5.0  # for a whole request line and header, from the connection or th
 BODY_S = 30.0  # for a whole body: 16 MB over a slow wireless link
 READ_S = 10.0  # for a client to read what fills its buffer
 MAX_CONNECTIONS = 384  # below the usual limit of 1024 handles
+
+log = logging.getLogger(__name__)
 
 
 class Deadline:
@@ -65,7 +68,22 @@ class _ReadDeadline(asyncio.Protocol):
 
 
 class WebSocketProtocol(_ReadDeadline, WebSocketsSansIOProtocol):  # type: ignore[misc]
-    """uvicorn's protocol with a deadline for a client that reads nothing; its pings find a client that is gone."""
+    """uvicorn's protocol with a deadline for a client that reads nothing; its pings find a client that is gone.
+
+    Text that is not UTF-8 closes the connection with code 1007; uvicorn would log a traceback for it.
+    """
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                log.info("A WebSocket was closed: its client sent text that is not UTF-8.")
+                self.frames = []
+                self.conn.send_close(1007)
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
 
 
 class HttpProtocol(_ReadDeadline, H11Protocol):  # type: ignore[misc]

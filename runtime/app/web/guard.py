@@ -38,6 +38,9 @@ HEADERS = {
 }
 _HEADERS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
+MAX_HEADERS = 100  # a browser sends about 20
+MAX_HEADER_BYTES = 32_000  # of all of them
+
 log = logging.getLogger(__name__)
 
 
@@ -90,6 +93,14 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> tuple[int, str, str] | None:
         """Return None for a permitted request, else status, type and message of the error."""
+        size = sum(len(name) + len(value) for name, value in scope["headers"])
+        if len(scope["headers"]) > MAX_HEADERS or size > MAX_HEADER_BYTES:
+            limits = f"at most {MAX_HEADERS} headers of {MAX_HEADER_BYTES:,} bytes"
+            return (
+                431,
+                "HeadersTooLarge",
+                f"A request must have {limits}, but it has {len(scope['headers'])} of {size:,}.",
+            )
         headers: dict[bytes, list[str]] = {}
         for name, value in scope["headers"]:
             headers.setdefault(name.lower(), []).append(value.decode("latin-1"))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from runtime.app.core.messages import Answer
+from runtime.app.core.messages import Answer, GalleryCondition
 from runtime.app.core.service import Service
 
 BUCKETS_MS = (1, 2, 5, 10, 20, 35, 50, 80, 120, 200, 500, 1000)
@@ -69,4 +70,9 @@ class _ServiceCollector(Collector):
         classes = self._service.recognizer.gallery.classes
         yield GaugeMetricFamily("edgefs_classes", "Classes taught", value=len(classes))
         yield GaugeMetricFamily("edgefs_shots", "Shots kept", value=sum(len(c.ids) for c in classes.values()))
+        conditions = GaugeMetricFamily("edgefs_gallery_state", "1 for the state of the gallery", labels=["state"])
+        condition = self._service.gallery_condition()
+        for name in get_args(GalleryCondition):
+            conditions.add_metric([name], float(name == condition))
+        yield conditions
         yield GaugeMetricFamily("edgefs_viewers", "Open event streams", value=self._service.hub.subscribers)

@@ -27,7 +27,7 @@ ERRORS = {
     415: "the body has another type",
     421: "the Host is not this server",
     422: "the request does not fit the route",
-    429: "too many viewers",
+    429: "too many viewers, or too many failed logins",
     503: "too many uploads at once",
     507: "the disk refuses to write",
 }

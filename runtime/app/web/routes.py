@@ -17,6 +17,7 @@ from starlette.responses import Response
 from runtime.app.core.messages import Error, ErrorDetail
 from runtime.app.core.service import AnswerExpired, Service, UnknownCamera
 from runtime.app.core.session import InvalidState
+from runtime.app.web.throttle import Throttle
 from runtime.app.web.uploads import BodyTooLarge, TooBusy, Upload, Uploads, too_busy
 from runtime.errors import (
     EdgefsError,
@@ -120,6 +121,7 @@ class App:
     routes: tuple[Route, ...] = ()
     uploads: Uploads = field(default_factory=Uploads)
     decoding: threading.Lock = field(default_factory=threading.Lock)
+    logins: Throttle = field(default_factory=Throttle)
     workers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(WORKERS))
 
 

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, WebSocketRoute
+from starlette.routing import BaseRoute, Match, Mount, WebSocketRoute
 from starlette.routing import Route as StarletteRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -109,11 +109,20 @@ class _Static(StaticFiles):
         return response
 
 
-def _http_error(_request: Request, error: HTTPException) -> Response:
+def _http_error(request: Request, error: HTTPException) -> Response:
     """Return Starlette's own errors (404, 405) in the form of the API."""
     response = error_response(BadRequest(error.detail, error.status_code))
     response.headers.update(error.headers or {})
+    if error.status_code == 405:  # Starlette names the methods of the first route only
+        response.headers["allow"] = ", ".join(sorted(_methods(request)))
     return response
+
+
+def _methods(request: Request) -> set[str]:
+    """Return the methods of all routes with the path of a request."""
+    routes = [route for route in request.app.routes if isinstance(route, StarletteRoute)]
+    matching = [route.methods or set() for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return set().union(*matching) or {"GET", "HEAD"}  # else it is a static file
 
 
 class Server:

@@ -48,6 +48,15 @@ def test_the_stranger_that_was_not_seen_for_longest_is_dropped_first(bundle):
         inbox.views(second)
 
 
+def test_a_clock_that_is_set_back_changes_nothing_but_the_times_shown(bundle):
+    inbox, year_s = Inbox(bundle, capacity=2), 365 * 24 * 3600.0
+    inbox.add(answer(bundle, 0), None, year_s)
+    for i in range(MIN_SEEN):
+        newest = inbox.add(answer(bundle, 1), None, float(i))
+    inbox.add(answer(bundle, 2), None, 10.0)
+    assert [stranger.id for stranger in inbox.strangers()] == [newest]
+
+
 def test_only_different_views_are_kept_and_not_too_many(bundle):
     inbox = Inbox(bundle)
     for i in range(3 * MAX_VIEWS):

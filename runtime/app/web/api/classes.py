@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartParser
 from starlette.requests import Request
 
 from runtime.app.core.messages import Class, Done, Enrolled, MergeClasses, Named, Recognized
@@ -14,6 +15,7 @@ from runtime.opencv import decode_image
 
 IMAGES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/tiff", "application/octet-stream")
 MAX_IMAGES = 64
+MultiPartParser.spool_max_size = PICTURES  # Starlette would write larger files to the temporary folder of the system
 
 
 def recognize(call: Call) -> Recognized:

@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, Response
 
 from runtime.app.core.messages import Done, Imported, Operation, OperationId, State
 from runtime.app.web.routes import ARCHIVE, BadRequest, Call, Route
-from runtime.errors import EdgefsError
+from runtime.errors import EdgefsError, GalleryUnwritable
 from runtime.gallery import export_gallery, import_gallery
 from runtime.opencv import decode_image
 
@@ -31,11 +31,30 @@ def history(call: Call) -> list[Operation]:
     return [Operation(o.id, o.time_s, o.what) for o in call.service.recognizer.gallery.history()]
 
 
+def _temporary_folder(call: Call) -> tempfile.TemporaryDirectory[str]:
+    """Return a folder beside the gallery, so that only one disk must have space. Raises GalleryUnwritable."""
+    path = call.service.recognizer.gallery.path
+    try:
+        return tempfile.TemporaryDirectory(prefix=".edgefs-", dir=None if path is None else path.parent)
+    except OSError as error:
+        raise _no_space(error) from error
+
+
+def _no_space(error: OSError) -> GalleryUnwritable:
+    return GalleryUnwritable(
+        f"The folder of the gallery must have space for a temporary file, but: {error.strerror or error}. "
+        "Free some space and try again. Nothing was changed."
+    )
+
+
 def download(call: Call) -> Response:
-    folder = tempfile.TemporaryDirectory(prefix="edgefs-")
+    folder = _temporary_folder(call)
     path = Path(folder.name) / "gallery.zip"
     try:
         export_gallery(call.service.recognizer.gallery, path)
+    except OSError as error:
+        folder.cleanup()
+        raise (error if isinstance(error, EdgefsError) else _no_space(error)) from error
     except BaseException:
         folder.cleanup()
         raise
@@ -54,11 +73,14 @@ async def upload(call: Call) -> Imported:
     def embed(crops: list[bytes]) -> NDArray[np.float32]:  # for an archive of another model
         return recognizer.embed(decode_image(crop, "a crop of the archive") for crop in crops)
 
-    with tempfile.TemporaryDirectory(prefix="edgefs-") as folder:
+    with _temporary_folder(call) as folder:
         path = Path(folder) / "gallery.zip"
-        with path.open("wb") as file:
-            async for chunk in call.request.stream():
-                await call.in_thread(lambda chunk=chunk: file.write(chunk))  # type: ignore[misc]
+        try:
+            with path.open("wb") as file:
+                async for chunk in call.request.stream():
+                    await call.in_thread(lambda chunk=chunk: file.write(chunk))  # type: ignore[misc]
+        except OSError as error:
+            raise _no_space(error) from error
 
         def add() -> Imported:
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import msgspec
@@ -11,18 +12,21 @@ from runtime.app.core.messages import Done, Login, ServerHealth
 from runtime.app.web.apidoc import page_of
 from runtime.app.web.openapi import document
 from runtime.app.web.routes import BadRequest, Call, Route
+from runtime.app.web.throttle import FAILURES
 
 STATIC = Path(__file__).parents[1] / "static"
 VERSION = "1"  # of the API
 YEAR_S = 365 * 24 * 3600
+
+log = logging.getLogger(__name__)
 
 
 def page(_call: Call) -> Response:
     return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
 
 
-def health(_call: Call) -> ServerHealth:
-    return ServerHealth("ok")
+def health(call: Call) -> ServerHealth:
+    return ServerHealth("ok", call.service.gallery_condition())
 
 
 def openapi(call: Call) -> bytes:
@@ -38,8 +42,13 @@ def metrics(call: Call) -> bytes:
 
 
 def login(call: Call) -> Response:
-    policy = call.app.policy
+    policy, logins = call.app.policy, call.app.logins
+    client = call.request.client.host if call.request.client else ""
+    if policy.token is not None and (wait_s := logins.wait_s(client)):
+        raise BadRequest(f"A client may log in wrongly {FAILURES} times a minute. Try again in {wait_s:.0f} s.", 429)
     if policy.token is not None and not policy.token.fits(call.body.token):
+        logins.failed(client)
+        log.warning("A login from %s was refused: the access token was wrong.", client)
         raise BadRequest("This is not the access token, which was printed when the server first started.", 401)
     response = Response(msgspec.json.encode(Done("logged in")), media_type="application/json")
     if policy.token is not None:  # without a token there is no login
@@ -49,7 +58,14 @@ def login(call: Call) -> Response:
 
 ROUTES = (
     Route("GET", "/", "The page", page, gives="text/html", open=True),
-    Route("GET", "/healthz", "Tells that the server answers", health, gives=ServerHealth, open=True),
+    Route(
+        "GET",
+        "/healthz",
+        "Tells that the server answers, and whether the gallery can be changed",
+        health,
+        gives=ServerHealth,
+        open=True,
+    ),
     Route("GET", "/openapi.json", "This document", openapi, gives="application/json"),
     Route("GET", "/api", "This document, for people", api_page, gives="text/html"),
     Route(
@@ -60,6 +76,6 @@ ROUTES = (
         takes=Login,
         gives=Done,
         open=True,
-        refuses=(401,),
+        refuses=(401, 429),
     ),
 )

@@ -47,8 +47,14 @@ function banners() {
       text: busy ? `Embedding again: ${done} of ${shots}` : failed || offer, progress: busy ? { done, of: shots } : null,
       verb: busy ? null : "Embed again", run: () => act(call("POST", "gallery/reembed")),
     });
+  } else if (gallery?.state === "damaged") {
+    list.push({ key: "readonly", title: "The gallery is damaged", text: `Recognition goes on with what is whole; teaching is off. Stop the app and run: edgefs gallery repair --gallery ${gallery.path}` });
   } else if (gallery && !gallery.writable) {
-    list.push({ key: "readonly", title: "The gallery cannot be written", text: `${gallery.path ?? "Its folder"} is read-only or full. Recognition goes on; teaching is off.` });
+    list.push({ key: "readonly", title: "The gallery cannot be written", text: `${gallery.path ?? "Its folder"} is read-only. Recognition goes on; teaching is off.` });
+  } else if (gallery?.state === "disk full") {
+    list.push({ key: "readonly", title: "The disk is full", text: "The last change was not stored. Recognition goes on. Free some space and try again." });
+  } else if (gallery?.state === "second writer") {
+    list.push({ key: "readonly", title: "Another program is writing to the gallery", text: "The last change was not stored. Try again, or close the other program." });
   }
   return list;
 }
