@@ -52,10 +52,16 @@ def open_gallery(
     try:
         db = connect(path, new=new, readonly=readonly, timeout_s=timeout_s)
         try:
-            return SqliteGallery(db, path, fingerprint, dim)
+            gallery = SqliteGallery(db, path, fingerprint, dim)
         except BaseException:
             db.close()
             raise
+        # Rows that SQLite does not find are read from the pages, if the structure of the file is damaged.
+        rest = rescued(path) if path is not None and any(not one.id for one in gallery.damaged) else None
+        if rest is None:
+            return gallery
+        gallery.close()
+        return SqliteGallery(rest[0], path, fingerprint, dim, tuple(dict.fromkeys((*gallery.damaged, *rest[1]))))
     except NotAGallery:
         raise
     except GalleryCorrupt:

@@ -34,26 +34,23 @@ def wal_path(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
 
 
-def frames(path: Path) -> Iterator[Frame]:
-    """Yield the frames of the newest generation of a WAL; their checksums are not verified."""
-    for frame, _, _ in _frames(path):
-        yield frame
-
-
-def committed_pages(path: Path) -> dict[int, bytes]:
-    """Return the newest committed content of each page in a WAL, as SQLite's own recovery finds it."""
-    pages: dict[int, bytes] = {}
-    pending: dict[int, bytes] = {}
+def committed_frames(path: Path) -> Iterator[Frame]:
+    """Yield the frames of complete transactions in a WAL, as SQLite's own recovery finds them."""
+    pending: list[Frame] = []
     checksum: tuple[int, int] | None = None
     for frame, header, (order, start) in _frames(path):
         checksum = _checksum(header[:8] + frame.data, order, checksum or start)
         if checksum != struct.unpack(">II", header[16:24]):
-            break
-        pending[frame.page] = frame.data
+            return
+        pending.append(frame)
         if frame.commits:
-            pages.update(pending)
+            yield from pending
             pending.clear()
-    return pages
+
+
+def committed_pages(path: Path) -> dict[int, bytes]:
+    """Return the newest committed content of each page in a WAL."""
+    return {frame.page: frame.data for frame in committed_frames(path)}
 
 
 def belongs(path: Path, state: bytes) -> bool:
@@ -64,7 +61,7 @@ def belongs(path: Path, state: bytes) -> bool:
         state: The state id in the file itself, without the WAL.
     """
     known: set[bytes] = set()
-    for frame in frames(path):
+    for frame in committed_frames(path):
         at = frame.data.find(MAGIC)
         if at >= 0:
             before = at + len(MAGIC)
