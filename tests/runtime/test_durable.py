@@ -34,7 +34,7 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path, monkeypatch):
 @pytest.mark.parametrize("made", ["file", "folder"])
 def test_anything_is_put_in_the_place_of_anything(tmp_path, monkeypatch, made, there, exchange):
     if not exchange:
-        monkeypatch.setattr(durable, "_exchange", lambda one, other: False)
+        monkeypatch.setattr(durable, "_exchange", lambda *_: False)
 
     def make(path, kind, text):
         if kind == "folder":
