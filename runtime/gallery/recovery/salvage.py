@@ -14,7 +14,7 @@ from typing import Any
 
 from runtime.gallery.base import Damaged
 from runtime.gallery.records import MODEL, seal, seal_shot, total_is_sound
-from runtime.gallery.recovery.pages import LEAF, PAGE, Pages, Row
+from runtime.gallery.recovery.pages import PAGE, Pages, Row
 from runtime.gallery.recovery.totals import FORMAT, STATE, TABLES, added_up
 from runtime.gallery.recovery.wal import committed_pages, wal_path
 
@@ -68,14 +68,13 @@ def salvage(path: Path) -> tuple[Salvage, Pages] | None:
         pages = Pages(path, committed_pages(wal_path(path)))
     except OSError:
         return None
-    found, candidates, unread = Salvage(), list[tuple[int, Row]](), set[int]()
-    overflow: set[int] = set()
+    found, candidates, overflow = Salvage(), list[tuple[int, Row]](), set[int]()
     for page in range(1, pages.count + 1):
-        _read_listed(pages, page, found, candidates, unread, overflow)
+        _read_listed(pages, page, found, candidates, overflow)
     _match_crops(found, candidates)
     if any(_incomplete(found)) or len(found.crops) < len(_crop_digests(found)):
         listed_crops = len(candidates)
-        for page in sorted(unread - overflow):
+        for page in sorted(set(range(1, pages.count + 1)) - overflow):  # a page may list too few of its rows
             for row in pages.anywhere(page):
                 _keep(found, page, row, candidates, overwrite=False)
         _match_crops(found, candidates[listed_crops:])
@@ -89,17 +88,14 @@ def salvage(path: Path) -> tuple[Salvage, Pages] | None:
 
 
 def _read_listed(
-    pages: Pages, page: int, found: Salvage, candidates: list[tuple[int, Row]], unread: set[int], overflow: set[int]
+    pages: Pages, page: int, found: Salvage, candidates: list[tuple[int, Row]], overflow: set[int]
 ) -> None:
-    """Read the rows that a page lists; note pages that may hold others, and those on which rows continue."""
+    """Read the rows that a page lists; note the pages on which they continue."""
     data = pages[page]
     if not any(data):
         return
-    if data[100 if page == 1 else 0] != LEAF:
-        unread.add(page)
     for row in pages.listed(page):
         if isinstance(row, int) or not _keep(found, page, row, candidates):
-            unread.add(page)
             at = row if isinstance(row, int) else row.cell
             found.unread += page > 1  # the first page lists the tables
             if 1 <= found.unread <= CORRECTED_ROWS and page > 1 and (fixed := _corrected(pages, page, at)):
