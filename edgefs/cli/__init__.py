@@ -29,6 +29,7 @@ COMMANDS = {
     "adapt": "move a network to a domain without labels: dann, mmd, coral, adabn",
     "evaluate": "N-way K-shot accuracy with interval, of a checkpoint or of a bundle on any engine",
     "export": "checkpoint, torchvision backbone or your own ONNX to a verified bundle",
+    "bundle": "add a TensorRT plan to a bundle, on the device that will run it",
     "live": "the camera app: point a camera at a thing, hold the button, name it",
     "gallery": "list, show, rename, merge, forget, undo, export, import, re-embed",
     "models": "the ladder of models: list, show, build",
