@@ -61,7 +61,7 @@ class Conforming:
             raise ApiError(f"TensorRT {self._module.__version__} has no {name}")
         value = getattr(self._module, name)
         self.used.add(name)
-        subclassed = name == "ILogger"
+        subclassed = name in ("ILogger", "IProgressMonitor")
         if not inspect.isclass(value) or subclassed or hasattr(value, "__members__"):
             return value
         return lambda *args, **kwargs: self.construct(value, args, kwargs)

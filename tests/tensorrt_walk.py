@@ -103,6 +103,7 @@ def walk_exporter(trt: Any) -> Conforming:
     assert "cannot build the network" in refusal(Conforming(trt, {**answers, "Builder.build_serialized_network": None}))
     assert "needs an NVIDIA GPU" in refusal(Conforming(trt, {**answers, "Builder": TypeError("nullptr")}))
     check_overrides(trt.ILogger)
+    check_overrides(trt.IProgressMonitor)
     return api
 
 

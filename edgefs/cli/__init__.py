@@ -32,7 +32,7 @@ COMMANDS = {
     "live": "the camera app: point a camera at a thing, hold the button, name it",
     "gallery": "list, show, rename, merge, forget, undo, export, import, re-embed",
     "models": "the ladder of models: list, show, build",
-    "bundle": "check a bundle in a process with limits, or give its manifest a digest",
+    "bundle": "check a bundle, write it in the newest format, or add a TensorRT plan to it",
     "bench": "how fast a bundle is on this machine, and how reliable the figures are",
     "doctor": "what this machine has, and the install line for what is missing",
     "completion": "print a completion script for bash, zsh or fish",

@@ -23,6 +23,7 @@ from exporters.onnx.finish import finish, opset_of
 from exporters.onnx.session import open_session
 from exporters.onnx.tail import apply_metric
 from exporters.sources.onnx_chain import OnnxChain
+from exporters.sources.onnx_contract import contract_of
 from exporters.sources.onnx_file import free_batch, inputs_of, is_planar, read_onnx, size_and_channels
 from runtime.preprocess import Preprocess
 
@@ -140,6 +141,9 @@ def open_onnx(
 ) -> OnnxSource:
     """Open an ONNX file as an embedder.
 
+    A file that edgefs wrote, such as the model.onnx of a bundle, brings its own contract: `colour`, `metric` and
+    `resampler` are then those of its bundle.
+
     Args:
         path: A file with one input `[N, C, H, W]` or `[N, H, W, C]` of float32, float16 or uint8, and one output
             `[N, D]`.
@@ -163,6 +167,8 @@ def open_onnx(
             f"{path} must have one input and one output, but has inputs {names[0]} and outputs {names[1]}; cut "
             "the graph at the embedding (onnx.utils.extract_model)"
         )
+    if known := contract_of(model, path, digest):
+        return _own_file(model, path, digest, *known, others=(mean, std, size))
     given = inputs_of(model)[0]
     if given.type.tensor_type.elem_type not in FLOATS:
         raise SourceError(f"the input {given.name} of {path} must be float32, float16 or uint8; export it again")
@@ -187,3 +193,19 @@ def open_onnx(
     free_batch(model)
     facts = {"onnx": path.name, "onnx_sha256": digest, "mean": values[0], "std": values[1], "colour": colour}
     return OnnxSource(model, preprocess, values[0], values[1], colour, metric, path.stem, facts)
+
+
+def _own_file(
+    model: onnx.ModelProto, path: Path, digest: str, preprocess: Preprocess, metric: str, *, others: Sequence[object]
+) -> OnnxSource:
+    """Open a file that edgefs wrote. It normalises, and was centred if it ever will be, inside its graph."""
+    if any(option is not None for option in others):
+        raise SourceError(
+            f"{path} was written by edgefs and contains its own normalisation and size; leave out --mean, --std, --size"
+        )
+    colour = "grey" if preprocess.channels == 1 else "bgr"
+    facts = {"onnx": path.name, "onnx_sha256": digest, "colour": colour, "contract": "edgefs"}
+    free_batch(model)
+    source = OnnxSource(model, preprocess, [0.0], [1.0], colour, metric, path.stem, facts)
+    source.centres = False
+    return source

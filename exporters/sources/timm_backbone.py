@@ -25,7 +25,7 @@ from exporters.errors import SourceError
 from exporters.onnx.graph import EmbedderGraph
 from exporters.sources.torch_source import TorchSource
 from exporters.sources.torchvision_source import RESAMPLER, set_batch_statistics
-from exporters.sources.weights import read_weights
+from exporters.sources.weights import read_weights, split_ema, without_prefixes
 from exporters.tools import load_tool
 from runtime.preprocess import Preprocess
 
@@ -128,7 +128,8 @@ def timm_network(name: str, *, weights: str = "none", size: int | None = None) -
 
 def _load(timm: Any, name: str, config: Any, path: Path, options: Mapping[str, Any]) -> tuple[nn.Module, str]:
     """Load a file of weights with timm's names; its classifier may have any number of classes, or be missing."""
-    state = dict(read_weights(path))
+    path, ema = split_ema(path)
+    state = without_prefixes(read_weights(path, ema=ema), timm.create_model(name, **options).state_dict())
     heads = (config.classifier,) if isinstance(config.classifier, str) else config.classifier or ()
     head = next((state[f"{head}.weight"] for head in heads if f"{head}.weight" in state), None)
     classes = 0 if head is None else len(head)

@@ -64,7 +64,7 @@ def torchvision_source(
         network = (
             models.get_model(name, weights=_download(name, best))
             if weights == "DEFAULT"
-            else models.get_model(name, weights=None, **without_auxiliary_heads(name))
+            else models.get_model(name, weights=None, **options_without_weights(name, weights))
         )
         head = cut_head(network, name)
         if weights == "none":
@@ -80,6 +80,16 @@ def torchvision_source(
 def without_auxiliary_heads(name: str) -> dict[str, bool]:
     """Return the options that leave out the extra heads of training, which small pictures do not fit."""
     return {"aux_logits": False, "init_weights": True} if name in ("inception_v3", "googlenet") else {}
+
+
+def options_without_weights(name: str, weights: str) -> dict[str, bool]:
+    """Return the options of a network into which a file of weights, or none, is loaded.
+
+    GoogLeNet and Inception v3 were trained with other means and standard deviations than the preprocessing of their
+    weights has, and `transform_input` converts the pixels; torchvision sets it for its own weights.
+    """
+    options = without_auxiliary_heads(name)
+    return options | {"transform_input": weights != "none"} if options else options
 
 
 def cut_head(network: nn.Module, name: str) -> str:

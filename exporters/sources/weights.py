@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,19 @@ from torch import Tensor, nn
 from exporters.errors import SourceError
 from exporters.tools import load_tool
 
+# Beginnings that a wrapper adds to every key: DataParallel, torch.compile, Lightning.
+PREFIXES = ("module.", "_orig_mod.", "model.")
+# Tables inside a training checkpoint, the first that is found; EMA weights only when asked for.
+TABLES = ("state_dict", "model_state_dict", "model")
+EMA_TABLES = ("model_ema", "state_dict_ema", "ema_state_dict", "ema")
+
 
 def load_weights(network: nn.Module, path: str | Path, *, ignore: tuple[str, ...] = ()) -> dict[str, Any]:
     """Load a .safetensors file or a .pth state dict; float16 becomes float32.
 
     Args:
         network: The network, which is changed in place.
-        path: The file.
+        path: The file; "FILE@ema" takes the moving average of the weights from a training checkpoint.
         ignore: Beginnings of keys that may be in the file but not in the network, such as a head that was cut off.
 
     Returns:
@@ -28,9 +34,9 @@ def load_weights(network: nn.Module, path: str | Path, *, ignore: tuple[str, ...
     Raises:
         SourceError: A key is missing, unexpected or of another shape; the message names the first one.
     """
-    path = Path(path)
-    state = {key.removeprefix("module."): tensor for key, tensor in read_weights(path).items()}
+    path, ema = split_ema(path)
     expected = network.state_dict()
+    state = without_prefixes(read_weights(path, ema=ema), expected)
     for key, tensor in expected.items():
         if key not in state and not key.endswith("num_batches_tracked"):
             raise SourceError(_mismatch(path, network, f"{key} {tuple(tensor.shape)} is not in the file"))
@@ -49,8 +55,37 @@ def _mismatch(path: Path, network: nn.Module, what: str) -> str:
     return f"{path} must hold the weights of {type(network).__name__}, but {what}; check --backbone and --weights"
 
 
-def read_weights(path: Path) -> Mapping[str, Tensor]:
-    """Read a table of tensors from a .safetensors or .pth file, executing nothing in it. Raises SourceError."""
+def split_ema(path: str | Path) -> tuple[Path, bool]:
+    """Split "FILE@ema" into the file and whether its moving average is asked for."""
+    text = str(path)
+    return Path(text.removesuffix("@ema")), text.endswith("@ema")
+
+
+def without_prefixes(state: Mapping[str, Tensor], expected: Collection[str]) -> dict[str, Tensor]:
+    """Take away the prefixes that wrappers added to all keys of a state, unless the network's own keys have them."""
+    found = dict(state)
+    while prefix := next((each for each in PREFIXES if _is_added(each, found, expected)), None):
+        found = {key.removeprefix(prefix): tensor for key, tensor in found.items() if key.startswith(prefix)}
+    return found
+
+
+def _is_added(prefix: str, state: Mapping[str, Tensor], expected: Collection[str]) -> bool:
+    """Whether keys with a prefix fit only without it; a loss beside "model." may have keys of its own."""
+    keys = [key for key in state if key.startswith(prefix)]
+    own = any(key.startswith(prefix) for key in expected)
+    return bool(keys) and not own and not any(key in expected for key in state)
+
+
+def read_weights(path: Path, *, ema: bool = False) -> Mapping[str, Tensor]:
+    """Read a table of tensors from a .safetensors or .pth file, executing nothing in it.
+
+    Args:
+        path: The file.
+        ema: Whether to take the moving average of the weights from a training checkpoint.
+
+    Raises:
+        SourceError: There is no file, or it holds something else.
+    """
     if not path.is_file():
         raise SourceError(f"--weights must be a file, DEFAULT or none, but {path} is not there; check the path")
     if path.suffix == ".safetensors":
@@ -58,7 +93,9 @@ def read_weights(path: Path) -> Mapping[str, Tensor]:
     else:
         reader = _torch_load
     try:
-        state = reader(path)
+        state = _table(reader(path), path, ema=ema)
+    except SourceError:
+        raise
     except Exception as error:  # both libraries raise several kinds of their own
         raise SourceError(
             f"{path} must be a .safetensors or a .pth of plain tensors, but cannot be read: {error}; save its "
@@ -72,5 +109,23 @@ def read_weights(path: Path) -> Mapping[str, Tensor]:
 
 
 def _torch_load(path: Path) -> Any:
-    state = torch.load(path, map_location="cpu", weights_only=True)  # never a pickle's code
-    return state.get("state_dict", state) if isinstance(state, Mapping) else state
+    return torch.load(path, map_location="cpu", weights_only=True)  # never a pickle's code
+
+
+def _table(checkpoint: Any, path: Path, *, ema: bool) -> Any:
+    """Return the table of weights inside a training checkpoint, or the checkpoint itself if it is that table."""
+    tables = (
+        [key for key, value in checkpoint.items() if isinstance(value, Mapping)]
+        if isinstance(checkpoint, Mapping)
+        else []
+    )
+    wanted = EMA_TABLES if ema else TABLES
+    chosen = next((key for key in wanted if key in tables), None)
+    if chosen is not None:
+        return checkpoint[chosen]
+    if ema:
+        raise SourceError(
+            f"{path} must hold a moving average under one of {', '.join(EMA_TABLES)}, but holds "
+            f"{', '.join(tables) or 'one table of weights'}; leave out @ema"
+        )
+    return checkpoint

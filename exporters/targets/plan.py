@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporters.errors import ExportError
+from exporters.targets.build_progress import Progress, interruptible
 from exporters.targets.target import Candidate
 from exporters.targets.typed_model import TypedModel
 from runtime.engines.nvidia.library import quiet_logger
@@ -34,7 +35,9 @@ class Profile:
         return tuple((n, *self.shape) for n in self.batch)
 
 
-def build_plan(trt: Any, model: bytes, profile: Profile, configure: Configure, *, strongly_typed: bool) -> bytes:
+def build_plan(
+    trt: Any, model: bytes, profile: Profile, configure: Configure, *, strongly_typed: bool, progress: Progress = str
+) -> bytes:
     """Build a plan.
 
     Args:
@@ -43,6 +46,7 @@ def build_plan(trt: Any, model: bytes, profile: Profile, configure: Configure, *
         profile: The input shapes.
         configure: Sets the options of the builder.
         strongly_typed: Whether every type is taken from the file.
+        progress: Called with the name of each phase of the build.
 
     Raises:
         ExportError: The library refuses the network; the message has its reason, the node and the operator.
@@ -63,7 +67,8 @@ def build_plan(trt: Any, model: bytes, profile: Profile, configure: Configure, *
     optimisation.set_shape(network.get_input(0).name, *profile.shapes())
     config.add_optimization_profile(optimisation)
     configure(builder, network, config)
-    plan = builder.build_serialized_network(network, config)
+    with interruptible(trt, config, progress):
+        plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise ExportError(f"{name} cannot build the network: {logger.said()}; try another precision or a smaller batch")
     return bytes(plan)

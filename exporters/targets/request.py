@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +52,7 @@ class Request:
         compute: GPU architectures that "tensorrt-rtx" builds for: "SM86" is GeForce 30, "SM89" 40, "SM120" 50.
         threads: CPU threads of the engines while they are measured.
         tensorrt: Options of the target "tensorrt".
+        progress: Called with the name of each phase of a TensorRT build.
 
     Raises:
         ExportError: A target or a precision is unknown, or none is asked for.
@@ -69,6 +70,7 @@ class Request:
     compute: Sequence[str] = ("SM86", "SM89", "SM120")
     threads: int = 2
     tensorrt: TensorRtOptions = TensorRtOptions()
+    progress: Callable[[str], object] = str
 
     def __post_init__(self) -> None:
         for asked, known in ((self.targets, tuple(TARGETS)), (self.precisions, PRECISIONS)):

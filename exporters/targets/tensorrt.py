@@ -62,7 +62,7 @@ def build(model: bytes, precision: str, request: Request) -> Candidate:
             flags.extend(_use_dla(trt, builder, config, options.dla_core))
 
     try:
-        plan = build_plan(trt, typed.data, profile, configure, strongly_typed=not flagged)
+        plan = build_plan(trt, typed.data, profile, configure, strongly_typed=not flagged, progress=request.progress)
         if options.timing_cache is not None:
             _write_timing_cache(configs[0], options.timing_cache)
     except OSError as error:

@@ -41,7 +41,7 @@ def build(model: bytes, precision: str, request: Request) -> Candidate:
         _set_compute(trt, config, request.compute)
         config.clear_flag(trt.BuilderFlag.TF32)  # float32 is computed as float32
 
-    plan = build_plan(trt, typed.data, profile, configure, strongly_typed=True)
+    plan = build_plan(trt, typed.data, profile, configure, strongly_typed=True, progress=request.progress)
     check_well_formed(trt, plan)
     return plan_candidate(
         NAME,

@@ -1,10 +1,9 @@
-"""Check a bundle, or give its manifest a digest.
-
-`verify` runs in a process of its own with limited memory and CPU time, so that a bundle from anyone can be tried.
+"""Check a bundle, write it in the newest format, or add a TensorRT plan to it on the device that runs it.
 
 examples:
   edgefs bundle verify shop.edgefs.zip
   edgefs bundle seal old.edgefs             # a bundle of format 1 gets the digest of format 2
+  edgefs bundle add-plan shop.edgefs --target tensorrt --precision fp16
 """
 
 from __future__ import annotations
@@ -12,26 +11,22 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from runtime.bundle import Bundle
-from runtime.engines.limited_check import check
+from edgefs.cli import bundle_plan, bundle_seal, bundle_verify
+
+ACTIONS = {"verify": bundle_verify, "seal": bundle_seal, "add-plan": bundle_plan}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for name, summary in (
-        ("verify", "check every digest, and run the golden frames on every installed engine"),
-        ("seal", "write the bundle again in the newest format, with a digest over its manifest"),
-    ):
-        action = actions.add_parser(name, help=summary, description=summary)
-        action.add_argument("path", metavar="PATH", help="a bundle directory or its .zip")
+    for name, module in ACTIONS.items():
+        action = actions.add_parser(
+            name,
+            help=module.SUMMARY,
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.configure(action)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    if args.action == "verify":
-        check(args.path)
-        bundle = Bundle.load(args.path)
-        print(f"{args.path} is sound: {bundle.name}, fingerprint {bundle.fingerprint[:12]}")
-    else:
-        bundle = Bundle.load(args.path).save(args.path, overwrite=True)
-        print(f"{args.path} has the digest {bundle.manifest['digest'][:12]}")
-    return {"bundle": args.path, "name": bundle.name, "fingerprint": bundle.fingerprint}
+    return ACTIONS[args.action].run(args)

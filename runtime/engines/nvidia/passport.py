@@ -10,6 +10,7 @@ import hashlib
 import json
 import platform
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -156,9 +157,9 @@ def check_passport(passport: Passport, bundle: Bundle, artifact: Artifact, plan:
 
 def rebuild_line(bundle: Bundle, artifact: Artifact) -> str:
     """Return the command that builds a plan for this machine."""
-    model = (bundle.path or Path(f"{bundle.name}.edgefs")) / "model.onnx"
+    where = bundle.path or Path(f"{bundle.name}.edgefs")
     precision = artifact.precision + (" --calibrate FOLDER" if artifact.precision == "int8" else "")
-    return f"edgefs export --onnx {model} --targets {artifact.target} --precisions {precision} --out NEW.edgefs"
+    return f"edgefs bundle add-plan {shlex.quote(str(where))} --target {artifact.target} --precision {precision}"
 
 
 def _bundle_mismatches(passport: Passport, bundle: Bundle, artifact: Artifact, plan: bytes) -> Iterator[str]:

@@ -103,3 +103,13 @@ def test_a_damaged_file_in_the_cache_is_named(cache, site):
     cache.write_bytes(b"half a file")
     with pytest.raises(SourceError, match=r"hub/checkpoints, but"):
         torchvision_source("mobilenet_v3_small")
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_a_file_of_weights_is_used_with_the_input_transform_of_its_training(name):
+    """Torchvision sets transform_input for its own weights; without it the embeddings have a cosine of 0.95."""
+    from exporters.sources.torchvision_source import options_without_weights
+
+    assert options_without_weights(name, "weights.pth")["transform_input"]
+    assert not options_without_weights(name, "none")["transform_input"]
+    assert "transform_input" not in options_without_weights("resnet18", "weights.pth")

@@ -63,3 +63,36 @@ def test_missing_files_and_other_content_are_named(network, tmp_path):
     torch.save([1, 2], tmp_path / "list.pth")
     with pytest.raises(SourceError, match="state_dict"):
         load_weights(network, tmp_path / "list.pth")
+
+
+PREFIXES = ["module.", "_orig_mod.", "model.", "module._orig_mod.", "model._orig_mod.", "_orig_mod.module."]
+
+
+@pytest.mark.parametrize("prefix", ["", *PREFIXES])
+@pytest.mark.parametrize("table", [None, "state_dict", "model_state_dict", "model"])
+def test_prefixes_of_wrappers_and_tables_of_checkpoints_are_found(network, tmp_path, prefix, table):
+    state = {f"{prefix}{key}": tensor + 1 for key, tensor in network.state_dict().items()}
+    path = tmp_path / "w.pth"
+    torch.save({table: state, "epoch": 3, "optimizer": {"lr": 0.1}} if table else state, path)
+    expected = {key: tensor + 1 for key, tensor in network.state_dict().items()}
+    load_weights(network, path)
+    assert all(torch.equal(network.state_dict()[key], tensor) for key, tensor in expected.items())
+
+
+def test_a_prefix_of_the_network_itself_stays(tmp_path):
+    network = torch.nn.ModuleDict({"model": torch.nn.Linear(2, 2)})
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    load_weights(network, tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("table", ["model_ema", "state_dict_ema"])
+def test_the_moving_average_is_taken_only_when_asked_for(network, tmp_path, table):
+    plain, average = ({key: torch.full_like(t, n) for key, t in network.state_dict().items()} for n in (1.0, 2.0))
+    torch.save({"model": plain, table: average}, tmp_path / "w.pth")
+    load_weights(network, tmp_path / "w.pth")
+    assert network[0].weight[0, 0] == 1
+    load_weights(network, f"{tmp_path}/w.pth@ema")
+    assert network[0].weight[0, 0] == 2
+    torch.save({"model": plain}, tmp_path / "w.pth")
+    with pytest.raises(SourceError, match="must hold a moving average under one of model_ema"):
+        load_weights(network, f"{tmp_path}/w.pth@ema")

@@ -109,7 +109,7 @@ def test_closing_frees_everything_and_can_be_repeated(trt, cudart, tiny, passpor
 def test_a_passport_that_does_not_fit_is_refused_before_anything_is_deserialised(
     trt, cudart, tiny, passport, change, reason
 ):
-    with pytest.raises(EngineError, match=f"{reason}.*Build it again here: edgefs export --onnx .*--precisions fp16"):
+    with pytest.raises(EngineError, match=f"{reason}.*Build it again here: edgefs bundle add-plan .*--precision fp16"):
         opened(tiny, replace(passport, **change))
     assert trt.deserialized == 0
     assert cudart["live"] == 0

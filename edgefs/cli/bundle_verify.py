@@ -1,0 +1,25 @@
+"""Check every digest of a bundle, and run its golden frames on every installed engine.
+
+The check runs in a process of its own with limited memory and CPU time, so that a bundle from anyone can be tried.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from runtime.bundle import Bundle
+from runtime.engines.limited_check import check
+
+SUMMARY = "check every digest, and run the golden frames on every installed engine"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", metavar="PATH", help="a bundle directory or its .zip")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    check(args.path)
+    bundle = Bundle.load(args.path)
+    print(f"{args.path} is sound: {bundle.name}, fingerprint {bundle.fingerprint[:12]}")
+    return {"bundle": args.path, "name": bundle.name, "fingerprint": bundle.fingerprint}
