@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runtime.app.core.broker import parse_broker
 from runtime.app.core.camera_reader import CameraSource
 from runtime.app.core.other_model import OtherModel
 from runtime.app.core.service import Service
 from runtime.app.logs import set_up
 from runtime.app.outputs.json_lines import JsonLines
-from runtime.app.outputs.mqtt import MqttPublisher, parse_broker
+from runtime.app.outputs.mqtt import MqttPublisher
 from runtime.app.outputs.window import Window
 from runtime.app.systemd import Systemd
 from runtime.app.web.metrics import Metrics
