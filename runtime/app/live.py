@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runtime.app.actions.actions import Actions
+from runtime.app.actions.rules import read_rules
 from runtime.app.core.broker import parse_broker
 from runtime.app.core.camera_reader import CameraSource
 from runtime.app.core.other_model import OtherModel
@@ -60,6 +62,7 @@ class Options:
     headless: bool = False
     window: bool = False
     mqtt: str | None = None
+    actions: Path | None = None
     log: Path | None = None
     ready: Callable[[str | None], None] = lambda _: None
 
@@ -79,12 +82,23 @@ def run(options: Options) -> None:
         handler = set_up(options.log)
         stack.callback(logging.getLogger().removeHandler, handler)
         broker = parse_broker(options.mqtt) if options.mqtt else None
+        rules = read_rules(options.actions) if options.actions else []
         listener = None if options.headless or options.window else listen(options.host, options.port)
         if listener is not None:
             stack.callback(listener.close)
         metrics = Metrics()
         service = _service(options, metrics, stack)
-        server = None if listener is None else stack.enter_context(_server(options, listener, service, metrics))
+        actions = Actions(
+            rules,
+            options.gallery.with_name(f"{options.gallery.name}.actions.db"),
+            device=service.device,
+            camera_name=lambda id_: service.worker(id_).session.name,
+            required=bool(rules),
+        )
+        stack.callback(actions.close)
+        server = None
+        if listener is not None:
+            server = stack.enter_context(_server(options, listener, service, metrics, actions))
         stack.callback(service.close)  # before the server: its streams end with the service
         if broker is not None:
             stack.callback(MqttPublisher(service, broker).close)
@@ -92,6 +106,7 @@ def run(options: Options) -> None:
         if lines is not None:
             stack.callback(lines.close)
         window = Window(service) if options.window else None
+        actions.start(service.hub)
         service.start()
         systemd = Systemd()
         systemd.notify("READY=1")
@@ -135,7 +150,7 @@ def _service(options: Options, metrics: Metrics, stack: ExitStack) -> Service:
     return service
 
 
-def _server(options: Options, listener: socket.socket, service: Service, metrics: Metrics) -> Server:
+def _server(options: Options, listener: socket.socket, service: Service, metrics: Metrics, actions: Actions) -> Server:
     """Return the server, which asks for a token when other machines can connect."""
     token = None
     if not is_loopback(options.host):
@@ -143,7 +158,7 @@ def _server(options: Options, listener: socket.socket, service: Service, metrics
         hint = "shown when it was made; --new-token makes another" if fresh is None else f"shown this once: {fresh}"
         print(f"access token, {hint}", file=sys.stderr, flush=True)
     policy = policy_for(options.host, listener.getsockname()[1], token, options.allow_hosts)
-    return Server(build(service, policy, metrics), listener)
+    return Server(build(service, policy, metrics, actions), listener)
 
 
 def _healthy(service: Service, server: Server | None) -> bool:

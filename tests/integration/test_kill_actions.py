@@ -30,7 +30,7 @@ def serve(received: Path, bad: Path, port_pipe: int) -> None:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            mood = dice.choice(["ok", "ok", "refuse", "stall", "close", "late"]) if bad.exists() else "ok"
+            mood = dice.choice(["ok", "refuse", "stall", "close", "late", "late"]) if bad.exists() else "ok"
             if mood == "close":
                 return  # no answer, and nothing was read
             body = self.rfile.read(int(self.headers["content-length"]))

@@ -44,6 +44,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     face.add_argument("--window", action="store_true", help="no page: an OpenCV window with keys")
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     parser.add_argument("--mqtt", metavar="URL", help="publish to a broker: mqtt://user:password@host, mqtts://…")
+    parser.add_argument(
+        "--actions",
+        type=Path,
+        metavar="FILE",
+        help="rules in TOML or JSON: what is seen is sent to a webhook, MQTT, a program or a CSV file (docs/live.md)",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=_port, default=8080, help="port; 0 takes a free one (default: 8080)")
     parser.add_argument(
@@ -74,6 +80,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         headless=args.headless,
         window=args.window,
         mqtt=args.mqtt,
+        actions=args.actions,
         log=args.log,
         ready=lambda address: _ready(address, browser=args.open),
     )

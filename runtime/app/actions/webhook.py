@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from runtime.app.actions.rules import Webhook, signing_key
 
@@ -68,6 +68,10 @@ def headers_of(webhook: Webhook, id_: str, body: bytes, now_s: float) -> dict[st
         "webhook-id": id_,
         "webhook-timestamp": stamp,
     }
+    parts = urlsplit(webhook.url)
+    if parts.username is not None:
+        user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["authorization"] = f"Basic {base64.b64encode(user.encode()).decode()}"
     key = signing_key(webhook)
     if key is not None:
         digest = hmac.new(key, b".".join((id_.encode(), stamp.encode(), body)), hashlib.sha256).digest()

@@ -14,6 +14,8 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from runtime.app.actions.actions import UnknownRule
+from runtime.app.actions.outbox import OutboxUnusable
 from runtime.app.core.messages import Error, ErrorDetail
 from runtime.app.core.service import AnswerExpired, Service, UnknownCamera
 from runtime.app.core.session import InvalidState
@@ -33,6 +35,7 @@ from runtime.errors import (
 )
 
 if TYPE_CHECKING:
+    from runtime.app.actions.actions import Actions
     from runtime.app.web.guard import Policy
     from runtime.app.web.metrics import Metrics
 
@@ -49,12 +52,14 @@ STATUS: dict[type[Exception], int] = {
     UnknownCamera: 404,
     AnswerExpired: 404,
     UnknownLabel: 404,
+    UnknownRule: 404,
     InvalidShot: 404,
     InvalidState: 409,
     NothingToUndo: 409,
     StaleOperation: 409,
     GalleryMismatch: 409,
     GalleryUnwritable: 507,
+    OutboxUnusable: 507,
     GalleryCorrupt: 422,
     InvalidLabel: 422,
     FrameError: 422,
@@ -118,6 +123,7 @@ class App:
     policy: Policy
     metrics: Metrics
     routes: tuple[Route, ...] = ()
+    actions: Actions | None = None
     uploads: Uploads = field(default_factory=Uploads)
     decoding: threading.Lock = field(default_factory=threading.Lock)
     workers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(WORKERS))

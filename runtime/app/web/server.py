@@ -23,6 +23,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
+from runtime.app.actions.actions import Actions
 from runtime.app.core.service import Service
 from runtime.app.web.api import ROUTES
 from runtime.app.web.api.events import PATH, events
@@ -76,9 +77,9 @@ def policy_for(host: str, port: int, token: Token | None, extra: tuple[str, ...]
     return Policy(frozenset(names), any_ip=not local, token=token, cookie=f"edgefs_{port}")
 
 
-def build(service: Service, policy: Policy, metrics: Metrics) -> ASGIApp:
+def build(service: Service, policy: Policy, metrics: Metrics, actions: Actions | None = None) -> ASGIApp:
     """Return the whole app as one ASGI callable."""
-    app = App(service, policy, metrics, ROUTES)
+    app = App(service, policy, metrics, ROUTES, actions)
 
     async def socket_events(ws: WebSocket) -> None:
         await events(app, ws)

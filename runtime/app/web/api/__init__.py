@@ -1,6 +1,6 @@
 """The REST API, one subject in each file. `ROUTES` lists every route in the order of the document."""
 
-from runtime.app.web.api import answers, cameras, classes, events, gallery, strangers, system
+from runtime.app.web.api import actions, answers, cameras, classes, events, gallery, strangers, system
 from runtime.app.web.routes import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -10,5 +10,6 @@ ROUTES: tuple[Route, ...] = (
     *answers.ROUTES,
     *strangers.ROUTES,
     *gallery.ROUTES,
+    *actions.ROUTES,
     *events.ROUTES,
 )

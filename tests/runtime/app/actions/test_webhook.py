@@ -21,6 +21,8 @@ def test_the_signature_is_that_of_the_specification():
     headers = headers_of(Webhook("http://a/", SECRET), id_, body, stamp + 0.9)
     assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
     assert headers["webhook-timestamp"] == str(stamp)
+    basic = headers_of(Webhook("http://me:p%40ss@a/"), id_, body, stamp)["authorization"]
+    assert basic == "Basic bWU6cEBzcw=="
     assert "webhook-signature" not in headers_of(Webhook("http://a/"), id_, body, stamp)
 
 
