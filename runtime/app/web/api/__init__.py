@@ -1,11 +1,12 @@
 """The REST API, one subject in each file. `ROUTES` lists every route in the order of the document."""
 
-from runtime.app.web.api import actions, answers, cameras, classes, events, gallery, strangers, system
+from runtime.app.web.api import actions, answers, cameras, classes, events, gallery, sources, strangers, system
 from runtime.app.web.routes import Route
 
 ROUTES: tuple[Route, ...] = (
     *system.ROUTES,
     *cameras.ROUTES,
+    *sources.ROUTES,
     *classes.ROUTES,
     *answers.ROUTES,
     *strangers.ROUTES,
