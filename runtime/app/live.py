@@ -26,6 +26,8 @@ from runtime.app.outputs.json_lines import JsonLines
 from runtime.app.outputs.mqtt import MqttPublisher
 from runtime.app.outputs.window import Window
 from runtime.app.systemd import Systemd
+from runtime.app.visits.log import VisitLog
+from runtime.app.visits.store import DAYS
 from runtime.app.web.certificate import certificate
 from runtime.app.web.link import address, network_address
 from runtime.app.web.metrics import Metrics
@@ -67,6 +69,7 @@ class Options:
     window: bool = False
     mqtt: str | None = None
     actions: Path | None = None
+    visits_days: float = DAYS
     log: Path | None = None
     ready: Callable[[str | None], None] = lambda _: None
     open_source: Callable[[str], CameraSource] | None = None
@@ -151,6 +154,7 @@ def _service(options: Options, metrics: Metrics, stack: ExitStack) -> Service:
         device=platform.node() or "edgefs",
         other_model=other,
         on_answer=metrics.count,
+        visits=VisitLog(options.gallery, recognizer.bundle.fingerprint, days=options.visits_days),
         open_source=None if options.headless or options.window else options.open_source,
     )
     metrics.watch(service)

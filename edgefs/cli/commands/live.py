@@ -52,6 +52,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="rules in TOML or JSON: what is seen is sent to a webhook, MQTT, a program or a CSV file (docs/live.md)",
     )
+    parser.add_argument(
+        "--visits",
+        type=_days,
+        default=30.0,
+        metavar="DAYS",
+        help="how many days visits are kept for review, beside the gallery; 0 keeps none (default: 30)",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=_port, default=8080, help="port; 0 takes a free one (default: 8080)")
     parser.add_argument(
@@ -89,6 +96,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         window=args.window,
         mqtt=args.mqtt,
         actions=args.actions,
+        visits_days=args.visits,
         log=args.log,
         open_source=lambda text: _source(text, loop=True),
         ready=lambda address: _ready(address, browser=args.open),
@@ -139,6 +147,16 @@ def _source(text: str, *, loop: bool) -> CameraSource:
 
         return CameraSource("virtual camera", virtual_camera, loop=True, recorded=True)
     return camera_source(text, loop=loop)
+
+
+def _days(text: str) -> float:
+    try:
+        days = float(text)
+    except ValueError:
+        days = -1.0
+    if not 0 <= days <= 3650:
+        raise argparse.ArgumentTypeError(f"must be a number of days from 0 to 3650, but got {text!r}")
+    return days
 
 
 def _port(text: str) -> int:

@@ -7,16 +7,14 @@ removal sends it again, with the same id; the receiver can tell the duplicate by
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from runtime.app.actions.rules import Rule
+from runtime.app.sqlite_file import SqliteFile
 from runtime.errors import EdgefsError
 
 MAX_PENDING = 10_000  # events of all rules; the oldest beyond them are dropped, which the results say
@@ -71,76 +69,70 @@ class Outbox:
     """
 
     def __init__(self, path: Path | None) -> None:
-        self._path, self._lock = path, threading.RLock()
-        with self._explained():
-            self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=10)
-            try:
-                self._prepare()
-            except BaseException:
-                self._db.close()
-                raise
+        kind = APPLICATION_ID, FORMAT
+        self._file = SqliteFile(path, kind, SCHEMA, OutboxUnusable, "The events of actions")
 
     def put(self, id_: str, rule: str, body: bytes) -> None:
         """Store an event. When this returns, the event survives a crash."""
         now_s = time.time()
-        with self._change() as db:
+        with self._file.change() as db:
             db.execute("INSERT INTO events VALUES (NULL, ?, ?, ?, ?, 0)", (id_, rule, now_s, body))
             over = "SELECT seq FROM events ORDER BY seq DESC LIMIT -1 OFFSET ?"
             self._drop(db, f"seq IN ({over})", MAX_PENDING, f"dropped: more than {MAX_PENDING} events were waiting")
 
     def drop_old(self) -> None:
         """Drop the events that could not be delivered for MAX_AGE_S."""
-        with self._change() as db:
+        with self._file.change() as db:
             self._drop(db, "time_s < ?", time.time() - MAX_AGE_S, "dropped: it could not be delivered for three days")
 
     def next(self, rule: str) -> Pending | None:
         """Return the event of a rule to be tried next: of those tried least often the oldest."""
-        with self._explained(), self._lock:
-            row = self._db.execute(
+        with self._file.read() as db:
+            row = db.execute(
                 "SELECT id, rule, time_s, body, tries FROM events WHERE rule = ? ORDER BY tries, seq LIMIT 1", (rule,)
             ).fetchone()
         return Pending(*row) if row else None
 
     def delivered(self, event: Pending, what: str) -> None:
         """Remove an event, because it was delivered."""
-        with self._change() as db:
+        with self._file.change() as db:
             db.execute("DELETE FROM events WHERE id = ?", (event.id,))
             self._result(db, event.id, event.rule, True, event.tries + 1, what)
 
     def failed(self, event: Pending, why: str) -> None:
         """Count a failed attempt; the event stays."""
-        with self._change() as db:
+        with self._file.change() as db:
             db.execute("UPDATE events SET tries = tries + 1 WHERE id = ?", (event.id,))
             self._result(db, event.id, event.rule, False, event.tries + 1, why)
 
     def tested(self, rule: str, id_: str, what: str, *, ok: bool) -> Result:
         """Store the result of a test, which is not an event that waits."""
-        with self._change() as db:
+        with self._file.change() as db:
             self._result(db, id_, rule, ok, 1, what)
         return Result(id_, rule, time.time(), ok, 1, what)
 
     def waiting(self) -> dict[str, int]:
         """Return how many events of each rule wait."""
-        with self._explained(), self._lock:
-            return dict(self._db.execute("SELECT rule, count(*) FROM events GROUP BY rule"))
+        with self._file.read() as db:
+            return dict(db.execute("SELECT rule, count(*) FROM events GROUP BY rule"))
 
     def results(self, rule: str) -> list[Result]:
         """Return the newest results of a rule, newest first."""
-        with self._explained(), self._lock:
-            rows = self._db.execute(
+        with self._file.read() as db:
+            rows = db.execute(
                 "SELECT id, rule, time_s, ok, tries, what FROM results WHERE rule = ? ORDER BY seq DESC", (rule,)
             ).fetchall()
         return [Result(*row[:3], bool(row[3]), *row[4:]) for row in rows]
 
     def rules(self) -> list[Rule]:
         """Return the rules that were stored by `set_rule`."""
-        with self._explained(), self._lock:
-            rows = self._db.execute("SELECT rule FROM rules ORDER BY rowid").fetchall()
+        with self._file.read() as db:
+            rows = db.execute("SELECT rule FROM rules ORDER BY rowid").fetchall()
         return [msgspec.json.decode(row[0], type=Rule) for row in rows]
 
     def set_rule(self, name: str, rule: Rule | None) -> None:
         """Store a rule under its name; None removes it, with its waiting events and its results."""
-        with self._change() as db:
+        with self._file.change() as db:
             if rule is not None:
                 text = msgspec.json.encode(rule)
                 db.execute(
@@ -152,23 +144,7 @@ class Outbox:
                 db.execute(f"DELETE FROM {table} WHERE rule = ?", (name,))
 
     def close(self) -> None:
-        with self._lock:
-            self._db.close()
-
-    def _prepare(self) -> None:
-        (application_id,) = self._db.execute("PRAGMA application_id").fetchone()
-        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if tables and (application_id, version) != (APPLICATION_ID, FORMAT):
-            raise sqlite3.DatabaseError("it is another database, or that of another version of edgefs")
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "trusted_schema = OFF"):
-            self._db.execute(f"PRAGMA {pragma}")
-        if not tables:
-            with self._change() as db:
-                for statement in SCHEMA:
-                    db.execute(statement)
-                db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                db.execute(f"PRAGMA user_version = {FORMAT}")
+        self._file.close()
 
     def _drop(self, db: sqlite3.Connection, where: str, value: float, why: str) -> None:
         for id_, rule, tries in db.execute(f"SELECT id, rule, tries FROM events WHERE {where}", (value,)).fetchall():
@@ -183,24 +159,3 @@ class Outbox:
         db.execute("INSERT INTO results VALUES (NULL, ?, ?, ?, ?, ?, ?)", row)
         newest = "SELECT seq FROM results WHERE rule = ? ORDER BY seq DESC LIMIT ?"
         db.execute(f"DELETE FROM results WHERE rule = ? AND seq NOT IN ({newest})", (rule, rule, KEPT_RESULTS))
-
-    @contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
-        with self._explained(), self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise OutboxUnusable(
-                f"The events of actions must be stored in {self._path or 'memory'}, but SQLite says: {error}. Make the "
-                "file and its folder writable, and free some space."
-            ) from error

@@ -27,6 +27,7 @@ from runtime.app.core.other_model import OtherModel
 from runtime.app.core.regions import Regions
 from runtime.app.core.session import InvalidState
 from runtime.app.core.sources import AddedSources
+from runtime.app.visits.log import VisitLog
 from runtime.errors import EdgefsError, OptionError
 from runtime.gallery.base import Operation as GalleryOperation
 from runtime.recognition import Enrollment
@@ -63,6 +64,7 @@ class Service:
         on_answer: Called in the camera's thread with every answer, for the metrics.
         open_source: Returns the source for a text as `--source` takes it, for sources that are added and
             remembered; with None they are not remembered.
+        visits: Where visits are kept, closed with the service; None for in memory.
 
     Attributes:
         workers: The camera workers by the camera's id.
@@ -77,9 +79,11 @@ class Service:
         other_model: OtherModel | None = None,
         on_answer: Callable[[Answer], None] = lambda _: None,
         open_source: Callable[[str], CameraSource] | None = None,
+        visits: VisitLog | None = None,
     ) -> None:
         self.recognizer, self.device = recognizer, device
         self.hub, self.ring, self.inbox = Hub(), Ring(REMEMBERED), Inbox(recognizer.bundle)
+        self.visits = visits or VisitLog(None, recognizer.bundle.fingerprint)
         self._other_model = other_model
         self._own_recognizer: Recognizer | None = None
         self._regions = Regions(other_model.path if other_model else recognizer.gallery.path)
@@ -94,6 +98,7 @@ class Service:
 
     def start(self) -> None:
         """Open every camera; returns at once."""
+        self.visits.start()
         self._maintenance.start()
         for worker in self.workers.values():
             worker.reader.start()
@@ -110,6 +115,7 @@ class Service:
             worker.preview.close()
         if self._maintenance.ident is not None:  # it was started
             self._maintenance.join()
+        self.visits.close()
         if self._other_model is not None:
             self._other_model.join()
         if self._own_recognizer is not None:
@@ -221,7 +227,9 @@ class Service:
         ]
 
     def changed(self) -> None:
-        """Publish the state soon."""
+        """Publish the state soon, and let the visits follow the gallery now."""
+        if self._other_model is None:
+            self.visits.follow(self.recognizer.gallery)
         self._dirty.set()
 
     def set_region(self, id_: str, region: FrameRegion | None) -> Camera:

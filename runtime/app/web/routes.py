@@ -19,6 +19,7 @@ from runtime.app.actions.outbox import OutboxUnusable
 from runtime.app.core.messages import Error, ErrorDetail
 from runtime.app.core.service import AnswerExpired, Service, UnknownCamera
 from runtime.app.core.session import InvalidState
+from runtime.app.visits.store import VisitsUnusable
 from runtime.app.web.uploads import BodyTooLarge, TooBusy, Upload, Uploads, too_busy
 from runtime.errors import (
     EdgefsError,
@@ -60,6 +61,7 @@ STATUS: dict[type[Exception], int] = {
     GalleryMismatch: 409,
     GalleryUnwritable: 507,
     OutboxUnusable: 507,
+    VisitsUnusable: 507,
     GalleryCorrupt: 422,
     InvalidLabel: 422,
     FrameError: 422,
@@ -96,6 +98,7 @@ class Route:
         takes: A Struct for JSON, a tuple of media types for bytes, None for no body.
         gives: A Struct or a list of them for JSON, else a media type.
         query: The parameters of the query.
+        filters: The parameters of the query that may be left out, each with its JSON schema.
         open: Whether the route needs no token.
         limit: The most bytes that the body may have.
         refuses: Error statuses besides those that every route can answer.
@@ -109,6 +112,7 @@ class Route:
     takes: Any = None
     gives: Any = None
     query: tuple[str, ...] = ()
+    filters: dict[str, dict[str, Any]] = field(default_factory=dict)
     open: bool = False
     limit: int = SMALL
     refuses: tuple[int, ...] = ()

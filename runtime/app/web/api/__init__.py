@@ -1,6 +1,6 @@
 """The REST API, one subject in each file. `ROUTES` lists every route in the order of the document."""
 
-from runtime.app.web.api import actions, answers, cameras, classes, events, gallery, sources, strangers, system
+from runtime.app.web.api import actions, answers, cameras, classes, events, gallery, sources, strangers, system, visits
 from runtime.app.web.routes import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -12,5 +12,6 @@ ROUTES: tuple[Route, ...] = (
     *strangers.ROUTES,
     *gallery.ROUTES,
     *actions.ROUTES,
+    *visits.ROUTES,
     *events.ROUTES,
 )

@@ -82,7 +82,3 @@ def test_another_file_is_refused_and_not_changed(tmp_path):
         Outbox(path)
     assert path.read_bytes() == before
 
-
-def test_the_settings_that_make_writes_durable_are_in_force(box):
-    found = [box._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
-    assert found == ["wal", 2]
