@@ -2,6 +2,7 @@
 
 import { startAbout } from "./about.js";
 import { startAnswer } from "./answer.js";
+import { startBrowserCamera } from "./browser_camera.js";
 import { startCards } from "./cards.js";
 import { startClasses } from "./classes.js";
 import { startConfirm } from "./confirm.js";
@@ -9,13 +10,15 @@ import { startGallery } from "./gallery.js";
 import { startInbox } from "./inbox.js";
 import { connect, watch } from "./link.js";
 import { loginFromLink, startLogin } from "./login.js";
+import { startPhotos } from "./photos.js";
 import { render as renderPreview, startPreview } from "./preview.js";
 import { startRegion } from "./region.js";
 import { startReject } from "./reject.js";
+import { startSources } from "./sources.js";
 import { startTeach } from "./teach.js";
 import { startWhy } from "./why.js";
 
-const parts = [startPreview, startRegion, startAnswer, startTeach, startClasses, startInbox, startGallery, startCards, startWhy, startConfirm, startReject, startAbout, startLogin];
+const parts = [startPreview, startRegion, startAnswer, startTeach, startClasses, startInbox, startGallery, startCards, startWhy, startConfirm, startReject, startAbout, startSources, startPhotos, startBrowserCamera, startLogin];
 for (const start of parts) start();
 await loginFromLink();
 await connect();
