@@ -115,5 +115,5 @@ function renderSwitcher() {
   if (focused) $("cameras").querySelector("[aria-pressed=true]")?.focus();
 }
 
-/** The name of a file without its folder; an address unchanged. */
-const short = (name) => (name.includes("://") ? name : name.split("/").pop() || name);
+/** "Camera 0" for a number, the name of a file without its folder; an address unchanged. */
+export const short = (name) => (/^\d+$/.test(name) ? `Camera ${name}` : name.includes("://") ? name : name.split("/").pop() || name);

@@ -6,6 +6,7 @@ import { close, open } from "./cards.js";
 import { $, el, icon, picture } from "./dom.js";
 import { act } from "./notices.js";
 import { choosePhotos } from "./photos.js";
+import { short } from "./preview.js";
 import { on, show, store } from "./store.js";
 
 let devices = [];
@@ -54,7 +55,7 @@ function row(camera) {
   const choose = () => (close("sources"), show(camera.id));
   const item = el("li", {},
     el("button", { type: "button", class: "chosen", "aria-pressed": String(camera.id === store.camera), title: camera.name, onclick: choose },
-      el("i", { class: `dot ${camera.state}` }), el("span", {}, camera.name)),
+      el("i", { class: `dot ${camera.state}` }), el("span", {}, short(camera.name))),
     el("button", { type: "button", class: "plain", "aria-label": `Rename ${camera.name}`, onclick: () => rename(item, camera) }, "Rename"),
     el("button", { type: "button", class: "plain square", "aria-label": `Remove ${camera.name}`, title: "Remove", onclick: () => act(call("DELETE", route(camera.id))) }, icon("close")));
   return item;
