@@ -1,6 +1,18 @@
 """The REST API, one subject in each file. `ROUTES` lists every route in the order of the document."""
 
-from runtime.app.web.api import actions, answers, cameras, classes, events, gallery, sources, strangers, system, visits
+from runtime.app.web.api import (
+    actions,
+    answers,
+    cameras,
+    classes,
+    events,
+    gallery,
+    shots,
+    sources,
+    strangers,
+    system,
+    visits,
+)
 from runtime.app.web.routes import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -8,6 +20,7 @@ ROUTES: tuple[Route, ...] = (
     *cameras.ROUTES,
     *sources.ROUTES,
     *classes.ROUTES,
+    *shots.ROUTES,
     *answers.ROUTES,
     *strangers.ROUTES,
     *gallery.ROUTES,
