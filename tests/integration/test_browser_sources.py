@@ -97,7 +97,7 @@ def visit(open_page):
     """Open the page of a server; the browser's camera is permitted unless `permissions` says otherwise."""
 
     def visit_(server, size="desk", permissions=("camera",), **options):
-        page = open_page(size, permissions=list(permissions), **options)
+        page = open_page(size, permissions=list(permissions), reduced_motion="reduce", **options)
         page.set_default_timeout(PATIENCE_MS)
         page.goto(server.url)
         page.locator("#dot.missing, #dot.live").wait_for()
@@ -193,3 +193,31 @@ def test_without_permission_the_page_says_how_to_give_it(server, visit):
     page.get_by_role("button", name="This browser's camera").click()
     page.locator("#notices").filter(has_text="may not use its camera").wait_for()
     assert page.locator("#source-list > li").count() == 1
+
+
+@pytest.mark.parametrize("size", ["phone", "side"])
+def test_without_https_the_page_says_why_its_camera_cannot_be_used_and_region_has_a_done_button(
+    server, visit, accessible, size
+):
+    page = visit(server, size, color_scheme="dark")
+    page.evaluate("Object.defineProperty(window, 'isSecureContext', { value: false })")
+    page.get_by_role("button", name="Choose a source").click()
+    page.locator("#sources-body").filter(has_text="only over HTTPS").wait_for()
+    assert page.locator("#add-browser").is_disabled()
+    accessible(page)
+    page.get_by_role("button", name="Virtual camera").click()
+    page.locator("#dot.live").wait_for()
+    page.get_by_role("button", name="Region").click()
+    page.get_by_role("button", name="Done").click()
+    assert not page.locator("#stage.editing").count()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_source_is_added_with_the_keyboard_only(server, visit):
+    page = visit(server)
+    page.locator("#note-sources").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Virtual camera").focus()
+    page.keyboard.press("Enter")
+    page.locator("#dot.live").wait_for()
+    assert page.locator("#sources-card[open]").count() == 0

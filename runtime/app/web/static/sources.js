@@ -34,8 +34,12 @@ async function openPicker() {
   $("devices")?.replaceChildren(...devices.filter((each) => each.camera == null).map(tile));
 }
 
-const secure = () =>
-  `To use the camera of this browser, start edgefs live with --https and open https://${location.host}/. Browsers give a page the camera only over HTTPS.`;
+/** Why the camera of this browser cannot be used, and what to do. */
+function secure() {
+  const url = new URL("/", location.href);
+  url.protocol = "https:";
+  return `To use the camera of this browser, start edgefs live with --https and open ${url}. Browsers give a page the camera only over HTTPS.`;
+}
 
 function tile({ number, name }) {
   return el("button", { type: "button", class: "device", onclick: () => add(String(number), name) },
