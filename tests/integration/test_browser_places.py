@@ -207,7 +207,7 @@ def test_an_action_is_added_tested_and_removed(open_place, shop):
     shop.answers["POST", "actions/test"] = (200, {"id": "x", "time_s": 0.0, "ok": False, "tries": 1, "what": "refused"})
     page = open_place("Actions")
     page.get_by_text("Add an action", exact=True).click()
-    page.locator("#rule").get_by_label("Name", exact=True).fill("bell")
+    page.get_by_label("Name of the action").fill("bell")
     page.get_by_label("When this is seen").select_option("mug")
     page.get_by_label("Address").fill("http://bell/ring")
     page.get_by_role("button", name="Add", exact=True).click()
