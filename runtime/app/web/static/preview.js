@@ -96,7 +96,7 @@ function play(camera, now) {
   if (wanted === null) {
     if (document.hidden || now === "missing" || !camera) img.removeAttribute("src"); // the device encodes only for viewers
   } else {
-    img.src = `${BASE}${route(wanted)}/preview?${Date.now()}`;
+    img.src = `${BASE}${route(wanted)}/preview?width=${Math.ceil($("stage").clientWidth * devicePixelRatio)}&${Date.now()}`;
   }
   img.hidden = !img.hasAttribute("src");
 }
