@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -180,15 +181,16 @@ class Actions:
             self._notified.clear()
             for message in self._mailbox.take():
                 if isinstance(message, Answer) and self._trigger.rules:
-                    self._guarded(lambda answer=message: self.seen(self._seen_of(answer), time.monotonic()))
+                    self._guarded(partial(self._look, message))
             if time.monotonic() - looked_s >= LOOK_S:
                 looked_s = time.monotonic()
                 self._guarded(self._outbox.drop_old)
 
-    def _seen_of(self, answer: Answer) -> Seen:
+    def _look(self, answer: Answer) -> None:
         label = answer.stable or answer.suggestion
         certainty = "sure" if answer.stable else "maybe" if answer.suggestion else "unknown"
-        return Seen(answer.camera, self._camera_name(answer.camera), label, certainty, answer.score)
+        seen = Seen(answer.camera, self._camera_name(answer.camera), label, certainty, answer.score)
+        self.seen(seen, time.monotonic())
 
     def _event(self, firing: Firing, *, test: bool = False) -> dict[str, Any]:
         now = datetime.now(timezone.utc)

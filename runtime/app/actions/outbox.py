@@ -122,7 +122,7 @@ class Outbox:
             rows = db.execute(
                 "SELECT id, rule, time_s, ok, tries, what FROM results WHERE rule = ? ORDER BY seq DESC", (rule,)
             ).fetchall()
-        return [Result(*row[:3], bool(row[3]), *row[4:]) for row in rows]
+        return [Result(id_, name, at, bool(ok), tries, what) for id_, name, at, ok, tries, what in rows]
 
     def rules(self) -> list[Rule]:
         """Return the rules that were stored by `set_rule`."""

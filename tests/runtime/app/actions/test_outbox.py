@@ -81,4 +81,3 @@ def test_another_file_is_refused_and_not_changed(tmp_path):
     with pytest.raises(OutboxUnusable, match="another database"):
         Outbox(path)
     assert path.read_bytes() == before
-
