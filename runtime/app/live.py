@@ -15,14 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runtime.app.actions.actions import Actions
+from runtime.app.actions.rules import read_rules
+from runtime.app.core.broker import parse_broker
 from runtime.app.core.camera_reader import CameraSource
 from runtime.app.core.other_model import OtherModel
 from runtime.app.core.service import Service
 from runtime.app.logs import set_up
 from runtime.app.outputs.json_lines import JsonLines
-from runtime.app.outputs.mqtt import MqttPublisher, parse_broker
+from runtime.app.outputs.mqtt import MqttPublisher
 from runtime.app.outputs.window import Window
 from runtime.app.systemd import Systemd
+from runtime.app.visits.log import VisitLog
+from runtime.app.visits.store import DAYS
+from runtime.app.web.certificate import certificate
+from runtime.app.web.link import address, network_address
 from runtime.app.web.metrics import Metrics
 from runtime.app.web.server import Server, build, is_loopback, listen, policy_for
 from runtime.app.web.token import default_token_file, load_token
@@ -41,6 +48,7 @@ class Options:
     """The options of `edgefs live`, described in its help.
 
     Attributes:
+        open_source: Returns the source for a text as `--source` takes it, for sources that are added in the page.
         ready: Called with the page's address, or with None if there is no page, once everything runs.
     """
 
@@ -54,13 +62,17 @@ class Options:
     host: str = "127.0.0.1"
     port: int = 8080
     allow_hosts: tuple[str, ...] = ()
+    https: bool = False
     token_file: Path | None = None
     new_token: bool = False
     headless: bool = False
     window: bool = False
     mqtt: str | None = None
+    actions: Path | None = None
+    visits_days: float = DAYS
     log: Path | None = None
     ready: Callable[[str | None], None] = lambda _: None
+    open_source: Callable[[str], CameraSource] | None = None
 
 
 def run(options: Options) -> None:
@@ -78,12 +90,24 @@ def run(options: Options) -> None:
         handler = set_up(options.log)
         stack.callback(logging.getLogger().removeHandler, handler)
         broker = parse_broker(options.mqtt) if options.mqtt else None
+        rules = read_rules(options.actions) if options.actions else []
         listener = None if options.headless or options.window else listen(options.host, options.port)
         if listener is not None:
             stack.callback(listener.close)
         metrics = Metrics()
         service = _service(options, metrics, stack)
-        server = None if listener is None else stack.enter_context(_server(options, listener, service, metrics))
+        actions = Actions(
+            rules,
+            options.gallery.with_name(f"{options.gallery.name}.actions.db"),
+            device=service.device,
+            camera_name=lambda id_: service.worker(id_).session.name,
+            required=bool(rules),
+        )
+        stack.callback(actions.close)
+        server, link = None, None
+        if listener is not None:
+            server, link = _server(options, listener, service, metrics, actions)
+            stack.enter_context(server)
         stack.callback(service.close)  # before the server: its streams end with the service
         if broker is not None:
             stack.callback(MqttPublisher(service, broker).close)
@@ -91,11 +115,12 @@ def run(options: Options) -> None:
         if lines is not None:
             stack.callback(lines.close)
         window = Window(service) if options.window else None
+        actions.start(service.hub)
         service.start()
         systemd = Systemd()
         systemd.notify("READY=1")
         stack.callback(systemd.notify, "STOPPING=1")
-        options.ready(_address(options.host, server.port) if server else None)
+        options.ready(link)
         if window is not None:
             window.run(stop)
             return
@@ -129,31 +154,36 @@ def _service(options: Options, metrics: Metrics, stack: ExitStack) -> Service:
         device=platform.node() or "edgefs",
         other_model=other,
         on_answer=metrics.count,
+        visits=VisitLog(options.gallery, recognizer.bundle.fingerprint, days=options.visits_days),
+        open_source=None if options.headless or options.window else options.open_source,
     )
     metrics.watch(service)
     return service
 
 
-def _server(options: Options, listener: socket.socket, service: Service, metrics: Metrics) -> Server:
-    """Return the server, which asks for a token when other machines can connect."""
-    token = None
+def _server(
+    options: Options, listener: socket.socket, service: Service, metrics: Metrics, actions: Actions
+) -> tuple[Server, str]:
+    """Return the server and the address to open; it asks for a token when other machines can connect."""
+    port = listener.getsockname()[1]
+    link = address(options.host, port, https=options.https)
+    token, fresh = None, None
+    token_file = options.token_file or default_token_file()
     if not is_loopback(options.host):
-        token, fresh = load_token(options.token_file or default_token_file(), renew=options.new_token)
+        token, fresh = load_token(token_file, renew=options.new_token)
         hint = "shown when it was made; --new-token makes another" if fresh is None else f"shown this once: {fresh}"
         print(f"access token, {hint}", file=sys.stderr, flush=True)
-    policy = policy_for(options.host, listener.getsockname()[1], token, options.allow_hosts)
-    return Server(build(service, policy, metrics), listener)
+    policy = policy_for(options.host, port, token, options.allow_hosts)
+    names = [platform.node() or "edgefs", "localhost", "127.0.0.1", *filter(None, [network_address()])]
+    tls = certificate(token_file.parent, names) if options.https else None
+    server = Server(build(service, policy, metrics, actions), listener, tls)
+    return server, link if fresh is None else f"{link}#token={fresh}"
 
 
 def _healthy(service: Service, server: Server | None) -> bool:
     """Return whether every thread ran lately; if not, systemd restarts the process."""
     alive_s = min(service.alive_s, server.alive_s) if server else service.alive_s
     return time.monotonic() - alive_s < STUCK_S
-
-
-def _address(host: str, port: int) -> str:
-    name = platform.node() if host in ("0.0.0.0", "::", "") else host
-    return f"http://{f'[{name}]' if ':' in name else name}:{port}/"
 
 
 @contextmanager

@@ -15,18 +15,28 @@ FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-SIZES = {"desk": {"width": 1360, "height": 850}, "phone": {"width": 390, "height": 844}}
+SIZES = {
+    "desk": {"width": 1360, "height": 850},
+    "phone": {"width": 390, "height": 844},
+    "side": {"width": 844, "height": 390},  # a phone on its side
+}
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
+def chromium_flags() -> tuple[str, ...]:
+    """More flags for the browser of a module, which may override this."""
+    return ()
+
+
+@pytest.fixture(scope="module")
+def chromium(chromium_flags: tuple[str, ...]) -> Iterator[Any]:
     """A browser for one module: Playwright keeps an event loop running, which other tests must not find."""
     playwright = pytest.importorskip("playwright.sync_api", reason="a browser is driven by: pip install playwright")
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("a browser is needed: apt-get install chromium")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=FLAGS)
+        browser = driver.chromium.launch(executable_path=path, args=[*FLAGS, *chromium_flags])
         yield browser
         browser.close()
 
@@ -37,7 +47,7 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
     contexts, complaints = [], []
 
     def open_(size: str = "desk", *, expected: tuple[str, ...] = (), **options: Any) -> Any:
-        context = chromium.new_context(viewport=SIZES[size], has_touch=size == "phone", **options)
+        context = chromium.new_context(viewport=SIZES[size], has_touch=size != "desk", **options)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(15_000)

@@ -141,7 +141,7 @@ def test_a_busy_port_is_said_at_once_with_what_to_do(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--mqtt", "ftp://x"], "--mqtt must be like mqtt://"),
+        (["--mqtt", "ftp://x"], "The MQTT broker must be like mqtt://"),
         (["--source", "@nothing"], "@nothing must be a file with one source a line"),
         (["--gallery", __file__], "must be a sound edgefs gallery"),
         (["--bundle", "nothing.edgefs"], "nothing.edgefs"),

@@ -6,12 +6,14 @@ examples:
   edgefs live --source rtsp://user:password@camera/stream --source 1
   edgefs live --source clip.mp4 --gallery shop.db
   edgefs live --headless --mqtt mqtt://broker   # JSON lines on stdout, and Home Assistant
-  edgefs live --host 0.0.0.0                    # for others, too: prints an access token
+  edgefs live --host 0.0.0.0                    # for others, too: prints a link with an access token, and a QR code
+  edgefs live --host 0.0.0.0 --https            # a phone may use its own camera
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import webbrowser
 from collections.abc import Iterator
@@ -31,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="WHAT",
         help="camera number, URL, video, folder, GStreamer pipeline, demo, or @FILE with one of them a line; "
-        "several times for several (default: 0)",
+        "several times for several (default: what was added in the page, else 0)",
     )
     add_recognizer_options(parser)
     parser.add_argument(
@@ -44,10 +46,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
     face.add_argument("--window", action="store_true", help="no page: an OpenCV window with keys")
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     parser.add_argument("--mqtt", metavar="URL", help="publish to a broker: mqtt://user:password@host, mqtts://…")
+    parser.add_argument(
+        "--actions",
+        type=Path,
+        metavar="FILE",
+        help="rules in TOML or JSON: what is seen is sent to a webhook, MQTT, a program or a CSV file (docs/live.md)",
+    )
+    parser.add_argument(
+        "--visits",
+        type=_days,
+        default=30.0,
+        metavar="DAYS",
+        help="how many days visits are kept for review, beside the gallery; 0 keeps none (default: 30)",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=_port, default=8080, help="port; 0 takes a free one (default: 8080)")
     parser.add_argument(
         *("--allow-host",), action="append", default=[], metavar="NAME", help="another name of this server, of a proxy"
+    )
+    parser.add_argument(
+        *("--https",),
+        action="store_true",
+        help="encrypt, with a certificate made once: other devices may use their camera",
     )
     parser.add_argument("--token-file", type=Path, metavar="FILE", help="where the digest of the access token is kept")
     parser.add_argument("--new-token", action="store_true", help="make another access token; the old one ends")
@@ -62,19 +82,23 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     options = Options(
         bundle=load_bundle(args.bundle),
         gallery=Path(args.gallery),
-        sources=[_source(text, loop=loop) for text in _named(args.source or ["0"])],
+        sources=[_source(text, loop=loop) for text in _named(args.source or _usual(args))],
         engine=args.engine,
         threads=args.threads,
         reembed=args.reembed,
         host=args.host,
         port=args.port,
         allow_hosts=tuple(args.allow_host),
+        https=args.https,
         token_file=args.token_file,
         new_token=args.new_token,
         headless=args.headless,
         window=args.window,
         mqtt=args.mqtt,
+        actions=args.actions,
+        visits_days=args.visits,
         log=args.log,
+        open_source=lambda text: _source(text, loop=True),
         ready=lambda address: _ready(address, browser=args.open),
     )
     run_live(options)
@@ -84,8 +108,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def _ready(address: str | None, *, browser: bool) -> None:
     if address is not None:
         print(f"edgefs live: {address}", file=sys.stderr, flush=True)
+        if sys.stderr.isatty() and not re.match(r"https?://(127\.|localhost|\[::1)", address):
+            from runtime.app.web.link import terminal_code
+
+            print(terminal_code(address), file=sys.stderr, flush=True)
         if browser:
             webbrowser.open(address)
+
+
+def _usual(args: argparse.Namespace) -> list[str]:
+    """Camera 0, unless sources were added in the page before: these are opened anyway."""
+    from runtime.app.core.sources import any_remembered
+
+    return [] if any_remembered(Path(args.gallery)) and not (args.headless or args.window) else ["0"]
 
 
 def _named(texts: list[str]) -> Iterator[str]:
@@ -112,6 +147,16 @@ def _source(text: str, *, loop: bool) -> CameraSource:
 
         return CameraSource("virtual camera", virtual_camera, loop=True, recorded=True)
     return camera_source(text, loop=loop)
+
+
+def _days(text: str) -> float:
+    try:
+        days = float(text)
+    except ValueError:
+        days = -1.0
+    if not 0 <= days <= 3650:
+        raise argparse.ArgumentTypeError(f"must be a number of days from 0 to 3650, but got {text!r}")
+    return days
 
 
 def _port(text: str) -> int:

@@ -43,12 +43,14 @@ class CameraSource:
         loop: Whether a file is played again when it ends.
         recorded: Whether the frames come from a file or are made on this machine. A late frame of such a source means
             that the machine is busy, not that a camera is lost.
+        device: The number of the connected camera that it reads; None for anything else.
     """
 
     name: str
     open: OpenSource
     loop: bool = False
     recorded: bool = False
+    device: int | None = None
 
 
 def camera_source(text: str, *, loop: bool) -> CameraSource:
@@ -59,7 +61,9 @@ def camera_source(text: str, *, loop: bool) -> CameraSource:
         loop: Whether a file is played again when it ends. Files are played at their own speed.
     """
     recorded = not re.match(r"\d+$|/dev/video|\w[\w+.-]*://", text) and "!" not in text
-    return CameraSource(redact(text), lambda: open_camera(text, realtime=True), loop and recorded, recorded)
+    number = re.fullmatch(r"(?:/dev/video)?(\d+)", text)
+    device = int(number[1]) if number else None
+    return CameraSource(redact(text), lambda: open_camera(text, realtime=True), loop and recorded, recorded, device)
 
 
 class CameraReader:
@@ -79,7 +83,7 @@ class CameraReader:
     def __init__(
         self, source: CameraSource, *, on_frame: Callable[[Frame], None], on_health: Callable[[CameraHealth], None]
     ) -> None:
-        self._source = source
+        self._source, self.device = source, source.device
         self._on_frame, self._on_health = on_frame, on_health
         self._stop = threading.Event()
         self._opened: FrameSource | None = None

@@ -13,6 +13,8 @@ from runtime.app.core.hub import Hub
 from runtime.app.core.messages import Answer, Camera, FrameRegion
 from runtime.app.core.preview import Preview, thumbnail
 from runtime.app.core.session import CameraHealth, CameraSession
+from runtime.app.visits.log import VisitLog
+from runtime.app.visits.tracker import Sight, View
 from runtime.camera import Frame
 from runtime.recognition import Enrollment, Recognition
 from runtime.recognizer import Recognizer
@@ -30,6 +32,7 @@ class Shared(Protocol):
     hub: Hub
     ring: Ring
     inbox: Inbox
+    visits: VisitLog
 
 
 class CameraWorker:
@@ -57,6 +60,7 @@ class CameraWorker:
         self._shared, self._on_answer = shared, on_answer
         self._lock = threading.Lock()  # around the session
         self._joiner = Joiner(shared.recognizer.bundle.metric)
+        self._stranger: int | None = None  # the one that the newest unknown frame shows
 
     def camera(self) -> Camera:
         """Return the camera's present state."""
@@ -128,9 +132,22 @@ class CameraWorker:
         if teach is not None:
             self._shared.hub.publish(teach)
         elif crop is not None and recognition.candidate is not None:  # in an empty gallery everything is a stranger
-            self._shared.inbox.add(recognition, crop, time.time())
+            self._stranger = self._shared.inbox.add(recognition, crop, time.time())
+        if teach is None and recognition.candidate is not None:
+            self._visit(answer, recognition, crop)
         self._shared.hub.publish(answer)
         self._on_answer(answer)
+
+    def _visit(self, answer: Answer, recognition: Recognition, crop: bytes | None) -> None:
+        """Report the smoothed answer to the log of visits; it has a picture only if the gallery keeps crops."""
+        label = answer.stable or answer.suggestion
+        certainty = "sure" if answer.stable else "maybe" if answer.suggestion else "unknown"
+        view = None
+        if crop is not None and (label is None or recognition.candidate == label):
+            view = View(recognition.embedding, crop if self._shared.recognizer.gallery.keep_crops else None)
+        stranger = self._stranger if label is None else None
+        sight = Sight(self.session.name, label, certainty, recognition.candidate, answer.score, stranger, view)
+        self._shared.visits.look(sight)
 
     def _publish(self) -> Camera:
         camera = self.camera()

@@ -308,6 +308,31 @@ class SetRegion(Struct, frozen=True, forbid_unknown_fields=True):
     region: FrameRegion | None
 
 
+class AddCamera(Struct, frozen=True, forbid_unknown_fields=True):
+    """A source of frames to add.
+
+    `what` is a camera number, a URL, a file or folder on the device, "demo", or "browser" for a camera whose pictures
+    a page sends over the WebSocket `cameras/{camera}/frames`. `name` is shown to people; null for one made from `what`.
+    """
+
+    what: Annotated[str, Meta(min_length=1, max_length=2000)]
+    name: Label | None = None
+
+
+class CameraName(Struct, frozen=True, forbid_unknown_fields=True):
+    """Another name of a camera."""
+
+    name: Label
+
+
+class Device(Struct, frozen=True):
+    """A camera that is connected to the device. `camera` is the id of the camera that reads it; null if none does."""
+
+    number: int
+    name: str
+    camera: str | None
+
+
 class StartTeach(Struct, frozen=True, forbid_unknown_fields=True):
     """The label of the class to teach; null if it has none yet."""
 

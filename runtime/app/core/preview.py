@@ -1,4 +1,4 @@
-"""The live picture: encoded once for all viewers, only while somebody looks, and always the newest frame.
+"""The live picture: encoded once for all viewers of one width, only while somebody looks, and always the newest frame.
 
 A thread of its own encodes, so recognition never waits for a viewer. A viewer's mailbox holds one picture, so a slow
 viewer skips pictures.
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from runtime.app.core.hub import Mailbox
 from runtime.opencv import encode_jpeg, load_cv2
 
-MAX_WIDTH = 1280  # pixels
+WIDTHS = (480, 800, 1280)  # pixels; few, because each is encoded by itself
 QUALITY = 75
 THUMBNAIL = 96  # pixels, the shorter side
 
@@ -27,7 +27,7 @@ class Preview:
         self._changed = threading.Condition()
         self._frame: NDArray[np.uint8] | None = None
         self._fresh = False
-        self._viewers: tuple[Mailbox[bytes], ...] = ()
+        self._viewers: tuple[tuple[Mailbox[bytes], int], ...] = ()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=f"preview {name}", daemon=True)
         self._thread.start()
@@ -53,11 +53,16 @@ class Preview:
         frame = self._frame
         return None if frame is None else _encode(frame)
 
-    def subscribe(self, notify: Callable[[], None]) -> Mailbox[bytes]:
-        """Return a mailbox that receives JPEGs, beginning with the newest frame; `notify` is called as in `Mailbox`."""
+    def subscribe(self, notify: Callable[[], None], width: int = WIDTHS[-1]) -> Mailbox[bytes]:
+        """Return a mailbox that receives JPEGs, beginning with the newest frame.
+
+        Args:
+            notify: Called as in `Mailbox`.
+            width: How many pixels the viewer can show; it gets the smallest of WIDTHS that is not smaller.
+        """
         mailbox: Mailbox[bytes] = Mailbox(notify)
         with self._changed:
-            self._viewers = (*self._viewers, mailbox)
+            self._viewers = (*self._viewers, (mailbox, next((each for each in WIDTHS if each >= width), WIDTHS[-1])))
             self._fresh = self._frame is not None
             self._changed.notify()
         if self._closed:
@@ -66,14 +71,14 @@ class Preview:
 
     def unsubscribe(self, mailbox: Mailbox[bytes]) -> None:
         with self._changed:
-            self._viewers = tuple(other for other in self._viewers if other is not mailbox)
+            self._viewers = tuple(other for other in self._viewers if other[0] is not mailbox)
 
     def close(self) -> None:
         """End the thread and close every mailbox."""
         with self._changed:
             self._closed = True
             self._changed.notify()
-        for mailbox in self._viewers:
+        for mailbox, _ in self._viewers:
             mailbox.close()
         self._thread.join()
 
@@ -85,9 +90,10 @@ class Preview:
                     return
                 frame, self._fresh = self._frame, False
             assert frame is not None
-            jpeg = _encode(frame)
-            for mailbox in self._viewers:
-                mailbox.put("picture", jpeg)
+            viewers = self._viewers
+            jpegs = {width: _encode(frame, width) for width in {width for _, width in viewers}}
+            for mailbox, width in viewers:
+                mailbox.put("picture", jpegs[width])
 
 
 def thumbnail(frame: NDArray[np.uint8]) -> bytes:
@@ -95,8 +101,8 @@ def thumbnail(frame: NDArray[np.uint8]) -> bytes:
     return encode_jpeg(_shrunk(frame, THUMBNAIL / min(frame.shape[:2])), QUALITY)
 
 
-def _encode(frame: NDArray[np.uint8]) -> bytes:
-    return encode_jpeg(_shrunk(frame, MAX_WIDTH / frame.shape[1]), QUALITY)
+def _encode(frame: NDArray[np.uint8], width: int = WIDTHS[-1]) -> bytes:
+    return encode_jpeg(_shrunk(frame, width / frame.shape[1]), QUALITY)
 
 
 def _shrunk(frame: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:

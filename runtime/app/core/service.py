@@ -27,6 +27,8 @@ from runtime.app.core.messages import (
 from runtime.app.core.other_model import OtherModel
 from runtime.app.core.regions import Regions
 from runtime.app.core.session import InvalidState
+from runtime.app.core.sources import AddedSources
+from runtime.app.visits.log import VisitLog
 from runtime.errors import EdgefsError, OptionError
 from runtime.gallery.base import Operation as GalleryOperation
 from runtime.recognition import Enrollment
@@ -61,6 +63,9 @@ class Service:
         device: The name of this device.
         other_model: The gallery that was asked for, if another model filled it and the recognizer runs without it.
         on_answer: Called in the camera's thread with every answer, for the metrics.
+        open_source: Returns the source for a text as `--source` takes it, for sources that are added and
+            remembered; with None they are not remembered.
+        visits: Where visits are kept, closed with the service; None for in memory.
 
     Attributes:
         workers: The camera workers by the camera's id.
@@ -74,22 +79,27 @@ class Service:
         device: str,
         other_model: OtherModel | None = None,
         on_answer: Callable[[Answer], None] = lambda _: None,
+        open_source: Callable[[str], CameraSource] | None = None,
+        visits: VisitLog | None = None,
     ) -> None:
         self.recognizer, self.device = recognizer, device
         self.hub, self.ring, self.inbox = Hub(), Ring(REMEMBERED), Inbox(recognizer.bundle)
+        self.visits = visits or VisitLog(None, recognizer.bundle.fingerprint)
         self._other_model = other_model
         self._own_recognizer: Recognizer | None = None
         self._regions = Regions(other_model.path if other_model else recognizer.gallery.path)
         self._strangers: list[tuple[int, int]] = []
         self._stop, self._dirty = threading.Event(), threading.Event()
-        self.workers = {
-            str(i): CameraWorker(str(i), source, self._regions.get(source.name), self, on_answer)
-            for i, source in enumerate(sources)
-        }
+        self._on_answer, self._changing = on_answer, threading.Lock()
+        path = other_model.path if other_model else recognizer.gallery.path
+        self.added = AddedSources(path if open_source else None, open_source)
+        opened = {str(i): source for i, source in enumerate(sources)} | self.added.remembered()
+        self.workers = {id_: self._worker(id_, source) for id_, source in opened.items()}
         self._maintenance = threading.Thread(target=self._maintain, name="maintenance", daemon=True)
 
     def start(self) -> None:
         """Open every camera; returns at once."""
+        self.visits.start()
         self._maintenance.start()
         for worker in self.workers.values():
             worker.reader.start()
@@ -106,6 +116,7 @@ class Service:
             worker.preview.close()
         if self._maintenance.ident is not None:  # it was started
             self._maintenance.join()
+        self.visits.close()
         if self._other_model is not None:
             self._other_model.join()
         if self._own_recognizer is not None:
@@ -142,6 +153,44 @@ class Service:
 
     def camera(self, id_: str) -> Camera:
         return self.worker(id_).camera()
+
+    def add_camera(self, what: str, name: str | None) -> Camera:
+        """Open another source, also after a restart; arguments and errors are those of `AddedSources.add`."""
+        with self._changing:
+            id_, source = self.added.add(what, name, {worker.session.name for worker in self.workers.values()})
+            worker = self._worker(id_, source)
+            self.workers = {**self.workers, id_: worker}  # replaced as a whole: other threads iterate over it
+            worker.reader.start()
+        self.changed()
+        return worker.camera()
+
+    def rename_camera(self, id_: str, name: str) -> Camera:
+        """Give a camera another name, which keeps its region. Raises UnknownCamera, OptionError."""
+        with self._changing:
+            worker = self.worker(id_)
+            if any(each.session.name == name for each in self.workers.values() if each is not worker):
+                raise OptionError(f"The name of a camera must be its own, but another one is called {name!r}.")
+            if region := self._regions.get(worker.session.name):
+                self._regions.set(name, region)
+            self.added.rename(id_, name)
+            worker.session.name = name
+        self.changed()
+        return worker.camera()
+
+    def remove_camera(self, id_: str) -> str:
+        """Close a camera and discard its teaching session; returns what was done. Raises UnknownCamera."""
+        with self._changing:
+            worker = self.worker(id_)
+            self.workers = {other: each for other, each in self.workers.items() if other != id_}
+            self.added.remove(id_)
+        worker.reader.stop()
+        worker.reader.join()
+        worker.preview.close()
+        self.changed()
+        return f"removed {worker.session.name}"
+
+    def _worker(self, id_: str, source: CameraSource) -> CameraWorker:
+        return CameraWorker(id_, source, self._regions.get(source.name), self, self._on_answer)
 
     def state(self) -> State:
         """Return everything except the answers, as it is now."""
@@ -187,7 +236,9 @@ class Service:
         ]
 
     def changed(self) -> None:
-        """Publish the state soon."""
+        """Publish the state soon, and let the visits follow the gallery now."""
+        if self._other_model is None:
+            self.visits.follow(self.recognizer.gallery)
         self._dirty.set()
 
     def set_region(self, id_: str, region: FrameRegion | None) -> Camera:

@@ -11,51 +11,21 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
+from runtime.app.core.broker import Broker
 from runtime.app.core.hub import ChangeFilter
 from runtime.app.core.messages import Answer, Camera, Event
 from runtime.app.core.service import Service
-from runtime.camera.base import redact
-from runtime.errors import OptionError
 
-PORTS = {"mqtt": 1883, "mqtts": 8883}
 MAX_QUEUED = 100  # messages while the broker is away; only the newest of each retained topic matters
 UNKNOWN, UNAVAILABLE = "unknown", "unavailable"
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Broker:
-    """The address of a broker."""
-
-    host: str
-    port: int
-    user: str | None
-    password: str | None
-    tls: bool
-
-
-def parse_broker(url: str) -> Broker:
-    """Parse mqtt://user:password@host:port, or mqtts:// for TLS. Raises OptionError."""
-    try:
-        parts = urlsplit(url if "://" in url else f"mqtt://{url}")
-        port = parts.port or PORTS[parts.scheme]
-        if not parts.hostname:
-            raise ValueError("it names no host.")
-    except (KeyError, ValueError) as error:
-        raise OptionError(
-            f"--mqtt must be like mqtt://user:password@host:1883, but {redact(url)!r} is not: {error}"
-        ) from error
-    user, password = (None if part is None else unquote(part) for part in (parts.username, parts.password))
-    return Broker(parts.hostname, port, user, password, parts.scheme == "mqtts")
 
 
 class Topics:

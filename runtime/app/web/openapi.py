@@ -73,6 +73,9 @@ def _operation(route: Route, schema_of: dict[str, Any], policy: Policy) -> dict[
         {"name": name, "in": "query", "required": True, "schema": {"type": "string", "minLength": 1, "maxLength": 100}}
         for name in route.query
     ]
+    parameters += [
+        {"name": name, "in": "query", "required": False, "schema": schema} for name, schema in route.filters.items()
+    ]
     if parameters:
         operation["parameters"] = parameters
     if route.takes:
@@ -90,7 +93,7 @@ def _refusals(route: Route, policy: Policy) -> list[int]:
     if route.takes:
         statuses |= {413, 415, 422, 503}
         statuses |= {400} if not isinstance(route.takes, tuple) or "multipart/form-data" in route.takes else set()
-    if route.query:
+    if route.query or route.filters:
         statuses.add(422)
     if policy.token is not None and not route.open:
         statuses.add(401)

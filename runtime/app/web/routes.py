@@ -14,10 +14,13 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from runtime.app.actions.actions import UnknownRule
+from runtime.app.actions.outbox import OutboxUnusable
 from runtime.app.core.messages import Error, ErrorDetail
 from runtime.app.core.service import AnswerExpired, Service, UnknownCamera
 from runtime.app.core.session import InvalidState
 from runtime.app.web.throttle import Throttle
+from runtime.app.visits.store import VisitsUnusable
 from runtime.app.web.uploads import BodyTooLarge, TooBusy, Upload, Uploads, too_busy
 from runtime.errors import (
     EdgefsError,
@@ -34,6 +37,7 @@ from runtime.errors import (
 )
 
 if TYPE_CHECKING:
+    from runtime.app.actions.actions import Actions
     from runtime.app.web.guard import Policy
     from runtime.app.web.metrics import Metrics
 
@@ -50,12 +54,15 @@ STATUS: dict[type[Exception], int] = {
     UnknownCamera: 404,
     AnswerExpired: 404,
     UnknownLabel: 404,
+    UnknownRule: 404,
     InvalidShot: 404,
     InvalidState: 409,
     NothingToUndo: 409,
     StaleOperation: 409,
     GalleryMismatch: 409,
     GalleryUnwritable: 507,
+    OutboxUnusable: 507,
+    VisitsUnusable: 507,
     GalleryCorrupt: 422,
     InvalidLabel: 422,
     FrameError: 422,
@@ -92,6 +99,7 @@ class Route:
         takes: A Struct for JSON, a tuple of media types for bytes, None for no body.
         gives: A Struct or a list of them for JSON, else a media type.
         query: The parameters of the query.
+        filters: The parameters of the query that may be left out, each with its JSON schema.
         open: Whether the route needs no token.
         limit: The most bytes that the body may have.
         refuses: Error statuses besides those that every route can answer.
@@ -105,6 +113,7 @@ class Route:
     takes: Any = None
     gives: Any = None
     query: tuple[str, ...] = ()
+    filters: dict[str, dict[str, Any]] = field(default_factory=dict)
     open: bool = False
     limit: int = SMALL
     refuses: tuple[int, ...] = ()
@@ -119,6 +128,7 @@ class App:
     policy: Policy
     metrics: Metrics
     routes: tuple[Route, ...] = ()
+    actions: Actions | None = None
     uploads: Uploads = field(default_factory=Uploads)
     decoding: threading.Lock = field(default_factory=threading.Lock)
     logins: Throttle = field(default_factory=Throttle)

@@ -10,6 +10,7 @@ import logging
 import socket
 import threading
 import time
+from pathlib import Path
 from types import TracebackType
 
 import uvicorn
@@ -23,8 +24,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
+from runtime.app.actions.actions import Actions
 from runtime.app.core.service import Service
-from runtime.app.web.api import ROUTES
+from runtime.app.web.api import ROUTES, sources
 from runtime.app.web.api.events import PATH, events
 from runtime.app.web.api.system import STATIC
 from runtime.app.web.deadlines import HttpProtocol, WebSocketProtocol
@@ -35,7 +37,7 @@ from runtime.app.web.token import Token
 from runtime.errors import EdgefsError
 
 MAX_HEADER = 16_000  # bytes
-MAX_MESSAGE = 4_000  # bytes of a WebSocket message from a client; none is expected
+MAX_MESSAGE = 1_000_000  # bytes of a WebSocket message from a client: a picture of its camera
 GRACE_S = 2.0  # for requests in progress, at the end
 WILDCARDS = ("0.0.0.0", "::", "")
 
@@ -76,17 +78,21 @@ def policy_for(host: str, port: int, token: Token | None, extra: tuple[str, ...]
     return Policy(frozenset(names), any_ip=not local, token=token, cookie=f"edgefs_{port}")
 
 
-def build(service: Service, policy: Policy, metrics: Metrics) -> ASGIApp:
+def build(service: Service, policy: Policy, metrics: Metrics, actions: Actions | None = None) -> ASGIApp:
     """Return the whole app as one ASGI callable."""
-    app = App(service, policy, metrics, ROUTES)
+    app = App(service, policy, metrics, ROUTES, actions)
 
     async def socket_events(ws: WebSocket) -> None:
         await events(app, ws)
+
+    async def socket_frames(ws: WebSocket) -> None:
+        await sources.frames(app, ws)
 
     routes: list[BaseRoute] = [
         StarletteRoute(route.path, endpoint(app, route), methods=[route.method]) for route in ROUTES
     ]
     routes.append(WebSocketRoute(PATH, socket_events))
+    routes.append(WebSocketRoute(sources.PATH, socket_frames))
     routes.append(Mount("/static", _Static(directory=STATIC, check_dir=False)))
     handlers = {HTTPException: _http_error}
     starlette = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
@@ -126,9 +132,15 @@ def _methods(request: Request) -> set[str]:
 
 
 class Server:
-    """Serves an app on a bound socket until closed. `alive_s` is the last moment at which the event loop ran."""
+    """Serves an app on a bound socket until closed. `alive_s` is the last moment at which the event loop ran.
 
-    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+    Args:
+        app: The app.
+        listener: The bound socket.
+        tls: The files of certificate and key for HTTPS; None for HTTP.
+    """
+
+    def __init__(self, app: ASGIApp, listener: socket.socket, tls: tuple[Path, Path] | None = None) -> None:
         config = uvicorn.Config(
             app,
             http=HttpProtocol,
@@ -146,6 +158,8 @@ class Server:
             h11_max_incomplete_event_size=MAX_HEADER,
             timeout_graceful_shutdown=int(GRACE_S),
             backlog=512,
+            ssl_certfile=tls and tls[0],
+            ssl_keyfile=tls and tls[1],
             callback_notify=self._beat,
             timeout_notify=1,
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from runtime.app.actions.actions import Actions
 from runtime.app.core.camera_reader import CameraSource
 from runtime.app.core.service import Service
 from runtime.app.web.metrics import Metrics
@@ -59,7 +60,9 @@ def running(bundle: Bundle, folder: Path, frames: list, *, host: str = "127.0.0.
         source = CameraSource("fake camera", lambda: realtime(camera))
         service = Service(recognizer, [source], device="test", on_answer=metrics.count)
         metrics.watch(service)
-        with Server(build(service, policy_for(host, port, token), metrics), listener) as server:
+        actions = Actions((), folder / "actions.db", device="test", camera_name=str)
+        actions.start(service.hub)
+        with Server(build(service, policy_for(host, port, token), metrics, actions), listener) as server:
             headers = {"Authorization": f"Bearer {clear}"} if clear else {}
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=10) as http:
                 service.start()
@@ -67,6 +70,7 @@ def running(bundle: Bundle, folder: Path, frames: list, *, host: str = "127.0.0.
                 live.wait(lambda: service.camera("0").state == "live")
                 yield live
             service.close()
+        actions.close()
 
 
 @pytest.fixture

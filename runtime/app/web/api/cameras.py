@@ -8,7 +8,7 @@ from starlette.responses import Response, StreamingResponse
 
 from runtime.app.core.hub import AsyncNotification
 from runtime.app.core.messages import Camera, Enrolled, Named, SetRegion, StartTeach
-from runtime.app.core.preview import Preview
+from runtime.app.core.preview import WIDTHS, Preview
 from runtime.app.web.api.convert import enrolled
 from runtime.app.web.routes import BadRequest, Call, NotFound, Route
 
@@ -28,12 +28,14 @@ async def preview(call: Call) -> Response:
     kind = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
     if call.request.method == "HEAD":
         return Response(media_type=kind)
-    return StreamingResponse(_pictures(source), headers={"cache-control": "no-store"}, media_type=kind)
+    width = call.request.query_params.get("width", "")
+    pixels = int(width) if width.isdecimal() and len(width) < 6 else WIDTHS[-1]
+    return StreamingResponse(_pictures(source, pixels), headers={"cache-control": "no-store"}, media_type=kind)
 
 
-async def _pictures(source: Preview) -> AsyncIterator[bytes]:
+async def _pictures(source: Preview, width: int) -> AsyncIterator[bytes]:
     notification = AsyncNotification()
-    mailbox = source.subscribe(notification)
+    mailbox = source.subscribe(notification, width)
     try:
         while not mailbox.closed:
             for jpeg in mailbox.take():
@@ -76,7 +78,12 @@ BASE = "/api/v1/cameras"
 ROUTES = (
     Route("GET", BASE, "Every camera", cameras, gives=list[Camera]),
     Route(
-        *("GET", f"{BASE}/{{camera}}/preview", "The camera's picture as Motion JPEG", preview),
+        *(
+            "GET",
+            f"{BASE}/{{camera}}/preview",
+            "The camera's picture as Motion JPEG, for a screen of `?width` pixels",
+            preview,
+        ),
         gives=f"multipart/x-mixed-replace; boundary={BOUNDARY}",
         refuses=(404, 429),
     ),

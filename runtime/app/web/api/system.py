@@ -10,8 +10,10 @@ from starlette.responses import FileResponse, Response
 
 from runtime.app.core.messages import Done, Login, ServerHealth
 from runtime.app.web.apidoc import page_of
+from runtime.app.web.guard import LOOPBACK_NAMES
+from runtime.app.web.link import address, picture_code
 from runtime.app.web.openapi import document
-from runtime.app.web.routes import BadRequest, Call, Route
+from runtime.app.web.routes import BadRequest, Call, NotFound, Route
 from runtime.app.web.throttle import FAILURES
 
 STATIC = Path(__file__).parents[1] / "static"
@@ -23,6 +25,19 @@ log = logging.getLogger(__name__)
 
 def page(_call: Call) -> Response:
     return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
+
+
+def qr_code(call: Call) -> bytes:
+    """Return the address at which another device finds this page, as an SVG picture. Raises NotFound."""
+    port = call.request.url.port or (443 if call.request.url.scheme == "https" else 80)
+    local = call.request.url.hostname in LOOPBACK_NAMES
+    if local and not call.app.policy.any_ip:
+        raise NotFound("Only this machine can connect. Start with `edgefs live --host 0.0.0.0` for other devices.")
+    link = address("" if local else str(call.request.url.hostname), port, https=call.request.url.scheme == "https")
+    code = picture_code(link)
+    if code is None:
+        raise NotFound("The QR code needs the package segno, which is not installed. Do: pip install segno")
+    return code
 
 
 def health(call: Call) -> ServerHealth:
@@ -65,6 +80,11 @@ ROUTES = (
         health,
         gives=ServerHealth,
         open=True,
+    ),
+    Route(
+        *("GET", "/api/v1/qr", "The page's address as a QR code, without the token", qr_code),
+        gives="image/svg+xml",
+        refuses=(404,),
     ),
     Route("GET", "/openapi.json", "This document", openapi, gives="application/json"),
     Route("GET", "/api", "This document, for people", api_page, gives="text/html"),

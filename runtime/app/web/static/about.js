@@ -36,9 +36,20 @@ function body() {
     ...rateControl(stranger_rate),
     el("h3", {}, "Gallery"),
     facts({ "file": gallery.path ?? "in memory only", "classes": String(store.state.classes.length), "viewers": viewers == null ? null : String(viewers) }),
+    el("h3", {}, "On another device"),
+    qrCode(),
     el("h3", {}, "For programs"),
     el("p", {}, link("api", "API"), " · ", link(`${BASE}history`, "history"), " · ", link(`${BASE}metrics`, "metrics"), " · ", link("healthz", "health")),
   ];
+}
+
+/** The address of this page as a QR code, or why there is none. */
+function qrCode() {
+  const place = el("p", { class: "soft" });
+  call("GET", "qr").then(
+    () => place.replaceChildren(el("img", { class: "qr", src: `${BASE}qr`, alt: "QR code with the address of this page" })),
+    (error) => place.append(error.message));
+  return place;
 }
 
 /** How many strangers may be given a name, with what another choice would change before it is applied. */

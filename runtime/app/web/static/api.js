@@ -11,14 +11,14 @@ export class ApiError extends Error {
 }
 
 /**
- * Send a request. body: an object to send as JSON, or a File, which is an archive.
+ * Send a request. body: an object to send as JSON, a form, or a File, which is a picture or an archive.
  * Resolves to the JSON of the response, or to null when it has none. Rejects with ApiError.
  */
 export async function call(method, path, body, { timeout_s = 30, keepalive = false } = {}) {
   const headers = {};
   if (body instanceof Blob) {
-    headers["Content-Type"] = "application/zip"; // systems name this type differently
-  } else if (body !== undefined) {
+    headers["Content-Type"] = body.type.startsWith("image/") ? body.type : "application/zip"; // systems name archives differently
+  } else if (body !== undefined && !(body instanceof FormData)) {
     headers["Content-Type"] = "application/json";
     body = JSON.stringify(body);
   }

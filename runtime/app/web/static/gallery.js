@@ -8,8 +8,8 @@ import { on, store, writable } from "./store.js";
 
 export function startGallery() {
   for (const name of ["changed", "link"]) on(name, render);
-  $("undo").addEventListener("click", () => undo(store.state.undo.id));
-  $("redo").addEventListener("click", () => redo(store.state.redo.id));
+  for (const id of ["undo", "undo-quick"]) $(id).addEventListener("click", () => undo(store.state.undo.id));
+  for (const id of ["redo", "redo-quick"]) $(id).addEventListener("click", () => redo(store.state.redo.id));
   $("upload").addEventListener("change", upload);
 }
 
@@ -28,6 +28,12 @@ function render() {
   $("redo").hidden = !undone;
   $("redo").disabled = !writable();
   $("redo").title = undone ? `Redo: ${undone.what}` : "";
+  for (const [quick, all, change] of [["undo-quick", "undo", newest], ["redo-quick", "redo", undone]]) {
+    $(quick).disabled = $(all).disabled;
+    $(quick).setAttribute("aria-label", change ? `${all === "undo" ? "Undo" : "Redo"}: ${change.what}` : "Nothing to undo");
+    $(quick).title = $(quick).getAttribute("aria-label");
+  }
+  $("redo-quick").hidden = !undone;
   $("upload").disabled = !writable();
   syncChildren($("banners"), banners(), (banner) => banner.key, ({ key }) => el("div", { class: key }), fill);
 }

@@ -58,7 +58,8 @@ function setState(state) {
   for (const camera of state.cameras) camera.since = performance.now();
   if (!ids.includes(store.camera)) {
     const wanted = new URLSearchParams(location.hash.slice(1)).get("camera");
-    show(ids.includes(wanted) ? wanted : (ids[0] ?? null));
+    const usable = state.cameras.find((camera) => camera.state !== "missing" && camera.state !== "ended") ?? state.cameras[0];
+    show(ids.includes(wanted) ? wanted : (usable?.id ?? null));
   }
   emit("changed", state);
 }

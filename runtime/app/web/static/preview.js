@@ -65,6 +65,7 @@ export function render() {
   const note = explain(camera, now);
   $("camera-note").hidden = !note;
   $("stage").classList.toggle("stale", now !== "live" && now !== "ended");
+  $("note-sources").hidden = now !== "missing" && now !== "ended";
   if (note) {
     setText($("camera-note").querySelector("strong"), note[0]);
     setText($("camera-note").querySelector("p"), note[1]);
@@ -78,7 +79,7 @@ function explain(camera, now) {
     case "live": return null;
     case "stalled":
     case "reconnecting": return [last ? `${last}, reconnecting` : "Reconnecting", camera?.message ?? ""];
-    case "missing": return ["No camera", camera?.message ?? "Start edgefs live with --source, or plug a camera in."];
+    case "missing": return ["No camera", camera?.message ?? "Choose where the picture comes from."];
     case "ended": return ["The video has ended", camera.message ?? ""];
     case "offline": return ["Offline", "The device does not answer. What you see may be old."];
     case "locked": return ["Locked", ""];
@@ -95,7 +96,7 @@ function play(camera, now) {
   if (wanted === null) {
     if (document.hidden || now === "missing" || !camera) img.removeAttribute("src"); // the device encodes only for viewers
   } else {
-    img.src = `${BASE}${route(wanted)}/preview?${Date.now()}`;
+    img.src = `${BASE}${route(wanted)}/preview?width=${Math.ceil($("stage").clientWidth * devicePixelRatio)}&${Date.now()}`;
   }
   img.hidden = !img.hasAttribute("src");
 }
@@ -110,9 +111,9 @@ function renderSwitcher() {
   $("cameras").replaceChildren(...cameras.map(({ id, name, state }) => one
     ? el("span", { class: "only", title: name }, short(name))
     : el("button", { type: "button", "aria-pressed": String(id === store.camera), title: `${name}: ${WORDS[state] ?? state}`, onclick: () => show(id) },
-      el("i", { class: `dot ${state}` }), short(name))));
+      el("i", { class: `dot ${state}` }), el("span", {}, short(name)))));
   if (focused) $("cameras").querySelector("[aria-pressed=true]")?.focus();
 }
 
-/** The name of a file without its folder; an address unchanged. */
-const short = (name) => (name.includes("://") ? name : name.split("/").pop() || name);
+/** "Camera 0" for a number, the name of a file without its folder; an address unchanged. */
+export const short = (name) => (/^\d+$/.test(name) ? `Camera ${name}` : name.includes("://") ? name : name.split("/").pop() || name);

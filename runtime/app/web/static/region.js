@@ -1,7 +1,7 @@
 // The region of the frame that is looked at: drawn, moved and resized by pointer or arrow keys. In fractions, 0 to 1.
 
 import { call, camera as route } from "./api.js";
-import { $, setVariables } from "./dom.js";
+import { $, setText, setVariables } from "./dom.js";
 import { act } from "./notices.js";
 import { on, shown, store } from "./store.js";
 
@@ -35,6 +35,7 @@ function toggle() {
   const edit = !editing();
   $("stage").classList.toggle("editing", edit);
   $("region-edit").setAttribute("aria-pressed", String(edit));
+  setText($("region-edit").querySelector("span"), edit ? "Done" : "Region");
   $("region-help").hidden = $("region-whole").hidden = !edit;
   if (!edit) return;
   if (!region) save(CENTRE);

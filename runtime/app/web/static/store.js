@@ -7,6 +7,7 @@ export const store = {
   state: null, // as GET state answers
   answers: new Map(), // camera id -> the newest answer
   settled: new Map(), // camera id -> the newest remembered answer that equals the smoothed one
+  place: "live", // live | review | things | actions
   camera: null, // id of the one that is shown
 };
 

@@ -56,7 +56,7 @@ export function startTeach() {
 }
 
 const name = () => $("name").value.trim();
-const ready = () => writable() && condition() === "live";
+const ready = () => writable() && condition() === "live" && store.place === "live";
 
 /** The click that ends a hold must not press whatever has appeared under the finger. */
 function releaseClick(event) {

@@ -13,6 +13,7 @@ from runtime.app.core.camera_reader import CameraSource
 from runtime.app.core.camera_worker import CameraWorker
 from runtime.app.core.hub import Hub
 from runtime.app.core.messages import Answer
+from runtime.app.visits.log import VisitLog
 from runtime.bundle import Bundle
 from runtime.camera import FakeCamera, Frame, open_camera, realtime
 from runtime.models import default_bundle
@@ -34,6 +35,7 @@ class Shared:
 
     def __post_init__(self) -> None:
         self.inbox = Inbox(self.recognizer.bundle)
+        self.visits = VisitLog(None, self.recognizer.bundle.fingerprint)
 
 
 class Player:

@@ -1,0 +1,89 @@
+// The camera of this browser as a source of the device: JPEGs over a WebSocket, each sent when the device asks for it.
+
+import { BASE, call, camera as route } from "./api.js";
+import { on, store } from "./store.js";
+
+const WIDTH = 960; // pixels of what is sent
+const QUALITY = 0.8;
+const AGAIN_MS = 1000;
+const KEY = "edgefs camera"; // the id of this browser's camera on this device
+
+let video = null;
+let socket = null;
+let mine = null;
+
+export const canUseCamera = () => window.isSecureContext && Boolean(navigator.mediaDevices?.getUserMedia);
+
+/** Go on sending when the page is opened again. */
+export function startBrowserCamera() {
+  const resume = () => {
+    const id = remembered();
+    if (mine || !id || !canUseCamera()) return;
+    mine = id;
+    start().catch(() => (mine = null)); // without permission it stays as it is until it is chosen again
+  };
+  on("changed", () => {
+    if (!mine) resume();
+    else if (video && !listed(mine)) stop();
+  });
+}
+
+const listed = (id) => store.state?.cameras.some((each) => each.id === id);
+
+function remembered() {
+  const id = localStorage.getItem(KEY);
+  return id && listed(id) ? id : null;
+}
+
+/** Ask for permission and send this browser's camera; resolves to the id of the source. */
+export async function offerCamera() {
+  await start();
+  mine = remembered() ?? (await call("POST", "cameras", { what: "browser", name: nameOfBrowser() })).id;
+  localStorage.setItem(KEY, mine);
+  connect();
+  return mine;
+}
+
+const nameOfBrowser = () => `${(/iPhone|iPad|Android|Macintosh|Windows|Linux/.exec(navigator.userAgent) ?? ["Browser"])[0]} camera`;
+
+async function start() {
+  if (video) return;
+  let stream;
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1280 } }, audio: false });
+  } catch (error) {
+    throw new Error(error.name === "NotAllowedError" ? "The browser may not use its camera. Permit it beside the address of this page." : "This browser has no camera that can be used.");
+  }
+  const element = document.createElement("video");
+  Object.assign(element, { muted: true, playsInline: true, srcObject: stream });
+  await element.play();
+  video = element;
+  if (mine) connect();
+}
+
+function stop() {
+  for (const track of video.srcObject.getTracks()) track.stop();
+  [video, mine] = [null, null];
+  localStorage.removeItem(KEY);
+  socket?.close();
+}
+
+function connect() {
+  const url = new URL(`${BASE}${route(mine)}/frames`, location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  const opened = (socket = new WebSocket(url));
+  opened.onmessage = () => nextFrame(() => send(opened)); // the device asks for one picture at a time
+  opened.onclose = () => setTimeout(() => video && opened === socket && connect(), AGAIN_MS);
+}
+
+const nextFrame = (run) => (video?.requestVideoFrameCallback ? video.requestVideoFrameCallback(run) : setTimeout(run, 40));
+const canvas = document.createElement("canvas");
+
+function send(to) {
+  if (!video || to.readyState !== WebSocket.OPEN) return;
+  const scale = Math.min(1, WIDTH / video.videoWidth);
+  const [width, height] = [Math.round(video.videoWidth * scale), Math.round(video.videoHeight * scale)];
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  canvas.getContext("2d").drawImage(video, 0, 0, width, height);
+  canvas.toBlob((jpeg) => jpeg && to.readyState === WebSocket.OPEN && to.send(jpeg), "image/jpeg", QUALITY);
+}

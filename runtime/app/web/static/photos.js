@@ -1,0 +1,80 @@
+// Photos that are dropped, pasted or chosen: a name teaches them, and without one they are recognised.
+
+import { call, query } from "./api.js";
+import { close, open } from "./cards.js";
+import { $, el, plural } from "./dom.js";
+import { act } from "./notices.js";
+import { askSimilar } from "./similar.js";
+import { writable } from "./store.js";
+
+const MOST = 64;
+let urls = [];
+
+export function startPhotos() {
+  addEventListener("dragover", (event) => {
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    document.body.classList.add("dropping");
+  });
+  addEventListener("dragleave", (event) => event.relatedTarget || document.body.classList.remove("dropping"));
+  addEventListener("drop", (event) => {
+    document.body.classList.remove("dropping");
+    if (!event.dataTransfer?.files.length) return;
+    event.preventDefault();
+    show([...event.dataTransfer.files]);
+  });
+  addEventListener("paste", (event) => event.clipboardData?.files.length && show([...event.clipboardData.files]));
+  $("photos").addEventListener("change", ({ target }) => {
+    show([...target.files]);
+    target.value = "";
+  });
+  $("photos-card").addEventListener("close", release);
+}
+
+export function choosePhotos() {
+  close("sources");
+  $("photos").click();
+}
+
+function release() {
+  for (const url of urls) URL.revokeObjectURL(url);
+  urls = [];
+}
+
+function show(files) {
+  const photos = files.filter((file) => file.type.startsWith("image/")).slice(0, MOST);
+  if (!photos.length) return void act(Promise.reject(new Error("Only pictures can be taught, and none of these files is one.")));
+  release();
+  urls = photos.map((photo) => URL.createObjectURL(photo));
+  const captions = photos.map((photo) => el("figcaption", {}, photo.name));
+  const name = el("input", { id: "photos-name", list: "names", maxlength: 100, placeholder: "Name…", "aria-label": "Name of the thing in these photos", autocomplete: "off", autocapitalize: "off", enterkeyhint: "done", required: true });
+  const teach = (event) => {
+    event.preventDefault();
+    if (name.value.trim()) send(name.value.trim(), photos);
+  };
+  open("photos", plural(photos.length, "photo"),
+    el("div", { class: "changes" }, ...photos.map((_, i) => el("figure", {}, el("img", { src: urls[i], alt: "" }), captions[i]))),
+    el("form", { class: "inline", onsubmit: teach }, name,
+      el("button", { class: "primary", disabled: !writable() }, "Teach"),
+      el("button", { type: "button", class: "plain", onclick: () => recognise(photos, captions) }, "What is it?")));
+  name.focus();
+}
+
+async function send(label, photos) {
+  const form = new FormData();
+  for (const photo of photos) form.append("pictures", photo, photo.name);
+  const result = ({ accepted, rejected }) =>
+    accepted.length ? `${label}: ${plural(accepted.length, "photo")} kept${rejected.length ? `, ${rejected.length} refused (${rejected[0].reason})` : ""}` : `No photo was kept: ${rejected[0]?.reason}`;
+  const enrollment = await act(call("POST", `classes/shots?${query({ label })}`, form, { timeout_s: 120 }), result);
+  if (!enrollment) return;
+  close("photos");
+  askSimilar(enrollment);
+}
+
+async function recognise(photos, captions) {
+  for (const [i, photo] of photos.entries()) {
+    const found = await act(call("POST", "recognize", photo));
+    if (!found) return;
+    captions[i].replaceChildren(el("b", {}, found.label ?? (found.certainty === "maybe" ? `${found.candidate}?` : "Unknown")));
+  }
+}

@@ -1,0 +1,110 @@
+// The source picker: the cameras that are open, and everything that can be added. It is the empty state and a card.
+
+import { BASE, call, camera as route } from "./api.js";
+import { canUseCamera, offerCamera } from "./browser_camera.js";
+import { close, open } from "./cards.js";
+import { $, el, icon, picture } from "./dom.js";
+import { act } from "./notices.js";
+import { choosePhotos } from "./photos.js";
+import { short } from "./preview.js";
+import { on, show, store } from "./store.js";
+
+let devices = [];
+
+export function startSources() {
+  for (const id of ["sources-open", "note-sources"]) $(id).addEventListener("click", openPicker);
+  on("changed", () => $("sources-card").open && drawOpen());
+}
+
+async function openPicker() {
+  open("sources", "Sources",
+    el("ul", { id: "source-list", class: "sources" }),
+    el("h3", {}, "Add a source"),
+    el("div", { id: "devices", class: "devices" }),
+    el("div", { class: "acts choices" },
+      el("button", { type: "button", class: "plain", id: "add-browser", disabled: !canUseCamera(), onclick: addOwn }, icon("camera"), "This browser's camera"),
+      el("button", { type: "button", class: "plain", onclick: () => add("demo") }, "Virtual camera"),
+      el("button", { type: "button", class: "plain", onclick: choosePhotos }, "Photos")),
+    canUseCamera() ? null : el("p", { class: "soft" }, secure()),
+    el("form", { class: "inline", onsubmit: addAddress },
+      el("input", { id: "source-what", placeholder: "rtsp://…, a file or a folder", "aria-label": "Address of a camera, or a file or folder on the device", autocomplete: "off", autocapitalize: "off", spellcheck: "false", required: true, maxlength: 2000 }),
+      el("button", { class: "primary" }, "Add")));
+  drawOpen();
+  devices = await call("GET", "devices").catch(() => []);
+  $("devices")?.replaceChildren(...devices.filter((each) => each.camera == null).map(tile));
+}
+
+/** Why the camera of this browser cannot be used, and what to do. */
+function secure() {
+  const url = new URL("/", location.href);
+  url.protocol = "https:";
+  return `To use the camera of this browser, start edgefs live with --https and open ${url}. Browsers give a page the camera only over HTTPS.`;
+}
+
+function tile({ number, name }) {
+  return el("button", { type: "button", class: "device", onclick: () => add(String(number), name) },
+    picture(`${BASE}devices/${number}/picture`, ""), el("span", {}, name));
+}
+
+function drawOpen() {
+  const list = $("source-list");
+  const cameras = store.state?.cameras ?? [];
+  const key = cameras.map(({ id, name, state }) => `${id} ${name} ${state}`).join("|") + store.camera;
+  if (list.dataset.key === key || list.querySelector("form")) return;
+  list.dataset.key = key;
+  list.replaceChildren(...cameras.map(row));
+}
+
+function row(camera) {
+  const choose = () => (close("sources"), show(camera.id));
+  const item = el("li", {},
+    el("button", { type: "button", class: "chosen", "aria-pressed": String(camera.id === store.camera), title: camera.name, onclick: choose },
+      el("i", { class: `dot ${camera.state}` }), el("span", {}, short(camera.name))),
+    el("button", { type: "button", class: "plain", "aria-label": `Rename ${camera.name}`, onclick: () => rename(item, camera) }, "Rename"),
+    el("button", { type: "button", class: "plain square", "aria-label": `Remove ${camera.name}`, title: "Remove", onclick: () => act(call("DELETE", route(camera.id))) }, icon("close")));
+  return item;
+}
+
+function rename(item, { id, name }) {
+  const field = el("input", { "aria-label": `Name of ${name}`, value: name, maxlength: 200, required: true, autocomplete: "off" });
+  const send = async (event) => {
+    event.preventDefault();
+    await act(call("PATCH", route(id), { name: field.value.trim() || name }));
+    item.replaceChildren();
+    $("source-list").dataset.key = "";
+    drawOpen();
+  };
+  item.replaceChildren(el("form", { class: "inline", onsubmit: send }, field, el("button", { class: "plain" }, "Save")));
+  field.focus();
+}
+
+async function add(what, name = null) {
+  const camera = await act(call("POST", "cameras", { what, name }));
+  if (!camera) return null;
+  close("sources");
+  shownWhenListed(camera.id);
+  return camera;
+}
+
+function addAddress(event) {
+  event.preventDefault();
+  add($("source-what").value.trim());
+}
+
+async function addOwn() {
+  const id = await act(offerCamera());
+  if (!id) return;
+  close("sources");
+  shownWhenListed(id);
+}
+
+/** Show a camera as soon as the device lists it. */
+function shownWhenListed(id) {
+  if (store.state.cameras.some((each) => each.id === id)) return show(id);
+  let waiting = true;
+  on("changed", (state) => {
+    if (!waiting || !state.cameras.some((each) => each.id === id)) return;
+    waiting = false;
+    show(id);
+  });
+}
