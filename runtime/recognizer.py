@@ -23,6 +23,7 @@ from runtime.bundle import Bundle
 from runtime.engines import Engine
 from runtime.errors import InvalidShot, NothingToUndo
 from runtime.gallery import Gallery, clean_label, open_gallery
+from runtime.gallery.recovery.asides import read_aside, write_aside
 from runtime.gallery.shots import checked_embedding
 from runtime.matching.matcher import Matcher, recognition_of
 from runtime.model import CHUNK, Model, open_model
@@ -41,12 +42,10 @@ from runtime.swap import (
     Progress,
     SwapReport,
     embedded,
-    read_aside,
     reembed_gallery,
     replace_all,
     report,
     require_model,
-    write_aside,
 )
 from runtime.teaching.enrolling import Observation, advice, choose, crop_of, new_shots
 from runtime.teaching.quality import FrameQuality, measure

@@ -29,4 +29,5 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    return ACTIONS[args.action].run(args)
+    result: dict[str, Any] = ACTIONS[args.action].run(args)
+    return result

@@ -19,8 +19,8 @@ from runtime.app.actions.outbox import OutboxUnusable
 from runtime.app.core.messages import Error, ErrorDetail
 from runtime.app.core.service import AnswerExpired, Service, UnknownCamera
 from runtime.app.core.session import InvalidState
-from runtime.app.web.throttle import Throttle
 from runtime.app.visits.store import VisitsUnusable
+from runtime.app.web.throttle import Throttle
 from runtime.app.web.uploads import BodyTooLarge, TooBusy, Upload, Uploads, too_busy
 from runtime.errors import (
     EdgefsError,
