@@ -327,7 +327,7 @@ def test_a_phone_elsewhere_logs_in_with_the_printed_token(filmed, start, visit, 
     page.get_by_label("Token", exact=True).fill(token)
     page.keyboard.press("Enter")
     page.locator("#dot.live").wait_for()
-    page.wait_for_function("() => document.getElementById('preview').naturalWidth === 640")
+    page.wait_for_function("() => document.getElementById('preview').naturalWidth === 480")
 
 
 def test_without_a_camera_the_page_says_what_to_do(start, visit):
