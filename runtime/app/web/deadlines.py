@@ -116,14 +116,12 @@ class HttpProtocol(_ReadDeadline, H11Protocol):  # type: ignore[misc]
         self._receive.met()
         super().connection_lost(exc)
 
-    def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        self._receive.met()
-        super().handle_websocket_upgrade(event)
-
     def _watch(self, *, between: bool = False) -> None:
         """Run the timer for what h11 waits for; `between` two requests uvicorn's keep-alive timer runs instead."""
         state = self.conn.their_state
-        if state is h11.IDLE:
+        if self.transport.get_protocol() is not self:  # a WebSocket now; h11 would wait for the body of its request
+            self._receive.met()
+        elif state is h11.IDLE:
             if between:
                 self._receive.met()
             else:

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 import psutil
 import pytest
+import websockets.sync.client as ws
 
 from runtime.app.web import deadlines
 
@@ -109,6 +110,14 @@ def test_a_body_has_a_deadline(live, monkeypatch):
     with connect(live) as sock:
         sock.send(HALF_BODY)
         assert seconds_until_closed(sock) < 2
+
+
+def test_a_web_socket_outlives_the_deadline_of_a_body(live, monkeypatch):
+    monkeypatch.setattr(deadlines, "BODY_S", 0.5)
+    with ws.connect(f"ws://127.0.0.1:{live.port}/api/v1/events") as events:
+        until_s = time.monotonic() + 1.5
+        while time.monotonic() < until_s:
+            events.recv(timeout=5)
 
 
 def test_a_second_request_on_a_connection_has_its_own_header_deadline(live, monkeypatch):
