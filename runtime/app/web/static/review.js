@@ -5,6 +5,7 @@ import { close, open } from "./cards.js";
 import { $, el, picture, plural, setText, span, syncChildren } from "./dom.js";
 import { act, notice, undo } from "./notices.js";
 import { plots } from "./plots.js";
+import { short } from "./preview.js";
 import { labels, on, store, writable } from "./store.js";
 
 const EVERY_MS = 5000;
@@ -86,7 +87,7 @@ function update(row, visit) {
   row.classList.toggle("now", chosen.has(id));
   setText(row.querySelector("h3"), nameOf(visit));
   row.querySelector("h3").className = review ? "" : certainty;
-  setText(row.querySelector("small"), `${when(visit)} · ${span(Math.max(1, visit.ended_s - visit.begun_s))} · ${visit.camera}`);
+  setText(row.querySelector("small"), `${when(visit)} · ${span(Math.max(1, visit.ended_s - visit.begun_s))} · ${short(visit.camera)}`);
   const acts = row.querySelector(".acts");
   const key = JSON.stringify([label, visit.suggestion, review, visit.review_label, writable()]);
   if (acts.dataset.key === key) return;
@@ -168,5 +169,5 @@ function enlarge(id) {
   const visit = visits.find((each) => each.id === id);
   if (!visit) return;
   open("large", nameOf(visit), el("figure", { class: "large" }, picture(visitCrop(id), nameOf(visit)),
-    el("figcaption", {}, `${new Date(visit.begun_s * 1000).toLocaleString()}, ${visit.camera}, ${plural(visit.frames, "frame")}${visit.score == null ? "" : `, best score ${visit.score.toFixed(2)}`}`)));
+    el("figcaption", {}, `${new Date(visit.begun_s * 1000).toLocaleString()}, ${short(visit.camera)}, ${plural(visit.frames, "frame")}${visit.score == null ? "" : `, best score ${visit.score.toFixed(2)}`}`)));
 }
