@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from exporters.errors import ExportError
 from runtime.gallery import ClassShots
-from runtime.matching.acceptance import Strangers, class_offsets, level, missed_by_few, own_strangers
+from runtime.matching.acceptance import class_offsets, level, missed_by_few
 from runtime.matching.prototypes import Prototype, Prototypes, Rows, prototype
+from runtime.matching.twins import Strangers, cross_scores
 
 CLIPS = "clips"
 SIZES = (1, 2, 3, 5, 10, 20, 40)  # classes of a simulated gallery
@@ -144,7 +145,7 @@ def calibrate(things: Sequence[Thing], *, metric: str, seed: int = 0) -> Calibra
 
 @dataclass(frozen=True, eq=False)
 class _Simulated:
-    """One simulated gallery.  own: of `own_strangers`.  floor: of `missed_by_few`.  best: of strangers, `[N]`."""
+    """One simulated gallery.  own: of `CrossScores`.  floor: of `missed_by_few`.  best: of strangers, `[N]`."""
 
     domain: str
     size: int
@@ -181,7 +182,7 @@ def _simulate(
                     for i in members
                     if group[i] == name
                 ]
-                own, floor = own_strangers(prototypes, offsets, {}), missed_by_few(prototypes, offsets)
+                own, floor = cross_scores(prototypes, offsets).strangers(), missed_by_few(prototypes, offsets)
                 yield _Simulated(domain, size, own, floor, np.concatenate(best))
 
 

@@ -35,21 +35,26 @@ from numpy.typing import NDArray
 
 from runtime.errors import OptionError
 from runtime.matching.prototypes import Prototype, Prototypes
+from runtime.matching.twins import (
+    TAIL,
+    TWIN_RATE,
+    Pair,
+    Resemblance,
+    Score,
+    Strangers,
+    cross_scores,
+    find_twins,
+)
 
 NEAREST = 8  # cohort vectors that a class is compared with
 SHARE = 0.5  # of their mean similarity that becomes the offset
 TABLE_MEAN, TABLE_TAIL = 2, 20  # how many bursts the table counts as, for the mean and for the tail
-TAIL = 0.95  # the quantile that stands for the upper tail
 MISSED, MIN_LEFT_OUT = 0.03, 12  # share of left-out pictures that the base may cost, and how many are needed
 MIN_UNKNOWN = 10  # frames that show nothing taught, before they count
-SAMPLED_SHOTS = 8  # of a class, that are scored as strangers
-MAX_SAMPLED, MAX_CLASSES = 160, 40  # shots and classes, so that 1,000 classes cost no more
 MAYBE = 2.0  # "maybe" accepts so many times the asked share of strangers
 TWIN = {"cosine": 0.9, "euclidean": 0.0}  # scores of prototypes that are twins, without a table
 SMALLEST_RATE = 0.005
 MAX_MAYBE = 0.4  # but never more than this share
-
-Score = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,21 +70,6 @@ class Thresholds:
     sure: NDArray[np.float32]
     maybe: float
     twins: Mapping[int, tuple[int, ...]]
-
-
-@dataclass(frozen=True)
-class Strangers:
-    """How classes score against each other.
-
-    Attributes:
-        mean: The mean best score above the offset, every class counting the same.
-        tail: How far the 95 % quantile lies above the mean.
-        bursts: From how many bursts this is known; 0 if no class has another to be scored against.
-    """
-
-    mean: float
-    tail: float
-    bursts: int
 
 
 class Acceptance:
@@ -104,7 +94,7 @@ class Acceptance:
         self.calibration, self.metric, self.rate = calibration, metric, rate
         self._cohort = cohort
         self._offsets: dict[int, tuple[Prototype, float]] = {}  # by id; the prototype is held so that no id is reused
-        self._pairs: list[tuple[Prototype, Prototype]] = []  # twins
+        self._resemblance = Resemblance()
 
     def at(self, rate: float | None) -> Acceptance:
         """The same rule at another rate. Raises OptionError."""
@@ -122,13 +112,17 @@ class Acceptance:
         """
         if self.rate is None or not prototypes.classes:
             return None
-        offsets, twins = self._follow(prototypes)
-        own = own_strangers(prototypes, offsets, twins)
-        bases = [self._base(len(offsets), own, rate) for rate in (self.rate, self._maybe_rate())]
+        offsets = self._class_offsets(prototypes)
+        cross, n_classes = cross_scores(prototypes, offsets), len(offsets)
+        self._resemblance.update(prototypes, offsets)
+        twin = self.calibration["twin"] if self.calibration else TWIN[self.metric]
+        pairs = find_twins(cross, self._resemblance, twin, lambda own: self._base(n_classes, own, TWIN_RATE))
+        own = cross.strangers(pairs)
+        bases = [self._base(n_classes, own, rate) for rate in (self.rate, self._maybe_rate())]
         floor = max(missed_by_few(prototypes, offsets), self._unknown_floor(prototypes, offsets, unknown))
         sure = np.minimum(max(bases[0], floor) + offsets, self.calibration["cap"] if self.calibration else np.inf)
         below = min(0.0, bases[1] - bases[0]) if np.isfinite(bases).all() else 0.0
-        return Thresholds(sure.astype(np.float32), below, twins)
+        return Thresholds(sure.astype(np.float32), below, _by_row(pairs))
 
     def _base(self, n_classes: int, own: Strangers, rate: float) -> float:
         if self.calibration is not None:
@@ -139,26 +133,16 @@ class Acceptance:
         assert self.rate is not None
         return max(self.rate, min(MAX_MAYBE, MAYBE * self.rate))
 
-    def _follow(self, prototypes: Prototypes) -> tuple[Score, dict[int, tuple[int, ...]]]:
-        """The offset of each class, `float64 [C]`, and the twins; only what a new class changes is computed."""
-        twin = self.calibration["twin"] if self.calibration else TWIN[self.metric]
-        now = {id(proto): row for row, proto in enumerate(prototypes.classes)}
-        fresh = [row for key, row in now.items() if key not in self._offsets]
-        self._offsets = {key: known for key, known in self._offsets.items() if key in now}
-        self._pairs = [pair for pair in self._pairs if all(id(proto) in now for proto in pair)]
-        if fresh:
-            for row in fresh:
-                one = Prototypes(self.metric, prototypes.dim, prototypes.classes[row : row + 1])
-                offset = class_offsets(one.class_scores(self._cohort).T)
-                self._offsets[id(prototypes.classes[row])] = prototypes.classes[row], float(offset[0])
-            alike = prototypes.rows.scores_many(prototypes.rows.matrix[fresh]) >= twin
-            for i, other in zip(*np.nonzero(alike), strict=True):
-                if other < fresh[i] or (other != fresh[i] and other not in fresh):
-                    self._pairs.append((prototypes.classes[fresh[i]], prototypes.classes[other]))
-        twins: dict[int, tuple[int, ...]] = {}
-        for a, b in ((now[id(first)], now[id(second)]) for first, second in self._pairs):
-            twins[a], twins[b] = (*twins.get(a, ()), b), (*twins.get(b, ()), a)
-        return np.array([self._offsets[key][1] for key in now]), twins
+    def _class_offsets(self, prototypes: Prototypes) -> Score:
+        """The offset of each class, `float64 [C]`; only that of a new class is computed."""
+        known = self._offsets
+        self._offsets = {}
+        for proto in prototypes.classes:
+            if (offset := known.get(id(proto))) is None:
+                one = Prototypes(self.metric, prototypes.dim, [proto])
+                offset = proto, float(class_offsets(one.class_scores(self._cohort).T)[0])
+            self._offsets[id(proto)] = offset
+        return np.array([offset for _, offset in self._offsets.values()])
 
     def _unknown_floor(self, prototypes: Prototypes, offsets: Score, unknown: NDArray[np.float32]) -> float:
         assert self.rate is not None
@@ -177,28 +161,6 @@ def class_offsets(cohort_scores: Score) -> Score:
     known = np.isfinite(nearest)
     total = np.where(known, nearest, 0).sum(axis=1, dtype=np.float64)
     return np.asarray(SHARE * total / np.maximum(known.sum(axis=1), 1))
-
-
-def own_strangers(prototypes: Prototypes, offsets: Score, twins: Mapping[int, tuple[int, ...]]) -> Strangers:
-    """Score a few shots of each class against the other classes. Twins are not strangers to each other."""
-    classes = prototypes.classes
-    each = max(2, min(SAMPLED_SHOTS, MAX_SAMPLED // len(classes)))
-    rows = np.unique(np.linspace(0, len(classes) - 1, min(len(classes), MAX_CLASSES)).astype(int))
-    shots = [_evenly(classes[row].shots.embeddings, each) for row in rows]
-    owner = np.repeat(rows, [len(some) for some in shots])
-    scores = prototypes.class_scores(np.concatenate(shots)) - offsets
-    scores[np.arange(len(owner)), owner] = -np.inf
-    for row, others in twins.items():
-        scores[np.ix_(owner == row, others)] = -np.inf
-    best, weight = scores.max(axis=1), 1 / np.bincount(owner)[owner]
-    comparable = np.isfinite(best)
-    if not comparable.any():
-        return Strangers(0.0, 0.0, 0)
-    best, weight = best[comparable], weight[comparable]
-    mean, order = float(np.average(best, weights=weight)), np.argsort(best)
-    at = (np.cumsum(weight[order]) - weight[order] / 2) / weight.sum()
-    tail = float(np.interp(TAIL, at, best[order])) - mean
-    return Strangers(mean, tail, sum(len(set(proto.shots.bursts)) for proto in classes))
 
 
 def base(table: Mapping[str, Any], n_classes: int, own: Strangers, rate: float) -> float:
@@ -231,5 +193,9 @@ def missed_by_few(prototypes: Prototypes, offsets: Score) -> float:
     return float(np.quantile(left_out, MISSED)) if len(left_out) >= MIN_LEFT_OUT else -np.inf
 
 
-def _evenly(rows: NDArray[np.float32], n: int) -> NDArray[np.float32]:
-    return np.asarray(rows[np.unique(np.linspace(0, len(rows) - 1, n).astype(int))])
+def _by_row(pairs: set[Pair]) -> dict[int, tuple[int, ...]]:
+    """For each class that has twins, their rows."""
+    twins: dict[int, tuple[int, ...]] = {}
+    for a, b in sorted(pairs):
+        twins[a], twins[b] = (*twins.get(a, ()), b), (*twins.get(b, ()), a)
+    return twins
