@@ -10,27 +10,23 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import skimage.data
+from calibration import calibrated
 from distil import git_commit
-from photos import SIZE, Photo, device_view, limited, read_pool, split
-from student import MEAN, STD, Student, embed, load_student, unit
+from photos import SIZE, read_pool, split
+from student import MEAN, STD, load_student
 
 from exporters.onnx.graph import EmbedderGraph
 from exporters.onnx.weight_storage import round_weights
 from exporters.pack import pack
-from exporters.sources.clips import read_clips
-from exporters.verify.calibration import Calibration, calibrate, thing_of_clip, things_of_photos
 from runtime.bundle import Bundle
 from runtime.preprocess import Preprocess
 
 WEIGHTS = "int8"
 GOLDEN = ("astronaut", "chelsea", "coffee", "rocket")
-MIN_KINDS, MIN_PHOTOS = 5, 6  # of a source, and of a kind, that calibrate
-MAX_PHOTOS, MAX_KINDS = 12, 40  # of a kind, and of a source
 
 
 def golden_frames(preprocess: Preprocess) -> np.ndarray:
@@ -39,40 +35,15 @@ def golden_frames(preprocess: Preprocess) -> np.ndarray:
     return preprocess.batch([np.ascontiguousarray(photo) for photo in photos])
 
 
-def kinds_of(pool: list[Photo]) -> list[Photo]:
-    """Photographs of the kinds that calibrate: evenly spread over those of each source that has enough of them."""
-    photos = limited(pool, MAX_PHOTOS)
-    counts = Counter((photo.source, photo.label) for photo in photos)
-    chosen = set()
-    for source in sorted({source for source, _ in counts}):
-        kinds = sorted(kind for kind, n in counts.items() if kind[0] == source and n >= MIN_PHOTOS)
-        if len(kinds) >= MIN_KINDS:
-            chosen |= {kinds[i] for i in np.linspace(0, len(kinds) - 1, min(MAX_KINDS, len(kinds))).astype(int)}
-    return [photo for photo in photos if (photo.source, photo.label) in chosen]
-
-
-def calibration(student: Student, shared: Path, pool: list[Photo]) -> Calibration:
-    """The table and the cohort, from photographs of the pool and from the clips."""
-    photos = kinds_of(pool)
-    views = np.stack([device_view(photo.decode()) for photo in photos])
-    labels, sources = [photo.label for photo in photos], [photo.source for photo in photos]
-    things = things_of_photos(unit(embed(student, views)), labels, sources)
-    for clip in read_clips(shared / "data/clips"):
-        views = np.stack([device_view(frame[:, :, ::-1]) for frame in clip.frames])
-        things.append(thing_of_clip(clip.group, unit(embed(student, views)), clip.times_s))
-    return calibrate(things, metric="cosine")
-
-
 def build(shared: Path, out: Path) -> Bundle:
     """The bundle of the trained student."""
     facts = json.loads((out / "student.json").read_text())
     preprocess = Preprocess((SIZE, SIZE), channels=3, crop="square", resampler="linear")
     student = load_student(out / "student.safetensors")
     graph = EmbedderGraph(student, mean=[MEAN] * 3, std=[STD] * 3, colour="rgb", metric="cosine")
-    round_weights(graph, WEIGHTS)  # before anything is calibrated with them
+    round_weights(graph, WEIGHTS)
     pool = read_pool(shared)
     training = split(pool)[0]
-    told = calibration(student, shared, pool)
     provenance = {
         "recipe": "recipes/default_embedder",
         "commit": git_commit(),
@@ -84,17 +55,16 @@ def build(shared: Path, out: Path) -> Bundle:
         "held_out": facts.get("held_out"),
         "golden_frames": [f"scikit-image {name}" for name in GOLDEN],
     }
-    return pack(
+    bundle = pack(
         graph,
         preprocess,
         name="edgefs-default",
         description="Embeds photographs of any object; the embedded default.",
         golden_frames=golden_frames(preprocess),
         weights=WEIGHTS,
-        calibration=told.table,
-        cohort=told.cohort,
         provenance=provenance,
     )
+    return calibrated(bundle, shared, pool)
 
 
 def main() -> None:

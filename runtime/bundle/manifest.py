@@ -137,14 +137,14 @@ def _sound_calibration(manifest: Mapping[str, Any]) -> bool:
     if "version" not in calibration:  # the table of an older edgefs, which `Bundle.calibration` does not use
         return True
     sizes, rates = (np.asarray(calibration[key], np.float64) for key in ("sizes", "rates"))
-    mean, tail, excess = (np.asarray(calibration[key], np.float64) for key in ("mean", "tail", "excess"))
+    mean, excess = (np.asarray(calibration[key], np.float64) for key in ("mean", "excess"))
     limits = np.array([calibration["cap"], calibration["twin"]], np.float64)
     return (
         calibration["version"] == CALIBRATION
         and all(row.ndim == 1 and len(row) > 0 and row[0] > 0 and (np.diff(row) > 0).all() for row in (sizes, rates))
-        and mean.shape == tail.shape == sizes.shape
+        and mean.shape == sizes.shape
         and excess.shape == (len(sizes), len(rates))
-        and all(np.isfinite(values).all() for values in (sizes, rates, mean, tail, excess, limits))
+        and all(np.isfinite(values).all() for values in (sizes, rates, mean, excess, limits))
     )
 
 

@@ -10,8 +10,8 @@ given the name of its best class c if
    text-independent speaker verification systems"). A class that resembles many things needs a higher score.
 2. The base is the same for all classes. The bundle's table says, for a gallery of K classes, which best score strangers
    reach at the asked rate. The gallery corrects it: each of its classes is scored against the others as if it were a
-   stranger, and the mean and the upper tail of these scores replace those of the table, the more so the more bursts the
-   gallery holds.
+   stranger, and the mean of these scores replaces that of the table, the more so the more bursts the gallery holds.
+   Classes that look alike (`runtime/matching/twins.py`) are not scored against each other.
 3. If single pictures that are left out in turn score far above that, the base rises to what 3 % of them miss: a few
    classes do not show what a stranger that looks like one of them would score.
 4. If a person showed frames in which nothing taught is in view, at most the asked share of them is accepted.
@@ -48,7 +48,7 @@ from runtime.matching.twins import (
 
 NEAREST = 8  # cohort vectors that a class is compared with
 SHARE = 0.5  # of their mean similarity that becomes the offset
-TABLE_MEAN, TABLE_TAIL = 2, 20  # how many bursts the table counts as, for the mean and for the tail
+TABLE_BURSTS = 2  # how many bursts the mean of the table counts as
 MISSED, MIN_LEFT_OUT = 0.03, 12  # share of left-out pictures that the base may cost, and how many are needed
 MIN_UNKNOWN = 10  # frames that show nothing taught, before they count
 MAYBE = 2.0  # "maybe" accepts so many times the asked share of strangers
@@ -166,9 +166,9 @@ def class_offsets(cohort_scores: Score) -> Score:
 def base(table: Mapping[str, Any], n_classes: int, own: Strangers, rate: float) -> float:
     """The base of a gallery: what the table says for its size and the rate, moved by what its own classes show."""
     sizes, at, log_rates = np.log(table["sizes"]), np.log(n_classes), np.log(table["rates"])
-    mean, tail = (float(np.interp(at, sizes, table[key])) for key in ("mean", "tail"))
+    usual = float(np.interp(at, sizes, table["mean"]))
     excess = [float(np.interp(np.log(max(rate, SMALLEST_RATE)), log_rates, row)) for row in table["excess"]]
-    return level(own, Strangers(mean, tail, 0)) + float(np.interp(at, sizes, excess))
+    return level(own, usual) + float(np.interp(at, sizes, excess))
 
 
 def normal_base(own: Strangers, rate: float) -> float:
@@ -179,10 +179,9 @@ def normal_base(own: Strangers, rate: float) -> float:
     return own.mean + own.tail * normal.inv_cdf(1 - rate) / normal.inv_cdf(TAIL)
 
 
-def level(own: Strangers, usual: Strangers) -> float:
-    """Where strangers score: the mean of the gallery and of the table, weighted by their bursts, and the wider tail."""
-    mean = (own.bursts * own.mean + TABLE_MEAN * usual.mean) / (own.bursts + TABLE_MEAN)
-    return mean + own.bursts / (own.bursts + TABLE_TAIL) * (own.tail - usual.tail)
+def level(own: Strangers, usual: float) -> float:
+    """Where strangers score: the mean of the gallery and that of the table, `usual`, weighted by their bursts."""
+    return (own.bursts * own.mean + TABLE_BURSTS * usual) / (own.bursts + TABLE_BURSTS)
 
 
 def missed_by_few(prototypes: Prototypes, offsets: Score) -> float:
