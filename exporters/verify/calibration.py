@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from exporters.errors import ExportError
 from runtime.gallery import ClassShots
-from runtime.matching.acceptance import base, class_offsets, level, missed_by_few
+from runtime.matching.acceptance import class_offsets, level, missed_by_few
 from runtime.matching.prototypes import Prototype, Prototypes, Rows, prototype
-from runtime.matching.twins import TWIN_RATE, CrossScores, Resemblance, Strangers, cross_scores, find_twins
+from runtime.matching.twins import Strangers, cross_scores
 
 CLIPS = "clips"
 SIZES = (1, 2, 3, 5, 10, 20, 40)  # classes of a simulated gallery
@@ -124,14 +124,19 @@ def calibrate(things: Sequence[Thing], *, metric: str, seed: int = 0) -> Calibra
             f"a calibration table needs at least four different things of one domain, but got {len(things)} things; "
             "add clips or class folders, or pack without a table"
         )
-    twin = _twin(things, metric)
-    first = _table(simulated, [one.cross.strangers() for one in simulated])
-    table = _table(simulated, [_without_twins(one, twin, first) for one in simulated])
+    table: dict[str, Any] = {"rates": list(RATES), "sizes": [], "mean": [], "excess": []}
+    for size in SIZES:
+        some = [one for one in simulated if one.size == size]
+        if some:
+            usual, excess = _row(some)
+            table["sizes"].append(size)
+            table["mean"].append(round(usual, 5))
+            table["excess"].append([round(value, 5) for value in excess])
     facts = {
         "version": 2,
         "things": len({thing.group for thing in things}),
         "cap": round(_cap(things, metric), 5),
-        "twin": round(twin, 5),
+        "twin": round(_twin(things, metric), 5),
         **table,
     }
     return Calibration(facts, cohort)
@@ -139,12 +144,11 @@ def calibrate(things: Sequence[Thing], *, metric: str, seed: int = 0) -> Calibra
 
 @dataclass(frozen=True, eq=False)
 class _Simulated:
-    """One simulated gallery.  floor: of `missed_by_few`.  best: scores of strangers above the offset, `[N]`."""
+    """One simulated gallery.  own: of `CrossScores`.  floor: of `missed_by_few`.  best: of strangers, `[N]`."""
 
     domain: str
     size: int
-    cross: CrossScores
-    resemblance: Resemblance
+    own: Strangers
     floor: float
     best: NDArray[np.float64]
 
@@ -177,10 +181,8 @@ def _simulate(
                     for i in members
                     if group[i] == name
                 ]
-                resemblance = Resemblance()
-                resemblance.update(prototypes, offsets)
-                cross, floor = cross_scores(prototypes, offsets), missed_by_few(prototypes, offsets)
-                yield _Simulated(domain, size, cross, resemblance, floor, np.concatenate(best))
+                own, floor = cross_scores(prototypes, offsets).strangers(), missed_by_few(prototypes, offsets)
+                yield _Simulated(domain, size, own, floor, np.concatenate(best))
 
 
 def _class(thing: Thing, enrolment: list[NDArray[np.float32]], metric: str) -> Prototype:
@@ -197,33 +199,12 @@ def _without(scores: NDArray[np.float64], gone: NDArray[np.bool_]) -> NDArray[np
     return class_offsets(np.where(gone, -np.inf, scores))
 
 
-def _without_twins(one: _Simulated, twin: float, table: Mapping[str, Any]) -> Strangers:
-    """How the classes of a simulated gallery score against each other, without those that look alike."""
-    twins = find_twins(one.cross, one.resemblance, twin, lambda own: base(table, one.size, own, TWIN_RATE))
-    return one.cross.strangers(twins)
-
-
-def _table(simulated: Sequence[_Simulated], own: Sequence[Strangers]) -> dict[str, Any]:
-    """What is usual for each size, and the excess at each rate."""
-    table: dict[str, Any] = {"rates": list(RATES), "sizes": [], "mean": [], "excess": []}
-    for size in sorted({one.size for one in simulated}):
-        at = [i for i, one in enumerate(simulated) if one.size == size]
-        mean, excess = _row([simulated[i] for i in at], [own[i] for i in at])
-        table["sizes"].append(size)
-        table["mean"].append(round(mean, 5))
-        table["excess"].append([round(value, 5) for value in excess])
-    return table
-
-
-def _row(some: Sequence[_Simulated], own: Sequence[Strangers]) -> tuple[float, list[float]]:
+def _row(some: Sequence[_Simulated]) -> tuple[float, list[float]]:
     """The usual mean, and the excess at each rate, for one size. Clips and photographs have fixed weights."""
     weight = _weights(some)
-    means = [one.best.mean() if one.size == 1 else mine.mean for one, mine in zip(some, own, strict=True)]
+    means = [one.own.mean if one.size > 1 else one.best.mean() for one in some]
     usual = float(np.average(means, weights=weight))
-    above = [
-        np.where(one.best >= one.floor, one.best - level(mine, usual), -np.inf)
-        for one, mine in zip(some, own, strict=True)
-    ]
+    above = [np.where(one.best >= one.floor, one.best - level(one.own, usual), -np.inf) for one in some]
     share = np.concatenate([np.full(len(one.best), w / len(one.best)) for one, w in zip(some, weight, strict=True)])
     values = np.concatenate(above)
     order = np.argsort(values)
