@@ -54,7 +54,7 @@ def shots(n_classes: int, n_each: int, dim: int = DIM) -> Iterator[tuple[str, Ne
 
 # A table of plausible numbers: what it says does not change what it costs.
 TABLE = {
-    "version": 2, "cap": 0.85, "twin": 0.82, "sizes": [1, 40], "mean": [0.0, 0.1], "tail": [0.0, 0.15],
+    "version": 2, "cap": 0.85, "twin": 0.82, "sizes": [1, 40], "mean": [0.0, 0.1],
     "rates": [0.01, 0.4], "excess": [[0.4, 0.1], [0.3, 0.1]],
 }  # fmt: skip
 

@@ -431,7 +431,7 @@ LIES = [
     (["calibration", "sizes"], [0, 3, 10]),
     (["calibration", "rates"], [0.1, 0.05, 0.02, 0.01]),
     (["calibration", "mean"], [float("nan"), 1, 1]),
-    (["calibration", "tail"], [0.5]),
+    (["calibration", "mean"], [0.5]),
     (["calibration", "excess"], "ab"),
     (["calibration", "excess"], [[0], [1]]),
     (["calibration", "cap"], None),

@@ -1,5 +1,6 @@
 """The score a class asks for: what raises it, what lowers it, and what never touches it."""
 
+import importlib.util
 from dataclasses import replace
 from itertools import pairwise
 
@@ -7,62 +8,27 @@ import numpy as np
 import pytest
 
 from runtime.errors import OptionError
-from runtime.gallery import ClassShots
 from runtime.matching.acceptance import (
     MAX_MAYBE,
     MIN_UNKNOWN,
     NEAREST,
     SHARE,
     Acceptance,
-    Strangers,
     base,
     class_offsets,
     level,
     missed_by_few,
     normal_base,
-    own_strangers,
 )
-from runtime.matching.prototypes import Prototypes
+from runtime.matching.twins import Strangers
 
-DIM = 24
-NONE = np.zeros((0, DIM), np.float32)
-TABLE = {
-    "version": 2,
-    "things": 40,
-    "rates": [0.01, 0.05, 0.1, 0.4],
-    "sizes": [1, 3, 10],
-    "mean": [0.0, 0.1, 0.2],
-    "tail": [0.1, 0.1, 0.1],
-    "excess": [[0.6, 0.5, 0.4, 0.1], [0.5, 0.4, 0.3, 0.0], [0.4, 0.3, 0.2, -0.1]],
-    "cap": 0.9,
-    "twin": 0.9,
-}
-
-
-def unit(rows):
-    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
-
-
-def pictures(rng, centre, n, spread=0.2):
-    return unit(centre + spread * rng.standard_normal((n, DIM)))
-
-
-def shots(label, rows, bursts=None, negatives=NONE):
-    ids = np.arange(len(rows))
-    return ClassShots(label, ids, rows, bursts or tuple(map(str, ids)), np.ones(len(rows), np.float32), negatives)
-
-
-def gallery(rng, n_classes, n_shot=5, spread=0.2):
-    centres = unit(rng.standard_normal((n_classes, DIM)))
-    return {str(i): shots(str(i), pictures(rng, centre, n_shot, spread)) for i, centre in enumerate(centres)}
-
-
-def prototypes_of(classes, metric="cosine"):
-    return Prototypes(metric, DIM).update(classes)
-
-
-def thresholds(classes, rate=0.05, table=TABLE, cohort=NONE, unknown=NONE, metric="cosine"):
-    return Acceptance(table, cohort, metric, rate).thresholds(prototypes_of(classes, metric), unknown)
+spec = importlib.util.spec_from_file_location("random_gallery", "tests/random_gallery.py")
+random_gallery = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(random_gallery)
+DIM, NONE, TABLE, gallery, pictures, prototypes_of, shots, thresholds, unit = (
+    getattr(random_gallery, name)
+    for name in ["DIM", "NONE", "TABLE", "gallery", "pictures", "prototypes_of", "shots", "thresholds", "unit"]
+)
 
 
 @pytest.fixture
@@ -104,8 +70,7 @@ def test_the_base_is_that_of_the_table_where_the_gallery_shows_nothing(rng):
     assert thresholds(one).sure[0] == pytest.approx(0.5)
     assert thresholds(one, rate=0.1).sure[0] == pytest.approx(0.4)
     assert thresholds(one, rate=0.4).sure[0] == pytest.approx(0.1)
-    usual = Strangers(0.1, 0.1, 0)
-    assert base(TABLE, 3, Strangers(0, 0, 0), 0.05) == pytest.approx(level(Strangers(0, 0, 0), usual) + 0.4)
+    assert base(TABLE, 3, Strangers(0, 0, 0), 0.05) == pytest.approx(0.1 + 0.4)
 
 
 @pytest.mark.parametrize("n_classes", [1, 2, 5, 30])
@@ -127,27 +92,10 @@ def test_classes_that_score_high_against_each_other_raise_the_base(rng):
 
 
 def test_the_gallery_counts_the_more_the_more_bursts_it_has():
-    usual = Strangers(0.1, 0.1, 0)
-    levels = [level(Strangers(0.5, 0.3, bursts), usual) for bursts in (0, 2, 20, 10_000)]
-    assert levels[0] == pytest.approx(0.1)
-    assert levels[1] == pytest.approx((0.5 + 0.1) / 2 + 2 / 22 * 0.2)
+    levels = [level(Strangers(0.5, 0.3, bursts), 0.1) for bursts in (0, 2, 20, 10_000)]
+    assert levels[:2] == pytest.approx([0.1, (0.5 + 0.1) / 2])
     assert levels == sorted(levels)
-    assert levels[-1] == pytest.approx(0.5 + 0.2, abs=1e-3)
-
-
-def test_every_class_counts_the_same_among_the_strangers_of_a_gallery(rng):
-    centres = unit(rng.standard_normal((3, DIM)))
-    few = {str(i): shots(str(i), pictures(rng, c, 2, 0.01)) for i, c in enumerate(centres)}
-    many = {**few, "0": shots("0", np.repeat(few["0"].embeddings, 4, axis=0))}
-    means = [own_strangers(prototypes_of(classes), np.zeros(3), {}).mean for classes in (few, many)]
-    assert means[0] == pytest.approx(means[1], abs=1e-3)
-
-
-def test_one_class_alone_and_twins_alone_show_no_strangers(rng):
-    pair = gallery(rng, 2)
-    assert own_strangers(prototypes_of({"0": pair["0"]}), np.zeros(1), {}) == Strangers(0.0, 0.0, 0)
-    assert own_strangers(prototypes_of(pair), np.zeros(2), {0: (1,), 1: (0,)}) == Strangers(0.0, 0.0, 0)
-    assert own_strangers(prototypes_of(pair), np.zeros(2), {}).bursts == 10
+    assert levels[-1] == pytest.approx(0.5, abs=1e-3)
 
 
 def test_single_pictures_that_score_high_when_left_out_raise_the_base(rng):
@@ -243,23 +191,13 @@ def test_a_rate_outside_0_to_1_is_refused(rate):
         Acceptance(TABLE, NONE, "cosine", rate)
 
 
-# -- twins
-
-
-def test_classes_that_look_alike_are_twins_of_each_other(rng):
-    classes = gallery(rng, 4, spread=0.05)
-    again = shots("again", pictures(rng, unit(classes["2"].embeddings.mean(axis=0)), 5, 0.05))
-    assert dict(thresholds(classes).twins) == {}
-    assert dict(thresholds({**classes, "again": again}).twins) == {2: (4,), 4: (2,)}
-
-
 def test_whatever_was_done_before_a_gallery_asks_for_the_same_to_the_bit(rng):
     classes = gallery(rng, 6, spread=0.05)
     again = shots("again", pictures(rng, unit(classes["2"].embeddings.mean(axis=0)), 5, 0.05))
     third = shots("third", pictures(rng, unit(classes["2"].embeddings.mean(axis=0)), 5, 0.05))
     fewer = {label: one for label, one in classes.items() if label != "2"}
     cohort = unit(rng.standard_normal((16, DIM)))
-    rule, prototypes = Acceptance(TABLE, cohort, "cosine", 0.05), Prototypes("cosine", DIM)
+    rule, prototypes = Acceptance(TABLE, cohort, "cosine", 0.05), prototypes_of({})
     more = {"again": again, **classes, "third": third}
     for some in (classes, {**classes, "again": again}, more, fewer, {**fewer, "again": again}, classes):
         prototypes = prototypes.update(some)

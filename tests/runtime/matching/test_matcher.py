@@ -114,7 +114,7 @@ def test_one_thing_under_two_names_in_a_gallery_of_four_is_either_of_the_two(spr
     rng = np.random.default_rng(0)
     centres = unit(rng.standard_normal((3, 24)))
     table = {
-        "version": 2, "things": 9, "rates": [0.05, 0.4], "sizes": [1, 10], "mean": [0.0, 0.2], "tail": [0.1, 0.1],
+        "version": 2, "things": 9, "rates": [0.05, 0.4], "sizes": [1, 10], "mean": [0.0, 0.2],
         "excess": [[0.5, 0.1], [0.3, -0.1]], "cap": 0.95, "twin": 0.8,
     }  # fmt: skip
 

@@ -1,0 +1,117 @@
+"""Which classes look alike, and that the other classes do not notice it."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from runtime.matching.twins import Resemblance, Strangers, cross_scores, find_twins
+
+spec = importlib.util.spec_from_file_location("random_gallery", "tests/random_gallery.py")
+random_gallery = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(random_gallery)
+NONE, TABLE, gallery, pictures, prototypes_of, shots, thresholds, unit = (
+    getattr(random_gallery, name)
+    for name in ["NONE", "TABLE", "gallery", "pictures", "prototypes_of", "shots", "thresholds", "unit"]
+)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def again(rng, one, spread=0.05, n=5):
+    """The same thing under another name."""
+    return shots("again", pictures(rng, unit(one.embeddings.mean(axis=0)), n, spread))
+
+
+def resemblance_of(classes):
+    resemblance = Resemblance()
+    resemblance.update(prototypes_of(classes), np.zeros(len(classes)))
+    return resemblance
+
+
+# -- how classes score against each other
+
+
+def test_every_class_counts_the_same_among_the_strangers_of_a_gallery(rng):
+    centres = unit(rng.standard_normal((3, 24)))
+    few = {str(i): shots(str(i), pictures(rng, c, 2, 0.01)) for i, c in enumerate(centres)}
+    many = {**few, "0": shots("0", np.repeat(few["0"].embeddings, 4, axis=0))}
+    means = [cross_scores(prototypes_of(classes), np.zeros(3)).strangers().mean for classes in (few, many)]
+    assert means[0] == pytest.approx(means[1], abs=1e-3)
+
+
+def test_one_class_alone_and_twins_alone_show_no_strangers(rng):
+    pair = gallery(rng, 2)
+    one = cross_scores(prototypes_of({"0": pair["0"]}), np.zeros(1))
+    both = cross_scores(prototypes_of(pair), np.zeros(2))
+    assert one.strangers() == both.strangers({(0, 1)}) == Strangers(0.0, 0.0, 0)
+    assert both.strangers().bursts == 10
+
+
+# -- twins
+
+
+def test_classes_whose_prototypes_are_very_similar_are_twins(rng):
+    classes = gallery(rng, 4, spread=0.05)
+    more = {**classes, "again": again(rng, classes["2"])}
+    assert dict(thresholds(classes).twins) == {}
+    assert dict(thresholds(more).twins) == {2: (4,), 4: (2,)}
+
+
+@pytest.mark.parametrize("n_classes", [3, 4, 8])
+def test_one_thing_under_two_names_is_noticed_though_its_prototypes_differ_and_no_other_class_notices_it(
+    rng, n_classes
+):
+    films = [pictures(rng, centre, 5, 0.1) for centre in np.eye(24, dtype=np.float32)[:n_classes]]
+    classes = {str(i): shots(str(i), film, bursts=(str(i),) * 5) for i, film in enumerate(films)}
+    more = {**classes, "again": again(rng, classes["2"], spread=0.1, n=1)}
+    table = {**TABLE, "twin": 2.0, "excess": [[0.4, 0.3, 0.2, 0.0]] * 3, "cap": 9.0}
+    before, after = (thresholds(some, table=table) for some in (classes, more))
+    assert dict(before.twins) == {}
+    assert dict(after.twins) == {2: (n_classes,), n_classes: (2,)}
+    np.testing.assert_allclose(after.sure[:n_classes], before.sure, atol=0.06)  # the table's row for one class more
+    counted = thresholds(more, table={**table, "excess": [[9.0, 9.0, 0.2, 0.0]] * 3}, rate=0.1)
+    assert dict(counted.twins) == {}  # where 1 % of strangers reach no such score
+    assert counted.sure.min() > thresholds(more, table=table, rate=0.1).sure.max()
+
+
+def test_all_the_look_alikes_of_a_shop_are_not_twins(rng):
+    common = unit(rng.standard_normal(24))
+    apples = {
+        str(i): shots(str(i), pictures(rng, unit(common + 0.5 * unit(rng.standard_normal(24))), 5, 0.05))
+        for i in range(8)
+    }
+    assert dict(thresholds(apples, table={**TABLE, "twin": 2.0}).twins) == {}
+
+
+def test_three_names_of_one_thing_are_three_pairs(rng):
+    classes = gallery(rng, 4, spread=0.05)
+    more = {**classes, "again": again(rng, classes["2"]), "third": again(rng, classes["2"])}
+    cross = cross_scores(prototypes_of(more), np.zeros(6))
+    assert find_twins(cross, resemblance_of(more), 0.9, lambda own: own.mean + 0.3) == {(2, 4), (2, 5), (4, 5)}
+    assert find_twins(cross, resemblance_of(more), 2.0, lambda _: np.inf) == set()
+
+
+# -- only what changes is computed
+
+
+def test_a_gallery_that_was_followed_resembles_itself_as_one_that_was_opened(rng):
+    classes = gallery(rng, 6, spread=0.05)
+    third = again(rng, classes["2"])
+    fewer = {label: one for label, one in classes.items() if label != "2"}
+    followed, prototypes = Resemblance(), prototypes_of({})
+    for some in (classes, {"third": third, **classes}, fewer, {**fewer, "third": third}, classes):
+        prototypes = prototypes.update(some)
+        followed.update(prototypes, np.zeros(len(some)))
+        opened = resemblance_of(some)
+        np.testing.assert_allclose(followed.above, opened.above, atol=1e-6)
+        np.testing.assert_allclose(followed.alike, opened.alike, atol=1e-6)
+
+
+def test_a_class_among_many_is_compared_with_all(rng):
+    many = gallery(rng, 150, n_shot=2, spread=0.01)
+    more = {**many, "again": again(rng, many["77"], spread=0.01)}
+    assert dict(thresholds(more, unknown=NONE).twins) == {77: (150,), 150: (77,)}
