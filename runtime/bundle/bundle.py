@@ -102,7 +102,7 @@ class Bundle:
             precision: Precision of model.onnx.
             extra: Further files, such as a model card or an OpenVINO IR: path in the bundle -> contents.
             artifacts: Those of the extra files that an engine can run.
-            calibration: Quantiles of genuine and impostor scores by number of shots.
+            calibration: The table from which strangers are told; see docs/bundle.md.
             cohort: Embeddings of things that no gallery holds, `float32 [B, D]`; see `runtime/matching/acceptance.py`.
             provenance: How the bundle was made, as plain JSON.
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from runtime.matching.prototypes import Prototype, Prototypes
 
-TWIN_RATE = 0.01  # the stranger rate at which the shots of one class would be named as the other
+TWIN_RATE = 0.01  # the stranger rate at which the shots of one class would be given the name of the other
 COMPARED_SHOTS = 4  # of a class, that are compared with another class
 COMPARED_AT_ONCE = 64  # classes, so that a large gallery takes little memory
 SAMPLED_SHOTS = 8  # of a class, that are scored as strangers
