@@ -38,8 +38,8 @@ from runtime.matching.prototypes import Prototype, Prototypes
 from runtime.matching.twins import (
     TAIL,
     TWIN_RATE,
+    Nearest,
     Pair,
-    Resemblance,
     Score,
     Strangers,
     cross_scores,
@@ -94,7 +94,7 @@ class Acceptance:
         self.calibration, self.metric, self.rate = calibration, metric, rate
         self._cohort = cohort
         self._offsets: dict[int, tuple[Prototype, float]] = {}  # by id; the prototype is held so that no id is reused
-        self._resemblance = Resemblance()
+        self._nearest = Nearest()
 
     def at(self, rate: float | None) -> Acceptance:
         """The same rule at another rate. Raises OptionError."""
@@ -114,9 +114,9 @@ class Acceptance:
             return None
         offsets = self._class_offsets(prototypes)
         cross, n_classes = cross_scores(prototypes, offsets), len(offsets)
-        self._resemblance.update(prototypes, offsets)
         twin = self.calibration["twin"] if self.calibration else TWIN[self.metric]
-        pairs = find_twins(cross, self._resemblance, twin, lambda own: self._base(n_classes, own, TWIN_RATE))
+        alike = self._nearest.update(prototypes, offsets)
+        pairs = find_twins(cross, alike, twin, lambda own: self._base(n_classes, own, TWIN_RATE))
         own = cross.strangers(pairs)
         bases = [self._base(n_classes, own, rate) for rate in (self.rate, self._maybe_rate())]
         floor = max(missed_by_few(prototypes, offsets), self._unknown_floor(prototypes, offsets, unknown))

@@ -10,7 +10,7 @@ D: embedding size.  C: classes.  S: sampled shots.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from runtime.matching.prototypes import Prototype, Prototypes
 
 TWIN_RATE = 0.01  # the stranger rate at which the shots of one class would be given the name of the other
 COMPARED_SHOTS = 4  # of a class, that are compared with another class
-COMPARED_AT_ONCE = 64  # classes, so that a large gallery takes little memory
+COMPARED_AT_ONCE = 256  # classes, so that a large gallery takes little memory
 SAMPLED_SHOTS = 8  # of a class, that are scored as strangers
 MAX_SAMPLED, MAX_CLASSES = 160, 40  # shots and classes, so that 1,000 classes cost no more
 TAIL = 0.95  # the quantile that stands for the upper tail
@@ -76,7 +76,7 @@ class CrossScores:
 def cross_scores(prototypes: Prototypes, offsets: Score) -> CrossScores:
     """Score a few shots of each class against the other classes."""
     classes = prototypes.classes
-    each = max(2, min(SAMPLED_SHOTS, MAX_SAMPLED // len(classes)))
+    each = max(1, min(SAMPLED_SHOTS, MAX_SAMPLED // len(classes)))
     rows = np.unique(np.linspace(0, len(classes) - 1, min(len(classes), MAX_CLASSES)).astype(int))
     shots = [_evenly(classes[row].shots.embeddings, each) for row in rows]
     owner = np.repeat(rows, [len(some) for some in shots])
@@ -85,83 +85,109 @@ def cross_scores(prototypes: Prototypes, offsets: Score) -> CrossScores:
     return CrossScores(above, owner, sum(len(set(proto.shots.bursts)) for proto in classes))
 
 
-class Resemblance:
-    """How much the classes of a gallery look like each other; only what a new class changes is computed.
+@dataclass(frozen=True)
+class Likeness:
+    """How much two classes look like each other.
 
     Attributes:
-        above: The mean score above the offset that shots of one class of a pair have for the other, of the two
-            directions the higher one, `float32 [C, C]`; -inf on the diagonal.
-        alike: The score of one prototype for the other, `float32 [C, C]`.
+        alike: The score of one prototype for the other.
+        above: The mean score above the offset that shots of one of them have for the other, of both directions the
+            higher one.
     """
 
-    def __init__(self) -> None:
-        self._classes: tuple[Prototype, ...] = ()
-        self._directed = self.alike = np.zeros((0, 0), np.float32)
+    alike: float
+    above: float
 
-    def update(self, prototypes: Prototypes, offsets: Score) -> None:
-        """Follow a gallery. offsets: of its classes, `float64 [C]`."""
+
+class Nearest:
+    """The most similar other class of each class of a gallery; only what a new class changes is computed."""
+
+    def __init__(self) -> None:
+        self._nearest: dict[int, tuple[Prototype, Prototype, float]] = {}  # by the id of the first one
+        self._above: dict[tuple[int, int], float] = {}  # by the ids of two prototypes of `_nearest`
+
+    def update(self, prototypes: Prototypes, offsets: Score) -> dict[Pair, Likeness]:
+        """Follow a gallery.
+
+        Args:
+            prototypes: Its classes.
+            offsets: Of its classes, `float64 [C]`.
+
+        Returns:
+            For each pair of rows of which one is the most similar to the other: how alike they are.
+        """
         classes = prototypes.classes
-        known = {id(proto): row for row, proto in enumerate(self._classes)}
-        before = np.array([known.get(id(proto), -1) for proto in classes])
-        old, fresh = np.flatnonzero(before >= 0), np.flatnonzero(before < 0)
-        directed, alike = (np.full((len(classes), len(classes)), -np.inf, np.float32) for _ in range(2))
-        for matrix, previous in ((directed, self._directed), (alike, self.alike)):
-            matrix[np.ix_(old, old)] = previous[np.ix_(before[old], before[old])]
+        nearest, alike = self._nearest_rows(prototypes)
+        self._nearest = {
+            id(one): (one, classes[row], score)
+            for one, row, score in zip(classes, nearest.tolist(), alike.tolist(), strict=True)
+        }
+        above, self._above, pairs = self._above, {}, {}
+        for one, (a, score) in enumerate(zip(nearest.tolist(), alike.tolist(), strict=True)):
+            a, b = min(a, one), max(a, one)
+            if a == b or (a, b) in pairs:
+                continue
+            key = id(classes[a]), id(classes[b])
+            if key not in above:
+                above[key] = max(
+                    _mean_score(classes[i], classes[j], offsets[j], prototypes) for i, j in ((a, b), (b, a))
+                )
+            self._above[key] = above[key]
+            pairs[a, b] = Likeness(score, above[key])
+        return pairs
+
+    def _nearest_rows(self, prototypes: Prototypes) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The row of the most similar class and its score: `int64 [C]`, `float32 [C]`."""
+        classes = prototypes.classes
+        rows = {id(proto): row for row, proto in enumerate(classes)}
+        nearest, alike = np.arange(len(classes)), np.full(len(classes), -np.inf, np.float32)
+        for row, proto in enumerate(classes):
+            _, other, score = self._nearest.get(id(proto), (None, None, -np.inf))
+            if id(other) in rows:
+                nearest[row], alike[row] = rows[id(other)], score
+        fresh = np.flatnonzero(np.isneginf(alike))
         for some in np.array_split(fresh, -(-len(fresh) // COMPARED_AT_ONCE) or 1):
+            scores = prototypes.rows.scores_many(prototypes.rows.matrix[some])
+            scores[np.arange(len(some)), some] = -np.inf
             if len(some):
-                directed[some] = _mean_scores([classes[row] for row in some], prototypes, offsets)
-        if len(fresh):
-            new = Prototypes(prototypes.metric, prototypes.dim, [classes[row] for row in fresh])
-            alike[:, fresh] = new.rows.scores_many(prototypes.rows.matrix)
-            alike[fresh] = alike[:, fresh].T
-            if len(old):
-                directed[np.ix_(old, fresh)] = _mean_scores([classes[row] for row in old], new, offsets[fresh])
-        np.fill_diagonal(directed, -np.inf)
-        self._classes, self._directed, self.alike = classes, directed, alike
-        self.above = np.maximum(directed, directed.T)
+                best, nearer = scores.argmax(axis=1), scores.max(axis=0) > alike
+                nearest[nearer], alike[nearer] = some[scores[:, nearer].argmax(axis=0)], scores[:, nearer].max(axis=0)
+                higher = scores[np.arange(len(some)), best] > alike[some]
+                nearest[some[higher]], alike[some[higher]] = best[higher], scores[higher, best[higher]]
+        return nearest, alike
 
 
 def find_twins(
-    cross: CrossScores, resemblance: Resemblance, twin: float, base: Callable[[Strangers], float]
+    cross: CrossScores, pairs: Mapping[Pair, Likeness], twin: float, base: Callable[[Strangers], float]
 ) -> set[Pair]:
     """Find the twins of a gallery.
 
     Args:
         cross: How its classes score against each other.
-        resemblance: How much they look like each other.
+        pairs: The rows of classes that may be twins.
         twin: The score between prototypes that is rare between different things.
         base: The score above the offset that is needed at TWIN_RATE where classes score like these.
 
     Returns:
         Pairs of rows, the lower one first.
     """
-    alike = resemblance.alike >= twin
-    np.fill_diagonal(alike, False)
-    twins, sampled = _pairs(alike), np.unique(cross.owner)
-    left = np.where(alike, -np.inf, resemblance.above)[sampled]
-    while left.size and np.isfinite(highest := left.max()):
-        at, other = np.unravel_index(int(left.argmax()), left.shape)
-        pair = min(sampled[at], other).item(), max(sampled[at], other).item()
-        needed = base(cross.strangers(twins | {pair}))  # a gallery that holds only one of the two
-        if not np.isfinite(needed) or highest < needed:
+    twins = {pair for pair, likeness in pairs.items() if likeness.alike >= twin}
+    sampled, needed = set(cross.owner.tolist()), None
+    for pair, likeness in sorted(pairs.items(), key=lambda item: -item[1].above):
+        if pair in twins:
+            continue
+        if needed is None or not sampled.isdisjoint(pair):  # pairs that were not sampled do not change it
+            needed = base(cross.strangers(twins | {pair}))  # a gallery that holds only one of the two
+        if not np.isfinite(needed) or likeness.above < needed:
             break
         twins.add(pair)
-        left[sampled == pair[0], pair[1]] = left[sampled == pair[1], pair[0]] = -np.inf
-    needed = base(cross.strangers(twins))
-    return twins | _pairs(resemblance.above >= needed) if np.isfinite(needed) else twins
+    return twins
 
 
-def _pairs(where: NDArray[np.bool_]) -> set[Pair]:
-    return {(int(a), int(b)) for a, b in zip(*np.nonzero(np.triu(where, 1)), strict=True)}
-
-
-def _mean_scores(some: list[Prototype], prototypes: Prototypes, offsets: Score) -> NDArray[np.float32]:
-    """The mean score above the offset of a few shots of these classes for all, `float32 [len(some), C]`."""
-    shots = [_evenly(proto.shots.embeddings, COMPARED_SHOTS) for proto in some]
-    starts = np.cumsum([0, *(len(rows) for rows in shots[:-1])])
-    scores = prototypes.class_scores(np.concatenate(shots)) - offsets
-    counts = np.array([len(rows) for rows in shots])[:, None]
-    return np.asarray(np.add.reduceat(scores, starts, axis=0) / counts, np.float32)
+def _mean_score(one: Prototype, other: Prototype, offset: float, prototypes: Prototypes) -> float:
+    """The mean score above the offset that a few shots of one class have for another class."""
+    shots = _evenly(one.shots.embeddings, COMPARED_SHOTS)
+    return float(Prototypes(prototypes.metric, prototypes.dim, [other]).class_scores(shots).mean() - offset)
 
 
 def _evenly(rows: NDArray[np.float32], n: int) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ import importlib.util
 import numpy as np
 import pytest
 
-from runtime.matching.twins import Resemblance, Strangers, cross_scores, find_twins
+from runtime.matching.twins import Nearest, Strangers, cross_scores, find_twins
 
 spec = importlib.util.spec_from_file_location("random_gallery", "tests/random_gallery.py")
 random_gallery = importlib.util.module_from_spec(spec)
@@ -26,10 +26,8 @@ def again(rng, one, spread=0.05, n=5):
     return shots("again", pictures(rng, unit(one.embeddings.mean(axis=0)), n, spread))
 
 
-def resemblance_of(classes):
-    resemblance = Resemblance()
-    resemblance.update(prototypes_of(classes), np.zeros(len(classes)))
-    return resemblance
+def likeness(classes, nearest=None):
+    return (nearest or Nearest()).update(prototypes_of(classes), np.zeros(len(classes)))
 
 
 # -- how classes score against each other
@@ -87,28 +85,43 @@ def test_all_the_look_alikes_of_a_shop_are_not_twins(rng):
     assert dict(thresholds(apples, table={**TABLE, "twin": 2.0}).twins) == {}
 
 
-def test_three_names_of_one_thing_are_three_pairs(rng):
+def test_two_things_may_each_have_two_names(rng):
     classes = gallery(rng, 4, spread=0.05)
-    more = {**classes, "again": again(rng, classes["2"]), "third": again(rng, classes["2"])}
+    more = {**classes, "again": again(rng, classes["2"]), "third": again(rng, classes["0"])}
     cross = cross_scores(prototypes_of(more), np.zeros(6))
-    assert find_twins(cross, resemblance_of(more), 0.9, lambda own: own.mean + 0.3) == {(2, 4), (2, 5), (4, 5)}
-    assert find_twins(cross, resemblance_of(more), 2.0, lambda _: np.inf) == set()
+    assert find_twins(cross, likeness(more), 0.9, lambda own: own.mean + 0.3) == {(2, 4), (0, 5)}
+    assert find_twins(cross, likeness(more), 2.0, lambda _: np.inf) == set()
 
 
 # -- only what changes is computed
 
 
-def test_a_gallery_that_was_followed_resembles_itself_as_one_that_was_opened(rng):
+@pytest.mark.parametrize("n_classes", [1, 2, 6, 300])
+def test_the_most_similar_class_of_each_is_found(rng, n_classes):
+    classes = gallery(rng, n_classes, n_shot=2)
+    prototypes = prototypes_of(classes)
+    scores = prototypes.rows.scores_many(prototypes.rows.matrix)
+    np.fill_diagonal(scores, -np.inf)
+    expected = {tuple(sorted((one, int(row.argmax())))) for one, row in enumerate(scores)} if n_classes > 1 else set()
+    pairs = likeness(classes)
+    assert set(pairs) == expected
+    for (a, b), found in pairs.items():
+        assert found.alike == pytest.approx(scores[a, b], abs=1e-6)
+        above = prototypes.class_scores(classes[str(a)].embeddings)[:, b].mean()
+        assert found.above >= above - 1e-6
+
+
+def test_a_gallery_that_was_followed_is_as_alike_as_one_that_was_opened(rng):
     classes = gallery(rng, 6, spread=0.05)
     third = again(rng, classes["2"])
     fewer = {label: one for label, one in classes.items() if label != "2"}
-    followed, prototypes = Resemblance(), prototypes_of({})
-    for some in (classes, {"third": third, **classes}, fewer, {**fewer, "third": third}, classes):
+    nearest, prototypes = Nearest(), prototypes_of({})
+    for some in (classes, {"third": third, **classes}, fewer, {**fewer, "third": third}, {"third": third}, classes):
         prototypes = prototypes.update(some)
-        followed.update(prototypes, np.zeros(len(some)))
-        opened = resemblance_of(some)
-        np.testing.assert_allclose(followed.above, opened.above, atol=1e-6)
-        np.testing.assert_allclose(followed.alike, opened.alike, atol=1e-6)
+        followed, opened = nearest.update(prototypes, np.zeros(len(some))), likeness(some)
+        assert followed.keys() == opened.keys()
+        for pair, found in followed.items():
+            assert (found.alike, found.above) == pytest.approx((opened[pair].alike, opened[pair].above), abs=1e-6)
 
 
 def test_a_class_among_many_is_compared_with_all(rng):
