@@ -6,20 +6,16 @@ Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from itertools import islice
+from collections import defaultdict
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.bundle.onnx_guard import _bytes, _fields, _varints
-from runtime.errors import BundleUnsupported
+from runtime.bundle.protobuf import Reader, as_bytes, as_text, integers
 
-MAX_NODES = 20_000
-MAX_NAMES = 1000  # inputs, outputs or attributes of one node, and numbers of one attribute
-MAX_RANK = 16
-SMALL = 4096  # elements; the values of larger tensors are never needed to know a shape
+MAX_KNOWN = 4096  # elements; the values of larger tensors are never needed to know a shape
 # TensorProto.DataType -> dtype. A bfloat16 is computed as a float32 where an engine has no arithmetic for it.
 DTYPES = {
     number: np.dtype(code)
@@ -28,40 +24,59 @@ DTYPES = {
         **{10: "<f2", 11: "<f8", 12: "<u4", 13: "<u8", 16: "<f4"},
     }.items()
 }
-_TYPED = {4: "<f4", 10: "<f8"}  # float_data, double_data
-_ABSENT = {1: 0.0, 2: 0, 3: ""}  # AttributeProto.type -> the value that a file need not store
+_FIELD_OF_TYPE = {1: 2, 2: 3, 3: 4, 4: 5, 6: 7, 7: 8}  # AttributeProto.type -> the field that an engine reads for it
+_STORED_AS = {4: "<f4", 9: "raw", 10: "<f8"}  # float_data, raw_data, double_data; the others are packed integers
 
 
 @dataclass(frozen=True)
-class Value:
-    """What is known of a tensor before the network runs.
+class Tensor:
+    """A tensor as far as it is known before the network runs. Make one with `tensor` or `unknown`.
 
     Attributes:
-        shape: Its shape; None if only a bound on its size is known.
-        dtype: Its type.
-        elements: The number of its elements, or the most that it can have.
-        array: Its values, if they are few and do not depend on a picture.
-        constant: Whether an engine can compute it when the model is opened.
+        array: Its values. If they are not known, a view of a single zero, which has its shape and type but no memory.
+        known: Whether `array` has its values.
     """
 
-    shape: tuple[int, ...] | None
-    dtype: np.dtype[Any]
-    elements: int
-    array: NDArray[Any] | None = None
-    constant: bool = False
+    array: NDArray[Any]
+    known: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.array.dtype
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
 
     @property
     def n_bytes(self) -> int:
-        return self.elements * self.dtype.itemsize
+        return self.size * self.dtype.itemsize
 
 
-def known(
-    shape: tuple[int, ...], dtype: np.dtype[Any], array: NDArray[Any] | None = None, *, constant: bool = False
-) -> Value:
-    """Return a value of known shape. Raises ValueError if no tensor has that shape."""
-    if len(shape) > MAX_RANK or min(shape, default=0) < 0:
-        raise ValueError(f"no tensor may have the shape {_short(shape)}")
-    return Value(shape, dtype, math.prod(shape), array, constant)
+def tensor(array: NDArray[Any], known: bool = True) -> Tensor:
+    """Return a tensor of the values or, if they are not known or too many, only of the shape and type of `array`."""
+    if known and array.size <= MAX_KNOWN:
+        return Tensor(array, True)
+    return unknown(array.shape, array.dtype)
+
+
+def unknown(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+    """Return a tensor whose values are not known. Raises ValueError if it is empty or no array can have the shape."""
+    if min(shape, default=1) < 1:
+        raise ValueError(f"a tensor has the shape {_short(shape)}, and every size must be at least 1")
+    try:
+        return Tensor(np.broadcast_to(np.zeros((), dtype), shape), False)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"a tensor of the shape {_short(shape)} is larger than the memory of any computer") from error
+
+
+def _short(shape: tuple[int, ...]) -> str:
+    text = str(list(shape[:8]))
+    return text if len(shape) <= 8 and len(text) < 120 else f"{text[:100]} … with {len(shape)} dimensions"
 
 
 @dataclass(frozen=True)
@@ -72,141 +87,82 @@ class Node:
     operator: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    attributes: dict[str, Any]  # a float, an int, text, lists of the former two, or a Value
-
-    @property
-    def label(self) -> str:
-        return self.name or f"of {self.operator} that gives {self.outputs[0] if self.outputs else 'nothing'}"
+    attributes: dict[str, Any]  # a float, an int, text, a Tensor, or an array of numbers
 
 
 @dataclass(frozen=True)
 class Graph:
-    """The nodes in the order of the file, the stored tensors, and what must be given to the network."""
+    """The nodes in the order of the file, the stored tensors, and the names of what must be given to the network."""
 
-    nodes: list[Node] = field(default_factory=list)
-    weights: dict[str, Value] = field(default_factory=dict)
-    inputs: list[str] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
+    nodes: list[Node]
+    weights: dict[str, Tensor]
+    inputs: list[str]
 
 
 def read_graph(data: bytes) -> Graph:
-    """Read a file that `check_onnx` has accepted.
-
-    Raises:
-        BundleUnsupported: It has more nodes, or a node has more inputs or attributes, than any network.
-        IndexError, TypeError, ValueError: It cannot be parsed.
-    """
-    graph = Graph()
-    main = next(_bytes(payload) for number, payload in _fields(memoryview(data)) if number == 7)
-    for number, payload in _fields(main):
-        if number == 1:
-            graph.nodes.append(_node(_bytes(payload)))
-            if len(graph.nodes) > MAX_NODES:
-                raise BundleUnsupported(f"it may have at most {MAX_NODES:,} nodes, but has more")
-        elif number == 5:
-            name, value = _tensor(_bytes(payload))
-            if name in graph.weights:
-                raise ValueError(f"two weights are named {name!r}")
-            graph.weights[name] = value
-        elif number in (11, 12):
-            (graph.inputs if number == 11 else graph.outputs).append(_text(_bytes(payload), 1))
-    graph.inputs[:] = [name for name in graph.inputs if name not in graph.weights]
-    return graph
+    """Read a file that `check_onnx` has accepted. Raises IndexError, KeyError, TypeError or ValueError if it cannot."""
+    reader = Reader()
+    parts = _parts(reader, next(as_bytes(part) for number, part in reader.fields(memoryview(data)) if number == 7))
+    stored = [_tensor(reader, as_bytes(part)) for part in parts[5]]
+    weights = dict(stored)
+    inputs = [as_text(_parts(reader, as_bytes(part))[1][-1]) for part in parts[11]]
+    if len(weights) < len(stored):
+        raise ValueError("two weights have the same name")
+    nodes = [_node(reader, as_bytes(part)) for part in parts[1]]
+    return Graph(nodes, weights, [name for name in inputs if name not in weights])
 
 
-def _node(message: memoryview) -> Node:
-    parts: dict[int, list[int | memoryview]] = {}
-    for count, (number, payload) in enumerate(_fields(message)):
-        if count > MAX_NAMES:
-            raise BundleUnsupported(f"a node may have at most {MAX_NAMES:,} inputs, outputs and attributes")
-        parts.setdefault(number, []).append(payload)
-    texts = {number: [str(_bytes(each), "utf-8") for each in parts.get(number, [])] for number in (1, 2, 3, 4)}
-    attributes = [_attribute(_bytes(each)) for each in parts.get(5, [])]
-    if len({name for name, _ in attributes}) < len(attributes):
+def _parts(reader: Reader, message: memoryview) -> dict[int, list[int | memoryview]]:
+    parts: dict[int, list[int | memoryview]] = defaultdict(list)
+    for number, part in reader.fields(message):
+        parts[number].append(part)
+    return parts
+
+
+def _node(reader: Reader, message: memoryview) -> Node:
+    parts = _parts(reader, message)
+    inputs, outputs, names, operators = (tuple(as_text(part) for part in parts[number]) for number in (1, 2, 3, 4))
+    attributes = [_attribute(reader, as_bytes(part)) for part in parts[5]]
+    if len(dict(attributes)) < len(attributes):
         raise ValueError("a node has the same attribute twice")
-    name, operator = (texts[number][-1] if texts[number] else "" for number in (3, 4))
-    return Node(name, operator, tuple(texts[1]), tuple(texts[2]), dict(attributes))
+    return Node(names[-1] if names else "", operators[-1], inputs, outputs, dict(attributes))
 
 
-def _attribute(message: memoryview) -> tuple[str, Any]:
-    name, kind, value, many = "", 0, None, []
-    used: set[int] = set()
-    for number, payload in _fields(message):
-        if number == 1:
-            name = str(_bytes(payload), "utf-8")
-        elif number == 2:
-            value = float(np.frombuffer(_bytes(payload), "<f4")[0])
-        elif number == 3:
-            value = _signed(payload)
-        elif number == 4:
-            value = str(_bytes(payload), "utf-8", "replace")
-        elif number == 5:
-            value = _tensor(_bytes(payload))[1]
-        elif number == 7:
-            many.extend(np.frombuffer(_bytes(payload), "<f4").tolist())
-        elif number == 8:
-            many.extend([_signed(payload)] if isinstance(payload, int) else _integers(payload, MAX_NAMES + 1))
-        elif number == 20:
-            kind = int(payload)  # type: ignore[arg-type]
-        used |= {number} & {2, 3, 4, 5, 7, 8}
-        if len(many) > MAX_NAMES:
-            raise BundleUnsupported(f"an attribute may have at most {MAX_NAMES:,} numbers")
-    if len(used) > 1:
-        raise ValueError(f"the attribute {name!r} has values of several types")
-    if not used and kind in _ABSENT:
-        return name, _ABSENT[kind]
-    return name, many if value is None else value
+def _attribute(reader: Reader, message: memoryview) -> tuple[str, Any]:
+    parts = _parts(reader, message)
+    kind = int(integers(parts[20][-1])[0])
+    values = parts[_FIELD_OF_TYPE[kind]]
+    name = as_text(parts[1][-1])
+    if kind == 1:
+        return name, float(np.frombuffer(as_bytes(values[-1]), "<f4")[0])
+    if kind == 2:
+        return name, int(integers(values[-1])[0])
+    if kind == 3:
+        return name, str(as_bytes(values[-1]), "utf-8", "replace")
+    if kind == 4:
+        return name, _tensor(reader, as_bytes(values[-1]))[1]
+    lists = [integers(each) if kind == 7 else np.frombuffer(as_bytes(each), "<f4") for each in values]
+    return name, np.concatenate(lists) if lists else np.zeros(0, np.int64)
 
 
-def _tensor(message: memoryview) -> tuple[str, Value]:
+def _tensor(reader: Reader, message: memoryview) -> tuple[str, Tensor]:
     """Return the name of a TensorProto and what it holds; its values only if they are few."""
-    name, dims, dtype = "", [], 0
-    payloads: dict[int, list[memoryview]] = {}
-    for number, payload in _fields(message):
-        if number == 1:
-            dims.extend([_signed(payload)] if isinstance(payload, int) else _integers(payload, MAX_RANK + 1))
-            if len(dims) > MAX_RANK:
-                raise BundleUnsupported(f"a tensor may have at most {MAX_RANK} dimensions")
-        elif number == 2:
-            dtype = int(payload)  # type: ignore[arg-type]
-        elif number == 8:
-            name = str(_bytes(payload), "utf-8")
-        elif number in (4, 5, 7, 9, 10, 11):
-            payloads.setdefault(number, []).append(_bytes(payload))
-    value = known(tuple(dims), DTYPES[dtype], constant=True)
-    if value.elements > SMALL:
-        return name, value
-    array = np.concatenate([_values(number, b"".join(each), dtype) for number, each in payloads.items()] or [[]])
-    return name, known(tuple(dims), value.dtype, array.astype(value.dtype).reshape(dims), constant=True)
+    parts = _parts(reader, message)
+    shape = tuple(int(size) for each in parts[1] for size in integers(each))
+    kind = int(integers(parts[2][-1])[0])
+    dtype, name = DTYPES[kind], as_text(parts[8][-1]) if parts[8] else ""
+    stored = [number for number in (4, 5, 7, 9, 10, 11) if parts[number]]
+    if math.prod(shape) > MAX_KNOWN or kind == 16:  # no shape is computed from a bfloat16
+        return name, unknown(shape, dtype)
+    if len(stored) > 1 or (shape and min(shape) < 0):
+        raise ValueError(f"the weight {name!r} has the shape {_short(shape)} and values in {len(stored)} fields")
+    data = [_values(stored[0], part, dtype) for part in parts[stored[0]]] if stored else [np.zeros(0, dtype)]
+    return name, tensor(np.concatenate(data).reshape(shape))
 
 
-def _values(number: int, data: bytes, dtype: int) -> NDArray[Any]:
-    if number == 9 and dtype != 16:
-        return np.frombuffer(data, DTYPES[dtype])
-    if number in _TYPED:
-        return np.frombuffer(data, _TYPED[number])
-    if dtype == 16:  # no shape is computed from a bfloat16
-        return np.zeros(len(data) // 2 if number == 9 else sum(byte < 0x80 for byte in data), "<f4")
-    whole = np.array(_integers(memoryview(data), SMALL), np.int64)
-    return whole.astype("<u2").view("<f2") if dtype == 10 else whole
-
-
-def _integers(message: memoryview, most: int) -> list[int]:
-    return [_signed(value) for value in islice(_varints(message), most)]
-
-
-def _signed(value: int | memoryview) -> int:
-    """Return an int64 that is stored as an unsigned number."""
-    if not isinstance(value, int):
-        raise TypeError("a message instead of a number")
-    value &= (1 << 64) - 1
-    return value - (1 << 64) if value >> 63 else value
-
-
-def _text(message: memoryview, wanted: int) -> str:
-    return next((str(_bytes(payload), "utf-8") for number, payload in _fields(message) if number == wanted), "")
-
-
-def _short(shape: tuple[int, ...]) -> str:
-    text = str(list(shape[: MAX_RANK + 1]))
-    return text if len(text) < 120 else f"{text[:120]} …"
+def _values(number: int, part: int | memoryview, dtype: np.dtype[Any]) -> NDArray[Any]:
+    if number in _STORED_AS:
+        code = _STORED_AS[number]
+        return np.frombuffer(as_bytes(part), dtype if code == "raw" else code).astype(dtype, copy=False)
+    whole = integers(part)
+    return whole.astype("<u2").view("<f2") if dtype == np.float16 else whole.astype(dtype)

@@ -1,17 +1,16 @@
 """Checks an ONNX file before an engine opens it, without the onnx package, which a device may not have.
 
-A protocol buffer is a flat list of (field, wire type, payload), so the few fields that matter are read directly.
-Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3
+Only the few fields that matter are read. Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.bundle.protobuf import Reader, as_bytes, as_text, integers
 from runtime.errors import BundleCorrupt, BundleError, BundleUnsupported
 
 # The operators of embedding networks: no control flow, no custom domains, nothing that reads files.
@@ -40,7 +39,8 @@ def check_onnx(data: bytes, name: str = "model.onnx") -> None:
         BundleCorrupt: It is no ONNX file, or a weight is NaN or infinite.
     """
     try:
-        model = list(_fields(memoryview(data)))
+        reader = Reader()
+        model = list(reader.fields(memoryview(data)))
         graphs = [payload for field, payload in model if field == 7]
         if len(graphs) != 1 or not isinstance(graphs[0], memoryview):
             raise BundleCorrupt(f"{name} must hold one ONNX graph, but holds {len(graphs)}; export it again")
@@ -48,11 +48,11 @@ def check_onnx(data: bytes, name: str = "model.onnx") -> None:
             raise BundleUnsupported(
                 f"{name} must be one plain graph, but has functions or training steps; inline or remove them"
             )
-        for field, payload in _fields(graphs[0]):
+        for field, payload in reader.fields(graphs[0]):
             if field == 1:
-                _check_node(_bytes(payload), name)
+                _check_node(reader, as_bytes(payload), name)
             elif field == 5:
-                _check_tensor(_bytes(payload), name)
+                _check_tensor(reader, as_bytes(payload), name)
             elif field == 15:
                 raise BundleUnsupported(f"{name} must hold dense weights, but has sparse ones; export it again")
     except BundleError:
@@ -61,13 +61,13 @@ def check_onnx(data: bytes, name: str = "model.onnx") -> None:
         raise BundleCorrupt(f"{name} must be an ONNX file, but cannot be parsed ({error}); export it again") from error
 
 
-def _check_node(node: memoryview, name: str) -> None:
-    fields = list(_fields(node))
-    texts = {field: str(_bytes(payload), "utf-8") for field, payload in fields if field in (3, 4, 7)}
+def _check_node(reader: Reader, node: memoryview, name: str) -> None:
+    fields = list(reader.fields(node))
+    texts = {field: as_text(payload) for field, payload in fields if field in (3, 4, 7)}
     layer, operator, domain = (texts.get(field, "") for field in (3, 4, 7))
     for field, payload in fields:
         if field == 5:
-            _check_attribute(_bytes(payload), name)
+            _check_attribute(reader, as_bytes(payload), name)
     if operator not in ALLOWED_OPERATORS or domain not in ("", "ai.onnx"):
         full = f"{domain}.{operator}" if domain else operator
         where = f" in its layer {layer}" if layer else ""
@@ -76,8 +76,8 @@ def _check_node(node: memoryview, name: str) -> None:
         )
 
 
-def _check_attribute(attribute: memoryview, name: str) -> None:
-    fields = list(_fields(attribute))
+def _check_attribute(reader: Reader, attribute: memoryview, name: str) -> None:
+    fields = list(reader.fields(attribute))
     numbers = [field for field, _ in fields]
     if {6, 11} & set(numbers):  # g, graphs
         raise BundleUnsupported(f"{name} must be one flat graph, but a node carries a subgraph; export it without")
@@ -85,21 +85,21 @@ def _check_attribute(attribute: memoryview, name: str) -> None:
         raise BundleUnsupported(f"{name} must give an attribute at most one dense tensor; export it again")
     for field, payload in fields:
         if field == 5:  # t: the value of a Constant node
-            _check_tensor(_bytes(payload), name)
+            _check_tensor(reader, as_bytes(payload), name)
         elif field in (2, 7):  # f, floats
-            _check_finite(np.frombuffer(_bytes(payload), "<f4"), name, "an attribute")
+            _check_finite(np.frombuffer(as_bytes(payload), "<f4"), name, "an attribute")
 
 
-def _check_tensor(tensor: memoryview, name: str) -> None:
+def _check_tensor(reader: Reader, tensor: memoryview, name: str) -> None:
     dtype, label = 0, "?"
     values = []  # float_data, int32_data, raw_data, double_data; a repeated field may come in pieces
-    for field, payload in _fields(tensor):
+    for field, payload in reader.fields(tensor):
         if field == 2:
             dtype = int(payload)  # type: ignore[arg-type]
         elif field in (4, 5, 9, 10):
-            values.append((field, _bytes(payload)))
+            values.append((field, as_bytes(payload)))
         elif field == 8:
-            label = str(_bytes(payload), "utf-8")
+            label = as_text(payload)
         elif field == 13 or (field == 14 and payload == 1):
             raise BundleUnsupported(
                 f"{name} must hold its weights itself, but points to external data; save it in one file"
@@ -117,7 +117,7 @@ def _as_floats(dtype: int, field: int, payload: memoryview) -> NDArray[np.floati
     if field in (4, 10):
         return np.frombuffer(payload, "<f4" if field == 4 else "<f8")
     if field == 5:  # 16-bit floats stored as integers
-        payload = memoryview(np.array([bits & 0xFFFF for bits in _varints(payload)], "<u2").tobytes())
+        payload = memoryview(integers(payload).astype("<u2").tobytes())
     values = np.frombuffer(payload, _FLOATS[dtype])
     return (values.astype("<u4") << 16).view("<f4") if dtype == 16 else values
 
@@ -128,51 +128,3 @@ def _check_finite(values: NDArray[np.floating[Any]], name: str, label: str) -> N
         raise BundleCorrupt(
             f"{name}: all weights must be finite, but {label or '?'} has {bad} NaN or infinite ones; export it again"
         )
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Yield (field number, payload) of a protocol-buffer message; nested messages are bytes."""
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        if not 8 <= key < 1 << 32:  # parsers truncate longer keys and would then see another field
-            raise IndexError(f"field key {key}")
-        wire = key & 7
-        if wire == 0:
-            value, at = _varint(message, at)
-            yield key >> 3, value
-            continue
-        if wire == 2:
-            size, at = _varint(message, at)
-        elif wire in (1, 5):
-            size = 8 if wire == 1 else 4
-        else:
-            raise IndexError(f"wire type {wire}")
-        if at + size > len(message):
-            raise IndexError("a field runs past the end")
-        yield key >> 3, message[at : at + size]
-        at += size
-
-
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = message[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-    raise IndexError("a number of more than 10 bytes")
-
-
-def _varints(message: memoryview) -> Iterator[int]:
-    at = 0
-    while at < len(message):
-        value, at = _varint(message, at)
-        yield value
-
-
-def _bytes(payload: int | memoryview) -> memoryview:
-    if isinstance(payload, int):
-        raise TypeError("a number instead of a message")
-    return payload
