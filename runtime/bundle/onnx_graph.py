@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from runtime.bundle.protobuf import Reader, as_bytes, as_text, integers
 
+MAX_RANK = 16
 MAX_KNOWN = 4096  # elements; the values of larger tensors are never needed to know a shape
 # TensorProto.DataType -> dtype. A bfloat16 is computed as a float32 where an engine has no arithmetic for it.
 DTYPES = {
@@ -151,12 +152,15 @@ def _tensor(reader: Reader, message: memoryview) -> tuple[str, Tensor]:
     shape = tuple(int(size) for each in parts[1] for size in integers(each))
     kind = int(integers(parts[2][-1])[0])
     dtype, name = DTYPES[kind], as_text(parts[8][-1]) if parts[8] else ""
-    stored = [number for number in (4, 5, 7, 9, 10, 11) if parts[number]]
+    values = [(number, part) for number in (4, 5, 7, 9, 10, 11) for part in parts[number]]
+    n_bytes = sum(1 if isinstance(part, int) else len(part) for _, part in values)
+    if (
+        len(shape) > MAX_RANK or min(shape, default=0) < 0 or math.prod(shape) > n_bytes
+    ):  # an element has a byte or more
+        raise ValueError(f"the weight {name!r} has the shape {_short(shape)}, but {n_bytes:,} bytes of values")
     if math.prod(shape) > MAX_KNOWN or kind == 16:  # no shape is computed from a bfloat16
         return name, unknown(shape, dtype)
-    if len(stored) > 1 or (shape and min(shape) < 0):
-        raise ValueError(f"the weight {name!r} has the shape {_short(shape)} and values in {len(stored)} fields")
-    data = [_values(stored[0], part, dtype) for part in parts[stored[0]]] if stored else [np.zeros(0, dtype)]
+    data = [_values(number, part, dtype) for number, part in values] or [np.zeros(0, dtype)]
     return name, tensor(np.concatenate(data).reshape(shape))
 
 

@@ -1,279 +1,231 @@
-"""Infers the shapes of every allowed operator, from the shapes of its inputs and from constants that are known already.
+"""The shape that each allowed operator gives, and the values of the small constants from which shapes are computed.
 
-A rule raises `Unbounded` if the size of its output depends on what is only known while the network runs.
+A tensor whose values are not known is a numpy view of a single zero, so that one rule serves Reshape, Slice and the like
+for both. A rule refuses what would make the size of its output depend on the picture.
+Operators: https://github.com/onnx/onnx/blob/main/docs/Operators.md
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from runtime.bundle.onnx_graph import DTYPES, Node, Value, known
+from runtime.bundle import onnx_layers as layers
+from runtime.bundle.onnx_graph import DTYPES, MAX_KNOWN, Node, Tensor, tensor, unknown
+from runtime.bundle.onnx_layers import Maybe, axes_of, axis_of, listed, numbers
 
-Rule = Callable[[Node, list[Any]], list[Value]]  # (node, inputs) -> outputs; an input is a Value, or None if left out
 INT64, BOOL, FLOAT = np.dtype("<i8"), np.dtype("?"), np.dtype("<f4")
-MAX_KERNEL_RANK = 3
 
 
-class Unbounded(ValueError):
-    """The size of an output cannot be known before the network runs."""
-
-
-def infer(node: Node, inputs: list[Value | None]) -> list[Value]:
-    """Return what is known of the outputs of a node.
+def infer(node: Node, inputs: Sequence[Maybe]) -> list[Tensor]:
+    """Return what is known of the outputs of a node; a left-out input is None.
 
     Raises:
-        Unbounded: The size of an output depends on values that are only known while the network runs.
-        ArithmeticError, LookupError, TypeError, ValueError: The inputs do not fit the operator.
+        ArithmeticError, AttributeError, LookupError, TypeError, ValueError: The inputs do not fit the operator, or the
+            size of an output depends on values that are only known while the network runs.
     """
-    if any(value is not None and value.shape is None for value in inputs):
-        return _without_shape(node, inputs)
-    return _RULES[node.operator](node, inputs)
+    result = _RULES[node.operator](node, *inputs)
+    return result if isinstance(result, list) else [result]
 
 
-def _without_shape(node: Node, inputs: list[Any]) -> list[Value]:
-    """Give a bound on the size of an output, for operators that never enlarge their first input."""
-    first = inputs[0]
-    target = _ints(inputs[1]) if node.operator == "Reshape" and inputs[1].array is not None else []
-    if target and min(target) > 0:
-        return [known(tuple(target), first.dtype)]
-    alone = all(value is None or value.elements == 1 for value in inputs[1:])
-    if node.operator in _NEVER_LARGER or (node.operator in _ELEMENTWISE and alone):
-        dtype = DTYPES[node.attributes["to"]] if node.operator == "Cast" else first.dtype
-        return [Value(None, dtype, first.elements)] * len(node.outputs)
-    raise Unbounded("the shape of its input depends on the picture")
+def _computed(
+    shape: tuple[int, ...], dtype: np.dtype[Any], inputs: Sequence[Maybe], compute: Callable[..., Any] | None
+) -> Tensor:
+    """Return a tensor whose values are computed if they are few and all inputs are known."""
+    if compute is None or math.prod(shape) > MAX_KNOWN or not all(value is None or value.known for value in inputs):
+        return unknown(shape, dtype)
+    with np.errstate(all="ignore"):  # integers overflow here as they do in an engine
+        array = np.asarray(compute(*(value and value.array for value in inputs))).astype(dtype, copy=False)
+    return tensor(array.reshape(shape))
 
 
-def _ints(value: Value | None, what: str = "shape") -> list[int]:
-    """Return the whole numbers in a constant."""
-    if value is None:
-        return []
-    if value.array is None:
-        raise Unbounded(f"its {what} depends on the picture, or has too many numbers")
-    return [int(each) for each in value.array.ravel()]
+def _elementwise(
+    compute: Callable[..., Any] | None = None, dtype: np.dtype[Any] | None = None, typed_by: int = 0
+) -> Callable[..., Tensor]:
+    def rule(node: Node, *inputs: Tensor) -> Tensor:
+        shape = np.broadcast_shapes(*(value.shape for value in inputs))
+        return _computed(shape, dtype or inputs[typed_by].dtype, inputs, compute)
+
+    return rule
 
 
-def _axes(node: Node, inputs: list[Any], place: int = 1) -> list[int] | None:
-    """Return the axes of a node, which newer opsets have as an input; None if it names none."""
-    if len(inputs) > place and inputs[place] is not None:
-        return _ints(inputs[place], "list of axes")
-    return node.attributes.get("axes")  # type: ignore[no-any-return]
+def _quotient(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """Divide; integers towards zero, as C does."""
+    if a.dtype.kind == "f":
+        return np.asarray(a / b)
+    if not b.all():
+        raise ZeroDivisionError("it divides a whole number by 0")
+    whole = np.abs(a) // np.abs(b)
+    return np.where((a < 0) ^ (b < 0), -whole, whole)
 
 
-def _axis(axis: int, rank: int) -> int:
-    if not -rank <= axis < max(rank, 1):
-        raise ValueError(f"axis {axis} is outside {rank} dimensions")
-    return axis % rank if rank else 0
+def _all(function: Any) -> Callable[..., Any]:
+    return lambda *arrays: function.reduce(np.broadcast_arrays(*arrays), axis=0)
 
 
-def _broadcast(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-    out = []
-    for sizes in zip_longest(*(shape[::-1] for shape in shapes), fillvalue=1):
-        larger = {size for size in sizes if size != 1}
-        if len(larger) > 1:
-            raise ValueError(f"the shapes {shapes} cannot be combined")
-        out.append(larger.pop() if larger else 1)
-    return tuple(out[::-1])
+def _view(function: Callable[..., Any]) -> Callable[..., Tensor]:
+    """Return the rule of an operator that reorders, repeats or leaves out elements."""
+    return lambda node, first, *others: tensor(function(node, first.array, *others), first.known)
 
 
-def _same(node: Node, inputs: list[Any]) -> list[Value]:
-    first = known(inputs[0].shape, inputs[0].dtype)
-    return [first, *(known(first.shape, BOOL) for _ in node.outputs[1:])]  # Dropout has a mask
-
-
-def _elementwise(node: Node, inputs: list[Any]) -> list[Value]:
-    at = 1 if node.operator == "Where" else 0
-    dtype = BOOL if node.operator in _COMPARISONS else inputs[at].dtype
-    return [known(_broadcast([value.shape for value in inputs if value is not None]), dtype)]
-
-
-def _constant(node: Node, _: list[Any]) -> list[Value]:
-    ((key, value),) = node.attributes.items()
-    if isinstance(value, Value):
-        return [value]
-    if key not in ("value_int", "value_ints", "value_float", "value_floats"):
-        raise ValueError(f"a constant must be a tensor or numbers, but is {key}")
-    return [known((len(value),) if isinstance(value, list) else (), INT64 if "int" in key else FLOAT)]
-
-
-def _filled(node: Node, inputs: list[Any]) -> list[Value]:
-    value = node.attributes.get("value")
-    return [known(tuple(_ints(inputs[0])), value.dtype if value else FLOAT)]
-
-
-def _expand(node: Node, inputs: list[Any]) -> list[Value]:
-    return [known(_broadcast([inputs[0].shape, tuple(_ints(inputs[1]))]), inputs[0].dtype)]
-
-
-def _tile(node: Node, inputs: list[Any]) -> list[Value]:
-    repeats = _ints(inputs[1], "number of repeats")
-    return [known(tuple(a * b for a, b in zip(inputs[0].shape, repeats, strict=True)), inputs[0].dtype)]
-
-
-def _range(node: Node, inputs: list[Any]) -> list[Value]:
-    if any(value.array is None for value in inputs):
-        raise Unbounded("its length depends on the picture")
-    start, limit, delta = (value.array.ravel()[0].item() for value in inputs)
-    if delta == 0:
-        raise ValueError("its step is 0")
-    return [known((max(0, math.ceil((limit - start) / delta)),), inputs[0].dtype)]
-
-
-def _reshape(node: Node, inputs: list[Any]) -> list[Value]:
-    data = inputs[0]
-    if len(inputs) > 1 and inputs[1] is not None and inputs[1].array is None:
-        return [Value(None, data.dtype, data.elements)]  # as many elements, whatever the shape
-    wanted = _ints(inputs[1]) if len(inputs) > 1 else node.attributes["shape"]
+def _reshape(node: Node, array: NDArray[Any], shape: Maybe = None) -> NDArray[Any]:
+    wanted = listed(node, "shape", shape) or []
     if not node.attributes.get("allowzero"):
-        wanted = [data.shape[at] if size == 0 else size for at, size in enumerate(wanted)]
-    others = math.prod(size for size in wanted if size != -1)
-    shape = tuple(data.elements // others if size == -1 and others else size for size in wanted)
-    if math.prod(shape) != data.elements:
-        raise ValueError(f"{data.elements:,} elements do not fit the shape {wanted}")
-    return [known(shape, data.dtype)]
+        wanted = [array.shape[at] if size == 0 else size for at, size in enumerate(wanted)]
+    return array.reshape(wanted)
 
 
-def _flatten(node: Node, inputs: list[Any]) -> list[Value]:
-    shape, axis = inputs[0].shape, node.attributes.get("axis", 1)
-    at = axis if axis >= 0 else axis + len(shape)
-    return [known((math.prod(shape[:at]), math.prod(shape[at:])), inputs[0].dtype)]
+def _flatten(node: Node, array: NDArray[Any]) -> NDArray[Any]:
+    axis = node.attributes.get("axis", 1)
+    at = axis + array.ndim if axis < 0 else axis
+    return array.reshape(math.prod(array.shape[:at]), math.prod(array.shape[at:]))
 
 
-def _squeeze(node: Node, inputs: list[Any]) -> list[Value]:
-    shape, axes = inputs[0].shape, _axes(node, inputs)
-    gone = {at for at, size in enumerate(shape) if size == 1} if axes is None else {_axis(a, len(shape)) for a in axes}
-    if any(shape[at] != 1 for at in gone):
-        raise ValueError(f"only dimensions of size 1 can be removed, but the shape is {shape}")
-    return [known(tuple(size for at, size in enumerate(shape) if at not in gone), inputs[0].dtype)]
+def _squeeze(node: Node, array: NDArray[Any], axes: Maybe = None) -> NDArray[Any]:
+    places = axes_of(node, array.ndim, axes)
+    return array.squeeze(None if places is None else tuple(places))
 
 
-def _unsqueeze(node: Node, inputs: list[Any]) -> list[Value]:
-    axes = _axes(node, inputs) or []
-    rank = len(inputs[0].shape) + len(axes)
-    new, old = {_axis(axis, rank) for axis in axes}, iter(inputs[0].shape)
-    if len(new) < len(axes):
-        raise ValueError("an axis is named twice")
-    return [known(tuple(1 if at in new else next(old) for at in range(rank)), inputs[0].dtype)]
+def _unsqueeze(node: Node, array: NDArray[Any], axes: Maybe = None) -> NDArray[Any]:
+    return np.expand_dims(array, listed(node, "axes", axes) or ())
 
 
-def _transpose(node: Node, inputs: list[Any]) -> list[Value]:
-    shape = inputs[0].shape
-    order = node.attributes.get("perm") or list(range(len(shape)))[::-1]
-    if sorted(order) != list(range(len(shape))):
-        raise ValueError(f"the order {order} does not fit the shape {shape}")
-    return [known(tuple(shape[at] for at in order), inputs[0].dtype)]
+def _transpose(node: Node, array: NDArray[Any]) -> NDArray[Any]:
+    return array.transpose([int(each) for each in node.attributes["perm"]] if "perm" in node.attributes else None)
 
 
-def _concat(node: Node, inputs: list[Any]) -> list[Value]:
-    axis = _axis(node.attributes["axis"], len(inputs[0].shape))
+def _expand(node: Node, array: NDArray[Any], shape: Tensor) -> NDArray[Any]:
+    return np.broadcast_to(array, np.broadcast_shapes(array.shape, tuple(numbers(shape))))
+
+
+def _slice(
+    node: Node, array: NDArray[Any], starts: Maybe = None, ends: Maybe = None, axes: Maybe = None, steps: Maybe = None
+) -> NDArray[Any]:
+    first, last = listed(node, "starts", starts) or [], listed(node, "ends", ends) or []
+    places = axes_of(node, array.ndim, axes)
+    index = [slice(None)] * array.ndim
+    for at, start, end, step in zip(
+        range(len(first)) if places is None else places, first, last, numbers(steps) or [1] * len(first), strict=True
+    ):
+        index[at] = slice(max(start, -array.shape[at]), end, step)
+    return array[tuple(index)]
+
+
+def _split(node: Node, data: Tensor, sizes: Maybe = None) -> list[Tensor]:
+    axis, count = axis_of(node.attributes.get("axis", 0), len(data.shape)), len(node.outputs)
+    whole, wanted = data.shape[axis], listed(node, "split", sizes)
+    if wanted is None:
+        each = -(-whole // count)
+        wanted = [each] * (count - 1) + [whole - each * (count - 1)]
+    if sum(wanted) != whole or len(wanted) != count or min(wanted) < 0:
+        raise ValueError(f"parts of the sizes {wanted[:20]} do not make {whole}")
+    ends = np.cumsum(wanted).tolist()
+    index = [(slice(None),) * axis + (slice(end - size, end),) for size, end in zip(wanted, ends, strict=True)]
+    return [tensor(data.array[each], data.known) for each in index]
+
+
+def _concat(node: Node, *inputs: Tensor) -> Tensor:
+    axis = axis_of(node.attributes["axis"], len(inputs[0].shape))
     shapes = [list(value.shape) for value in inputs]
-    sizes = [shape.pop(axis) for shape in shapes]
+    total = sum(shape.pop(axis) for shape in shapes)
     if any(shape != shapes[0] for shape in shapes):
         raise ValueError("its inputs have different shapes")
-    shapes[0].insert(axis, sum(sizes))
-    return [known(tuple(shapes[0]), inputs[0].dtype)]
+    shape = (*shapes[0][:axis], total, *shapes[0][axis:])
+    return _computed(shape, inputs[0].dtype, inputs, lambda *arrays: np.concatenate(arrays, axis))
 
 
-def _split(node: Node, inputs: list[Any]) -> list[Value]:
-    data = inputs[0]
-    axis, count = _axis(node.attributes.get("axis", 0), len(data.shape)), len(node.outputs)
-    sizes = _ints(inputs[1], "list of sizes") if len(inputs) > 1 else node.attributes.get("split")
-    if not sizes:
-        each = -(-data.shape[axis] // count)
-        sizes = [each] * (count - 1) + [data.shape[axis] - each * (count - 1)]
-    if sum(sizes) != data.shape[axis] or len(sizes) != count:
-        raise ValueError(f"the sizes {sizes} do not fit the shape {data.shape}")
-    return [known((*data.shape[:axis], size, *data.shape[axis + 1 :]), data.dtype) for size in sizes]
+def _gather(node: Node, data: Tensor, index: Tensor) -> Tensor:
+    axis = axis_of(node.attributes.get("axis", 0), len(data.shape))
+    shape = (*data.shape[:axis], *index.shape, *data.shape[axis + 1 :])
+    return _computed(shape, data.dtype, (data, index), lambda values, places: np.take(values, places, axis))
 
 
-def _slice(node: Node, inputs: list[Any]) -> list[Value]:
-    data = inputs[0]
-    if any(value is not None and value.array is None for value in inputs[1:]):
-        return [Value(None, data.dtype, data.elements)]  # at most all of it
-    if len(inputs) > 1:
-        starts, ends = _ints(inputs[1]), _ints(inputs[2])
-        axes = _axes(node, inputs, 3)
-    else:
-        starts, ends, axes = node.attributes["starts"], node.attributes["ends"], node.attributes.get("axes")
-    steps = _ints(inputs[4]) if len(inputs) > 4 and inputs[4] is not None else [1] * len(starts)
-    shape = list(data.shape)
-    for axis, start, end, step in zip(axes or range(len(starts)), starts, ends, steps, strict=True):
-        at = _axis(axis, len(shape))
-        size = shape[at]
-        start, end = (max(each + size, -1) if each < 0 else each for each in (start, end))
-        shape[at] = len(range(min(max(start, 0), size), min(max(end, 0), size), step)) if step > 0 else _backwards(
-            min(start, size - 1), end, step
-        )
-    return [known(tuple(shape), data.dtype)]
+def _tile(node: Node, data: Tensor, repeats: Tensor) -> Tensor:
+    shape = tuple(size * times for size, times in zip(data.shape, numbers(repeats), strict=True))
+    return _computed(shape, data.dtype, (data, repeats), np.tile)
 
 
-def _backwards(start: int, end: int, step: int) -> int:
-    return len(range(start, max(end, -1), step))
+def _range(node: Node, *inputs: Tensor) -> Tensor:
+    if not all(value.known for value in inputs):
+        raise ValueError("its length would depend on the picture")
+    start, limit, delta = (value.array.item() for value in inputs)
+    shape = (max(0, math.ceil((limit - start) / delta)),)
+    return _computed(shape, inputs[0].dtype, inputs, lambda *_: start + np.arange(shape[0]) * delta)
 
 
-def _gather(node: Node, inputs: list[Any]) -> list[Value]:
-    shape, index = inputs[0].shape, inputs[1].shape
-    axis = _axis(node.attributes.get("axis", 0), len(shape))
-    return [known((*shape[:axis], *index, *shape[axis + 1 :]), inputs[0].dtype)]
+def _filled(node: Node, shape: Tensor) -> Tensor:
+    value = node.attributes.get("value") or tensor(np.zeros(1, FLOAT))
+    wanted = tuple(numbers(shape))
+    return _computed(wanted, value.dtype, (value,), lambda fill: np.full(wanted, fill.item()))
 
 
-def _gather_nd(node: Node, inputs: list[Any]) -> list[Value]:
-    shape, index, batch = inputs[0].shape, inputs[1].shape, node.attributes.get("batch_dims", 0)
-    return [known((*index[:-1], *shape[batch + index[-1] :]), inputs[0].dtype)]
+def _constant(node: Node) -> Tensor:
+    ((key, value),) = node.attributes.items()
+    return value if isinstance(value, Tensor) else tensor(np.array(value, INT64 if "int" in key else FLOAT))
 
 
-def _reduce(node: Node, inputs: list[Any]) -> list[Value]:
-    shape, axes = inputs[0].shape, _axes(node, inputs)
-    if not axes:
-        axes = [] if node.attributes.get("noop_with_empty_axes") else list(range(len(shape)))
-    gone = {_axis(axis, len(shape)) for axis in axes}
-    keep = node.attributes.get("keepdims", 1)
-    left = tuple(1 if at in gone else size for at, size in enumerate(shape) if keep or at not in gone)
-    return [known(left, inputs[0].dtype)]
+def _shape(node: Node, data: Tensor) -> Tensor:
+    return tensor(np.array(data.shape[node.attributes.get("start", 0) : node.attributes.get("end")], INT64))
 
 
-def _gemm(node: Node, inputs: list[Any]) -> list[Value]:
-    a, b = (
-        value.shape[::-1] if node.attributes.get(key) else value.shape
-        for key, value in zip(("transA", "transB"), inputs, strict=False)
-    )
-    if len(a) != 2 or len(b) != 2 or a[1] != b[0]:
-        raise ValueError(f"the shapes {a} and {b} cannot be multiplied")
-    return [known((a[0], b[1]), inputs[0].dtype)]
+def _cast(node: Node, data: Tensor, *_: Tensor) -> Tensor:
+    return _computed(data.shape, DTYPES[node.attributes["to"]], (data,), lambda array: array)
 
 
-def _matmul(node: Node, inputs: list[Any]) -> list[Value]:
-    a, b = (value.shape for value in inputs)
-    left, right = (1, *a) if len(a) == 1 else a, (*b, 1) if len(b) == 1 else b
-    if left[-1] != right[-2]:
-        raise ValueError(f"the shapes {a} and {b} cannot be multiplied")
-    ends = (left[-2],) * (len(a) > 1) + (right[-1],) * (len(b) > 1)
-    return [known((*_broadcast([left[:-2], right[:-2]]), *ends), inputs[0].dtype)]
-
-
-def _shape(node: Node, inputs: list[Any]) -> list[Value]:
-    shape = inputs[0].shape
-    some = np.array(shape[node.attributes.get("start", 0) : node.attributes.get("end")], INT64)
-    return [known(some.shape, INT64, some, constant=True)]
-
-
-def _cast(node: Node, inputs: list[Any]) -> list[Value]:
-    return [known(inputs[0].shape, DTYPES[node.attributes["to"]])]
-
-
-def _quantize(node: Node, inputs: list[Any]) -> list[Value]:
-    there = len(inputs) > 2 and inputs[2] is not None
-    return [known(inputs[0].shape, inputs[2].dtype if there else np.dtype("u1"))]
-
-
-def _dequantize(node: Node, inputs: list[Any]) -> list[Value]:
-    return [known(inputs[0].shape, inputs[1].dtype)]
-
-
-def _normalized(node: Node, inputs: list[Any]) -> list[Value]:
-    """Return the shape of the input; further outputs are statistics, which are smaller."""
-    return [known(inputs[0].shape, inputs[0].dtype)] * max(1, len(node.outputs))
+_RULES: dict[str, Callable[..., Tensor | list[Tensor]]] = {
+    **dict.fromkeys(
+        """BatchNormalization Clip CumSum Cos Elu Erf Exp Gelu HardSigmoid HardSwish InstanceNormalization
+        LayerNormalization LeakyRelu Log PRelu Reciprocal Relu Sigmoid Sign Sin Softmax Softplus Tanh""".split(),  # noqa: SIM905 as in the guard
+        layers.same,
+    ),
+    **dict.fromkeys(("ReduceL2", "ReduceMax", "ReduceMean", "ReduceSum"), layers.reduce),
+    **dict.fromkeys(("AveragePool", "MaxPool"), layers.pool),
+    **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool"), layers.global_pool),
+    "Abs": _elementwise(np.abs),
+    "Add": _elementwise(np.add),
+    "Cast": _cast,
+    "Ceil": _elementwise(np.ceil),
+    "Concat": _concat,
+    "Constant": _constant,
+    "ConstantOfShape": _filled,
+    "Conv": layers.conv,
+    "DequantizeLinear": lambda node, data, scale, zero=None: unknown(data.shape, scale.dtype),
+    "Div": _elementwise(_quotient),
+    "Dropout": lambda node, data, *_: [_same(node, data), unknown(data.shape, BOOL)][: len(node.outputs)],
+    "Equal": _elementwise(np.equal, BOOL),
+    "Expand": _view(_expand),
+    "Flatten": _view(_flatten),
+    "Floor": _elementwise(np.floor),
+    "Gather": _gather,
+    "GatherND": layers.gather_nd,
+    "Gemm": layers.gemm,
+    "Greater": _elementwise(np.greater, BOOL),
+    "Identity": _view(lambda node, array: array),
+    "MatMul": layers.matmul,
+    "Max": _elementwise(_all(np.maximum)),
+    "Min": _elementwise(_all(np.minimum)),
+    "Mul": _elementwise(np.multiply),
+    "Neg": _elementwise(np.negative),
+    "Not": _elementwise(np.logical_not),
+    "Pad": layers.pad,
+    "Pow": _elementwise(),
+    "QuantizeLinear": layers.quantize,
+    "Range": _range,
+    "Reshape": _view(_reshape),
+    "Resize": layers.resize,
+    "Shape": _shape,
+    "Slice": _view(_slice),
+    "Split": _split,
+    "Sqrt": _elementwise(np.sqrt),
+    "Squeeze": _view(_squeeze),
+    "Sub": _elementwise(np.subtract),
+    "Sum": _elementwise(_all(np.add)),
+    "Tile": _tile,
+    "Transpose": _view(_transpose),
+    "Unsqueeze": _view(_unsqueeze),
+    "Where": _elementwise(np.where, typed_by=1),
+}

@@ -61,14 +61,16 @@ def integers(payload: int | memoryview) -> NDArray[np.int64]:
         return np.array([payload & (1 << 64) - 1], np.uint64).view(np.int64)
     if len(payload) > MAX_PACKED_BYTES:
         raise ValueError(f"a list of numbers may have at most {MAX_PACKED_BYTES:,} bytes; store weights as raw data")
+    if not len(payload):
+        return np.zeros(0, np.int64)
     data = np.frombuffer(payload, np.uint8)
     ends = np.flatnonzero(data < 0x80)
     starts = np.concatenate([[0], ends + 1])[:-1]
     lengths = ends + 1 - starts
-    if len(data) and (not len(ends) or ends[-1] != len(data) - 1 or lengths.max() > 10):
+    if not len(ends) or ends[-1] != len(data) - 1 or lengths.max() > 10:
         raise IndexError("a list of numbers is cut off, or has one of more than 10 bytes")
     values = np.zeros(len(ends), np.uint64)
-    for place in range(int(lengths.max(initial=0))):
+    for place in range(int(lengths.max())):
         there = lengths > place
         values[there] |= (data[starts[there] + place] & np.uint8(0x7F)).astype(np.uint64) << np.uint64(7 * place)
     return values.view(np.int64)
