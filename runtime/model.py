@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.bundle import Bundle
+from runtime.bundle.onnx_cost import MAX_BATCH
 from runtime.engines import Engine, open_engine
 from runtime.errors import EngineError, InvalidShot
 from runtime.gallery import Gallery
@@ -25,7 +26,7 @@ from runtime.preprocess import Frames, as_frames, chunks
 from runtime.teaching.enrolling import Observation, crop_of
 from runtime.teaching.quality import measure
 
-CHUNK = 16  # frames per engine call; larger batches gain little on a CPU and cost memory
+CHUNK = MAX_BATCH  # frames per engine call; larger batches gain little on a CPU and cost memory
 
 
 class Model:

@@ -16,6 +16,7 @@ import onnx
 from exporters.errors import ExportError, ToolMissing
 from exporters.onnx.session import open_session
 from exporters.tools import load_tool
+from runtime.bundle.onnx_cost import check_cost
 from runtime.bundle.onnx_guard import ALLOWED_OPERATORS, check_onnx
 from runtime.errors import BundleError
 from runtime.preprocess import Preprocess
@@ -52,6 +53,7 @@ def finish(model: onnx.ModelProto, preprocess: Preprocess, metric: str, *, name:
     data: bytes = model.SerializeToString()
     try:
         check_onnx(data, f"the ONNX of {name}")
+        check_cost(data, preprocess.shape, f"the ONNX of {name}")
     except BundleError as error:
         raise ExportError(f"{name} becomes ONNX, but a device would refuse it: {error}") from error
     opset = opset_of(model)

@@ -28,6 +28,7 @@ from runtime.bundle.manifest import (
     seal,
     sha256,
 )
+from runtime.bundle.onnx_cost import check_cost
 from runtime.bundle.onnx_guard import check_onnx
 from runtime.bundle.openvino_guard import check_ir
 from runtime.durable import put_in_place, replaced
@@ -268,6 +269,7 @@ class Bundle:
             data = self.read(name)
             if name.endswith(".onnx") or targets.get(name) == "onnx":
                 check_onnx(data, name)
+                check_cost(data, self.preprocess.shape, name)
             elif name.endswith(".xml"):
                 check_ir(data, name)
         self.golden()

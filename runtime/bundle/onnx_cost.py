@@ -41,7 +41,8 @@ def check_cost(data: bytes, frame: tuple[int, ...], name: str = "model.onnx") ->
             raise ValueError(f"it has {len(graph.inputs)} inputs and {len(graph.nodes):,} nodes")
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise BundleUnsupported(
-            f"{name} must be a plain network with one input and at most {MAX_NODES:,} nodes, but: {error}; export it again"
+            f"{name} must be a plain network with one input and at most {MAX_NODES:,} nodes, but: {error}; "
+            "export it again"
         ) from error
     # Only a network that looks at the number of frames can need more for fewer of them.
     looks = any(node.operator == "Shape" for node in graph.nodes)
@@ -76,8 +77,8 @@ def _check_batch(graph: Graph, frames: tuple[int, ...], extra: int, name: str) -
         ):
             if found > most:
                 raise BundleUnsupported(
-                    f"{name} may need at most {most:,} {what} for {frames[0]} frames of {frames[1]} × {frames[2]}, but the "
-                    f"{_label(node)} brings it to {found:,}; export a smaller network, or smaller frames"
+                    f"{name} may need at most {most:,} {what} for {frames[0]} frames of {frames[1]} × {frames[2]}, but "
+                    f"the {_label(node)} brings it to {found:,}; export a smaller network, or smaller frames"
                 )
         done = {each for each in (*node.inputs, *node.outputs) if each and last[each] == at} - constants
         in_use -= sum(tensors[each].n_bytes for each in done if each != graph.inputs[0])
@@ -96,7 +97,7 @@ def _outputs(node: Node, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _work(node: Node, inputs: list[Tensor], outputs: list[Tensor]) -> int:
-    """Return the multiplications of a node; other work is counted as `ELEMENT_WORK` for each element it reads or writes."""
+    """Return the multiplications of a node; other work is `ELEMENT_WORK` for each element that it reads or writes."""
     size = outputs[0].size
     if node.operator == "Conv":
         return size * math.prod(inputs[1].shape[1:])
@@ -107,4 +108,4 @@ def _work(node: Node, inputs: list[Tensor], outputs: list[Tensor]) -> int:
 
 
 def _label(node: Node) -> str:
-    return f"layer {node.name or node.outputs[:1]} ({node.operator})"
+    return f"layer {node.name or ' '.join(node.outputs)} ({node.operator})"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.bundle.protobuf import Reader, as_bytes, as_text, integers
+from runtime.bundle.protobuf import Reader, as_bytes, as_text, integers, signed
 
 MAX_RANK = 16
 MAX_KNOWN = 4096  # elements; the values of larger tensors are never needed to know a shape
@@ -131,13 +131,13 @@ def _node(reader: Reader, message: memoryview) -> Node:
 
 def _attribute(reader: Reader, message: memoryview) -> tuple[str, Any]:
     parts = _parts(reader, message)
-    kind = int(integers(parts[20][-1])[0])
+    kind = signed(parts[20][-1])
     values = parts[_FIELD_OF_TYPE[kind]]
     name = as_text(parts[1][-1])
     if kind == 1:
         return name, float(np.frombuffer(as_bytes(values[-1]), "<f4")[0])
     if kind == 2:
-        return name, int(integers(values[-1])[0])
+        return name, signed(values[-1])
     if kind == 3:
         return name, str(as_bytes(values[-1]), "utf-8", "replace")
     if kind == 4:
@@ -149,8 +149,10 @@ def _attribute(reader: Reader, message: memoryview) -> tuple[str, Any]:
 def _tensor(reader: Reader, message: memoryview) -> tuple[str, Tensor]:
     """Return the name of a TensorProto and what it holds; its values only if they are few."""
     parts = _parts(reader, message)
-    shape = tuple(int(size) for each in parts[1] for size in integers(each))
-    kind = int(integers(parts[2][-1])[0])
+    shape = tuple(
+        size for each in parts[1] for size in ([signed(each)] if isinstance(each, int) else integers(each).tolist())
+    )
+    kind = signed(parts[2][-1])
     dtype, name = DTYPES[kind], as_text(parts[8][-1]) if parts[8] else ""
     values = [(number, part) for number in (4, 5, 7, 9, 10, 11) for part in parts[number]]
     n_bytes = sum(1 if isinstance(part, int) else len(part) for _, part in values)

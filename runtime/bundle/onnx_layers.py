@@ -1,4 +1,4 @@
-"""The shapes that the layers of a network give: convolutions, products, sums and the like, whose values are never known.
+"""The shapes that convolutions, products, sums and the like give. Their values are never known.
 
 A rule takes a node and its inputs, where a left-out input is None, and raises an error if they do not fit.
 Operators: https://github.com/onnx/onnx/blob/main/docs/Operators.md

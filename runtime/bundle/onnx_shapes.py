@@ -1,7 +1,7 @@
 """The shape that each allowed operator gives, and the values of the small constants from which shapes are computed.
 
-A tensor whose values are not known is a numpy view of a single zero, so that one rule serves Reshape, Slice and the like
-for both. A rule refuses what would make the size of its output depend on the picture.
+A tensor whose values are not known is a numpy view of a single zero, so that one rule serves Reshape, Slice and the
+like for both. A rule refuses what would make the size of its output depend on the picture.
 Operators: https://github.com/onnx/onnx/blob/main/docs/Operators.md
 """
 
@@ -60,7 +60,7 @@ def _quotient(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     if not b.all():
         raise ZeroDivisionError("it divides a whole number by 0")
     whole = np.abs(a) // np.abs(b)
-    return np.where((a < 0) ^ (b < 0), -whole, whole)
+    return np.asarray(np.where((a < 0) ^ (b < 0), -whole, whole))
 
 
 def _all(function: Any) -> Callable[..., Any]:
@@ -91,11 +91,11 @@ def _squeeze(node: Node, array: NDArray[Any], axes: Maybe = None) -> NDArray[Any
 
 
 def _unsqueeze(node: Node, array: NDArray[Any], axes: Maybe = None) -> NDArray[Any]:
-    return np.expand_dims(array, listed(node, "axes", axes) or ())
+    return np.expand_dims(array, tuple(listed(node, "axes", axes) or ()))
 
 
 def _transpose(node: Node, array: NDArray[Any]) -> NDArray[Any]:
-    return array.transpose([int(each) for each in node.attributes["perm"]] if "perm" in node.attributes else None)
+    return np.asarray(array.transpose(listed(node, "perm")))
 
 
 def _expand(node: Node, array: NDArray[Any], shape: Tensor) -> NDArray[Any]:
@@ -112,7 +112,7 @@ def _slice(
         range(len(first)) if places is None else places, first, last, numbers(steps) or [1] * len(first), strict=True
     ):
         index[at] = slice(max(start, -array.shape[at]), end, step)
-    return array[tuple(index)]
+    return np.asarray(array[tuple(index)])
 
 
 def _split(node: Node, data: Tensor, sizes: Maybe = None) -> list[Tensor]:
@@ -195,7 +195,7 @@ _RULES: dict[str, Callable[..., Tensor | list[Tensor]]] = {
     "Conv": layers.conv,
     "DequantizeLinear": lambda node, data, scale, zero=None: unknown(data.shape, scale.dtype),
     "Div": _elementwise(_quotient),
-    "Dropout": lambda node, data, *_: [_same(node, data), unknown(data.shape, BOOL)][: len(node.outputs)],
+    "Dropout": lambda node, data, *_: [layers.same(node, data), unknown(data.shape, BOOL)][: len(node.outputs)],
     "Equal": _elementwise(np.equal, BOOL),
     "Expand": _view(_expand),
     "Flatten": _view(_flatten),

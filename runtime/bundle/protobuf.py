@@ -58,7 +58,7 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
 def integers(payload: int | memoryview) -> NDArray[np.int64]:
     """Return the whole numbers in a field: one, or a packed list. Raises IndexError or ValueError for anything else."""
     if isinstance(payload, int):
-        return np.array([payload & (1 << 64) - 1], np.uint64).view(np.int64)
+        return np.array([signed(payload)], np.int64)
     if len(payload) > MAX_PACKED_BYTES:
         raise ValueError(f"a list of numbers may have at most {MAX_PACKED_BYTES:,} bytes; store weights as raw data")
     if not len(payload):
@@ -74,6 +74,13 @@ def integers(payload: int | memoryview) -> NDArray[np.int64]:
         there = lengths > place
         values[there] |= (data[starts[there] + place] & np.uint8(0x7F)).astype(np.uint64) << np.uint64(7 * place)
     return values.view(np.int64)
+
+
+def signed(payload: int | memoryview) -> int:
+    """Return a whole number, which is stored without its sign. Raises TypeError for a message."""
+    if not isinstance(payload, int):
+        raise TypeError("a message instead of a number")
+    return (payload + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 def as_bytes(payload: int | memoryview) -> memoryview:
