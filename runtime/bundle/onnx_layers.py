@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from runtime.bundle.onnx_graph import Node, Tensor, unknown
+from runtime.bundle.onnx_graph import DTYPES, Node, Tensor, unknown
 
 Maybe = Tensor | None
 
@@ -154,4 +154,11 @@ def resize(node: Node, data: Tensor, roi: Maybe = None, scales: Maybe = None, si
 
 
 def quantize(node: Node, data: Tensor, _: Tensor, zero: Maybe = None) -> Tensor:
-    return unknown(data.shape, zero.dtype if zero else np.dtype("u1"))
+    stated = node.attributes.get("output_dtype")
+    return unknown(data.shape, DTYPES[stated] if stated else zero.dtype if zero else np.dtype("u1"))
+
+
+def layer_norm(node: Node, data: Tensor, *_: Maybe) -> list[Tensor]:
+    axis = axis_of(node.attributes.get("axis", -1), len(data.shape))
+    statistic = unknown(tuple(1 if at >= axis else size for at, size in enumerate(data.shape)), np.dtype("<f4"))
+    return [unknown(data.shape, data.dtype), statistic, statistic][: len(node.outputs)]

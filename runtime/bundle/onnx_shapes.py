@@ -179,7 +179,7 @@ def _cast(node: Node, data: Tensor, *_: Tensor) -> Tensor:
 _RULES: dict[str, Callable[..., Tensor | list[Tensor]]] = {
     **dict.fromkeys(
         """BatchNormalization Clip CumSum Cos Elu Erf Exp Gelu HardSigmoid HardSwish InstanceNormalization
-        LayerNormalization LeakyRelu Log PRelu Reciprocal Relu Sigmoid Sign Sin Softmax Softplus Tanh""".split(),  # noqa: SIM905 as in the guard
+        LeakyRelu Log PRelu Reciprocal Relu Sigmoid Sign Sin Softmax Softplus Tanh""".split(),  # noqa: SIM905 as in the guard
         layers.same,
     ),
     **dict.fromkeys(("ReduceL2", "ReduceMax", "ReduceMean", "ReduceSum"), layers.reduce),
@@ -205,6 +205,7 @@ _RULES: dict[str, Callable[..., Tensor | list[Tensor]]] = {
     "Gemm": layers.gemm,
     "Greater": _elementwise(np.greater, BOOL),
     "Identity": _view(lambda node, array: array),
+    "LayerNormalization": layers.layer_norm,
     "MatMul": layers.matmul,
     "Max": _elementwise(_all(np.maximum)),
     "Min": _elementwise(_all(np.minimum)),
