@@ -76,9 +76,10 @@ def _check_batch(graph: Graph, frames: tuple[int, ...], extra: int, name: str) -
             ("multiplications", work, frames[0] * MAX_WORK),
         ):
             if found > most:
+                given = f"{frames[0]} frame{'s' * (frames[0] > 1)} of {frames[1]} × {frames[2]}"
                 raise BundleUnsupported(
-                    f"{name} may need at most {most:,} {what} for {frames[0]} frames of {frames[1]} × {frames[2]}, but "
-                    f"the {_label(node)} brings it to {found:,}; export a smaller network, or smaller frames"
+                    f"{name} may need at most {most:,} {what} for {given}, but the {_label(node)} brings it to "
+                    f"{found:,}; export a smaller network or frame"
                 )
         done = {each for each in (*node.inputs, *node.outputs) if each and last[each] == at} - constants
         in_use -= sum(tensors[each].n_bytes for each in done if each != graph.inputs[0])

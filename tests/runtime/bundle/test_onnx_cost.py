@@ -90,7 +90,7 @@ def hostile():
             [node("Range", "a", "b", "c")],
             {"a": kind(0), "b": kind(end), "c": kind(step)},
         )
-    for shape in ([HUGE], [50_000, 50_000], [2**40, 1], [200_000, 1, 1, 1, 1], [2**33, 32, 32, 3]):
+    for shape in ([HUGE], [50_000, 50_000], [2**40, 1], [200_000_000, 1, 1], [2**33, 32, 32, 3]):
         rows[f"Expand to {shape}"] = [node("Expand", "x", "s")], {"x": floats(1), "s": shape}
     for times in ([HUGE, 1, 1, 1], [1, 1, 1, 2**20], [1, 40, 40, 40], [2**50] * 4):
         rows[f"Tile {times}"] = [node("Tile", "frames", "t")], {"t": times}
@@ -121,14 +121,14 @@ def hostile():
         [node("Gemm", "a", "b", transB=1)],
         {"a": floats(60_000, 1), "b": floats(60_000, 1)},
     )
-    for pads in ([0, 2**20, 2**20, 0] * 2, [0, 0, 0, 2**40] * 2, [0, 40_000, 0, 0] * 2):
+    for pads in ([0, 2**20, 2**20, 0] * 2, [0, 0, 0, 2**40] * 2, [0, 4_000_000, 0, 0] * 2):
         rows[f"Pad by {pads}"] = [node("Pad", "frames", "p")], {"p": pads}
     for scales in ([1, 1e3, 1e3, 1], [1, 1e30, 1, 1], [1, 1, 1, 1e6], [1, float("3e9"), 1, 1]):
         rows[f"Resize by {scales}"] = [node("Resize", "frames", "", "s")], {"s": np.float32(scales)}
     for sizes in ([1, 2**20, 2**20, 3], [2**62, 1, 1, 1], [1, 20_000, 20_000, 3]):
         rows[f"Resize to {sizes}"] = [node("Resize", "frames", "", "", "s")], {"s": sizes}
     wide = [*PLANES, node("Resize", "planes", "", "s", to="wide")]
-    for factor in (4, 10):
+    for factor in (7, 10):
         scales = np.float32([1, 1, factor, factor])
         filters = [node("Expand", "w", "f", to="filters"), node("Conv", "wide", "filters")]
         expand = {"w": floats(1, 1, 1, 1), "f": [300, 3, 31 * factor, 31 * factor], "s": scales}
@@ -139,9 +139,6 @@ def hostile():
     rows["Conv with wide pads"] = [*PLANES, node("Conv", "planes", "v", pads=[30_000] * 4)], same
     rows["Conv with one pad that fits no number"] = [*PLANES, node("Conv", "planes", "v", pads=[2**62] * 4)], same
     rows["300 products"] = row_of("MatMul", "a", "b", steps=300), {"a": floats(1500, 1500), "b": floats(1500, 1500)}
-    rows["a tall product of constants"] = [node("Expand", "a", "s", to="l"), node("MatMul", "l", "b")], {
-        "a": floats(1, 1), "s": [30_000, 1000], "b": floats(1000, 1000)
-    }  # fmt: skip
     for operator in ("MaxPool", "AveragePool"):
         pooling = node(operator, "wide", kernel_shape=[300, 300], pads=[150] * 4)
         rows[f"{operator} of large windows"] = [*wide, pooling], {"s": np.float32([1, 1, 20, 20])}
@@ -229,7 +226,7 @@ def test_the_messages_name_the_layer_what_may_be_and_what_to_do():
             BundleUnsupported, match=rf"at most .* bytes in one tensor .* the layer {layer} brings .*; export"
         ):
             check_cost(network(*rows[key]), FRAME)
-    with pytest.raises(BundleUnsupported, match=r"at most 500,000,000,000 multiplications for 1 frames of 32 × 32"):
+    with pytest.raises(BundleUnsupported, match=r"at most 500,000,000,000 multiplications for 1 frame of 32 × 32"):
         check_cost(network(*hostile()["100 large convolutions"]), FRAME)
     with pytest.raises(
         BundleUnsupported, match=r"must follow from the file, but in the layer out \(Tile\) it does not"

@@ -48,23 +48,24 @@ def test_a_damaged_bundle_is_refused_with_the_reason(tiny_bundle_dir):
         check(tiny_bundle_dir)
 
 
-def test_a_constant_of_four_gigabytes_ends_the_child_alone(tiny_bundle, tmp_path):
+def test_large_constants_end_the_child_alone(tiny_bundle, tmp_path):
     value = helper.make_tensor("v", TensorProto.FLOAT, [1], [1.0])
     node = helper.make_node("ConstantOfShape", ["shape"], ["large"], value=value)
     small = hostile(tiny_bundle, tmp_path / "small.edgefs", node, weights={"shape": np.array([1 << 10])})
     check(small)
-    large = hostile(tiny_bundle, tmp_path / "large.edgefs", node, weights={"shape": np.array([1 << 30])})
-    with pytest.raises(BundleUnsupported, match=r"did not pass the check.*|must be usable with 1,024 MiB") as error:
-        check(large)
-    assert "memory" in str(error.value) or "ended with status" in str(error.value)
+    large = hostile(tiny_bundle, tmp_path / "large.edgefs", node, weights={"shape": np.array([30_000_000])})
+    with pytest.raises(BundleUnsupported, match=r"did not pass the check.*|must be usable with 256 MiB") as error:
+        check(large, memory_bytes=256 << 20)
+    check(small, memory_bytes=256 << 20)
+    assert any(part in str(error.value) for part in ("memory", "bad_alloc", "ended with status"))
 
 
 def test_a_check_that_takes_too_long_ends_the_child_alone(tiny_bundle, tmp_path):
-    shape = np.array([1 << 12, 1 << 12])
+    shape = np.array([1 << 11, 1 << 11])
     value = helper.make_tensor("v", TensorProto.FLOAT, [1], [0.001])
     nodes = [helper.make_node("ConstantOfShape", ["shape"], ["m0"], value=value)]
-    nodes += [helper.make_node("MatMul", [f"m{i}", f"m{i}"], [f"m{i + 1}"]) for i in range(60)]
-    nodes.append(helper.make_node("Sin", ["m60"], ["large"]))
+    nodes += [helper.make_node("MatMul", [f"m{i}", f"m{i}"], [f"m{i + 1}"]) for i in range(28)]
+    nodes.append(helper.make_node("Sin", ["m28"], ["large"]))
     path = hostile(tiny_bundle, tmp_path / "a.edgefs", *nodes, weights={"shape": shape})
     with pytest.raises(BundleUnsupported, match=r"must be usable with 1,024 MiB and 2 CPU seconds"):
         check(path, cpu_s=2)
