@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from runtime.bundle.onnx_graph import Graph, Node, Tensor, read_graph, unknown
+from runtime.bundle.onnx_layers import einsum_sizes
 from runtime.bundle.onnx_shapes import infer
 from runtime.errors import BundleUnsupported
 
@@ -102,6 +103,8 @@ def _work(node: Node, inputs: list[Tensor], outputs: list[Tensor]) -> int:
     size = outputs[0].size
     if node.operator == "Conv":
         return size * math.prod(inputs[1].shape[1:])
+    if node.operator == "Einsum":
+        return math.prod(einsum_sizes(node, *inputs)[0].values())
     if node.operator in ("MatMul", "Gemm"):
         return size * inputs[0].shape[0 if node.attributes.get("transA") else -1]
     window = math.prod(int(each) for each in node.attributes.get("kernel_shape", ()))

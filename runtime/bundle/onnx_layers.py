@@ -84,6 +84,50 @@ def gemm(node: Node, a: Tensor, b: Tensor, _: Maybe = None) -> Tensor:
     return unknown((rows, columns), a.dtype)
 
 
+def einsum_sizes(node: Node, *inputs: Tensor) -> tuple[dict[str | int, int], list[str | int]]:
+    """Return the size of every label of an equation, and the labels of its output; "..." is …, -2, -1."""
+    terms, arrow, output = node.attributes["equation"].replace(" ", "").partition("->")
+    if len(inputs) > 2:  # engines choose the order of more, and with it how large the results between them are
+        raise ValueError(f"it has {len(inputs)} inputs, and at most 2 can be bounded")
+    sizes: dict[str | int, int] = {}
+    labels: list[str | int] = []
+    for term, value in zip(terms.split(","), inputs, strict=True):
+        head, dots, tail = term.partition("...")
+        more = len(value.shape) - len(head) - len(tail)
+        if more < 0 or (more and not dots):
+            raise ValueError(f"the term {term} does not fit the shape {value.shape}")
+        here: list[str | int] = [*head, *range(-more, 0), *tail]
+        labels += here
+        for label, size in zip(here, value.shape, strict=True):
+            if sizes.setdefault(label, size) == 1:
+                sizes[label] = size
+            elif size not in (1, sizes[label]):
+                raise ValueError(f"{label} would be {sizes[label]} and {size}")
+    hidden = sorted(label for label in sizes if isinstance(label, int))
+    head, dots, tail = output.partition("...")
+    if not arrow:  # what appears once, in the order of the alphabet
+        return sizes, [
+            *hidden,
+            *sorted(label for label in sizes if isinstance(label, str) and labels.count(label) == 1),
+        ]
+    return sizes, [*head, *(hidden if dots else []), *tail]
+
+
+def einsum(node: Node, *inputs: Tensor) -> Tensor:
+    sizes, labels = einsum_sizes(node, *inputs)
+    return unknown(tuple(sizes[label] for label in labels), inputs[0].dtype)
+
+
+def depth_to_space(node: Node, data: Tensor) -> Tensor:
+    (count, depth, height, width), side = data.shape, node.attributes["blocksize"]
+    return unknown((count, depth // side**2, height * side, width * side), data.dtype)
+
+
+def space_to_depth(node: Node, data: Tensor) -> Tensor:
+    (count, depth, height, width), side = data.shape, node.attributes["blocksize"]
+    return unknown((count, depth * side**2, height // side, width // side), data.dtype)
+
+
 def _windows(node: Node, sizes: tuple[int, ...], kernel: Sequence[int]) -> tuple[int, ...]:
     """Return how often a kernel fits into a map in each direction."""
     rank, pad = len(sizes), node.attributes.get("auto_pad", "NOTSET")

@@ -178,15 +178,19 @@ def _cast(node: Node, data: Tensor, *_: Tensor) -> Tensor:
 
 _RULES: dict[str, Callable[..., Tensor | list[Tensor]]] = {
     **dict.fromkeys(
-        """BatchNormalization Clip CumSum Cos Elu Erf Exp Gelu HardSigmoid HardSwish InstanceNormalization
-        LeakyRelu Log PRelu Reciprocal Relu Sigmoid Sign Sin Softmax Softplus Tanh""".split(),  # noqa: SIM905 as in the guard
+        """BatchNormalization Celu Clip Cos CumSum Elu Erf Exp Gelu GroupNormalization HardSigmoid HardSwish
+        InstanceNormalization LeakyRelu Log LpNormalization Mish PRelu Reciprocal Relu Round Selu Sigmoid Sign Sin
+        Softmax Softplus Softsign Tanh""".split(),  # noqa: SIM905 as in the guard
         layers.same,
     ),
-    **dict.fromkeys(("ReduceL2", "ReduceMax", "ReduceMean", "ReduceSum"), layers.reduce),
+    **dict.fromkeys(
+        ("ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare"), layers.reduce
+    ),
     **dict.fromkeys(("AveragePool", "MaxPool"), layers.pool),
     **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool"), layers.global_pool),
     "Abs": _elementwise(np.abs),
     "Add": _elementwise(np.add),
+    "And": _elementwise(np.logical_and, BOOL),
     "Cast": _cast,
     "Ceil": _elementwise(np.ceil),
     "Concat": _concat,
@@ -194,8 +198,10 @@ _RULES: dict[str, Callable[..., Tensor | list[Tensor]]] = {
     "ConstantOfShape": _filled,
     "Conv": layers.conv,
     "DequantizeLinear": lambda node, data, scale, zero=None: unknown(data.shape, scale.dtype),
+    "DepthToSpace": layers.depth_to_space,
     "Div": _elementwise(_quotient),
     "Dropout": lambda node, data, *_: [layers.same(node, data), unknown(data.shape, BOOL)][: len(node.outputs)],
+    "Einsum": layers.einsum,
     "Equal": _elementwise(np.equal, BOOL),
     "Expand": _view(_expand),
     "Flatten": _view(_flatten),
@@ -204,14 +210,18 @@ _RULES: dict[str, Callable[..., Tensor | list[Tensor]]] = {
     "GatherND": layers.gather_nd,
     "Gemm": layers.gemm,
     "Greater": _elementwise(np.greater, BOOL),
+    "GreaterOrEqual": _elementwise(np.greater_equal, BOOL),
     "Identity": _view(lambda node, array: array),
     "LayerNormalization": layers.layer_norm,
+    "Less": _elementwise(np.less, BOOL),
+    "LessOrEqual": _elementwise(np.less_equal, BOOL),
     "MatMul": layers.matmul,
     "Max": _elementwise(_all(np.maximum)),
     "Min": _elementwise(_all(np.minimum)),
     "Mul": _elementwise(np.multiply),
     "Neg": _elementwise(np.negative),
     "Not": _elementwise(np.logical_not),
+    "Or": _elementwise(np.logical_or, BOOL),
     "Pad": layers.pad,
     "Pow": _elementwise(),
     "QuantizeLinear": layers.quantize,
@@ -220,6 +230,7 @@ _RULES: dict[str, Callable[..., Tensor | list[Tensor]]] = {
     "Resize": layers.resize,
     "Shape": _shape,
     "Slice": _view(_slice),
+    "SpaceToDepth": layers.space_to_depth,
     "Split": _split,
     "Sqrt": _elementwise(np.sqrt),
     "Squeeze": _view(_squeeze),

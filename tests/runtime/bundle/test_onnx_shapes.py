@@ -12,11 +12,18 @@ from onnx import TensorProto, helper, numpy_helper
 
 from runtime.bundle.onnx_graph import DTYPES, Node, read_graph, tensor, unknown
 from runtime.bundle.onnx_guard import ALLOWED_OPERATORS
-from runtime.bundle.onnx_shapes import infer
+from runtime.bundle.onnx_shapes import _RULES, infer
 
 FLOAT = np.dtype("f4")
 SLOW = {"AveragePool", "MaxPool"}  # computing their examples takes 8 seconds; see test_onnx_layers.py
-MODULES = {"Not": "not_", "Range": "rangeop"}
+MODULES = {
+    "And": "and_",
+    "GreaterOrEqual": "greater_or_equal",
+    "LessOrEqual": "less_or_equal",
+    "Not": "not_",
+    "Or": "or_",
+    "Range": "rangeop",
+}
 REFUSED = {  # what no embedding network needs: operator -> the part of an example's name that says so
     "BatchNormalization": "training_mode",
     "ReduceSum": "non_reduced_axis_zero",
@@ -30,12 +37,12 @@ def examples():
         warnings.simplefilter("ignore")  # some of the examples overflow on purpose
         from onnx.backend.test.case import node as standard
 
-        for operator in sorted(ALLOWED_OPERATORS - SLOW):  # a module registers its examples
+        for operator in sorted(_RULES.keys() - SLOW):  # a module registers its examples
             with contextlib.suppress(ModuleNotFoundError):
                 importlib.import_module(f"{standard.__name__}.{MODULES.get(operator, operator.lower())}")
     for case in standard._NodeTestCases:
         nodes = case.model.graph.node
-        if len(nodes) != 1 or nodes[0].op_type not in ALLOWED_OPERATORS or nodes[0].domain:
+        if len(nodes) != 1 or nodes[0].op_type not in _RULES or nodes[0].domain:
             continue
         inputs, outputs = (
             [numpy_helper.to_array(each) if isinstance(each, TensorProto) else each for each in some]
@@ -63,7 +70,8 @@ def test_every_example_of_the_standard_gives_its_shapes_its_types_and_its_values
         right[node.operator] += 1
     assert sum(right.values()) > 350
     same_as_input = {"BatchNormalization", "InstanceNormalization"}  # whose examples are in modules of other names
-    assert ALLOWED_OPERATORS - right.keys() == SLOW | same_as_input
+    assert _RULES.keys() - right.keys() == SLOW | same_as_input
+    assert _RULES.keys() >= ALLOWED_OPERATORS
 
 
 @pytest.mark.parametrize(
