@@ -11,6 +11,7 @@ EdgefsError
 ├── OpenCVMissing (ImportError)       cv2 is not installed; the message has the install line
 ├── FrameError (ValueError)           not a uint8 HWC BGR or HW grey picture
 ├── OptionError (ValueError)          a setting outside its range
+├── Untrusted (ValueError)            no trusted key has signed a bundle or an archive
 ├── GalleryError (RuntimeError)
 │   ├── GalleryMissing (FileNotFoundError)
 │   ├── UnknownLabel (LookupError)    no class has this label
@@ -59,6 +60,9 @@ class FrameError(EdgefsError, ValueError): ...
 
 
 class OptionError(EdgefsError, ValueError): ...
+
+
+class Untrusted(EdgefsError, ValueError): ...
 
 
 class GalleryError(EdgefsError, RuntimeError): ...

@@ -76,18 +76,18 @@ def purge(gallery: Gallery, _: argparse.Namespace) -> dict[str, Any]:
 
 def export(gallery: Gallery, args: argparse.Namespace) -> dict[str, Any]:
     """Write all shots into one file."""
-    export_gallery(gallery, args.file)
+    export_gallery(gallery, args.file, key=args.key)
     print(f"wrote {len(gallery.classes)} classes to {args.file}")
     return {"file": args.file, "classes": list(gallery.classes)}
 
 
 def import_(args: argparse.Namespace) -> dict[str, Any]:
     """Add what an exported file holds."""
-    with Recognizer(load_bundle(args.bundle), gallery=args.gallery) as recognizer:
+    with Recognizer(load_bundle(args.bundle, args.trusted_keys), gallery=args.gallery) as recognizer:
 
         def embed(crops: list[bytes]) -> NDArray[np.float32]:  # what another model embedded
             return recognizer.embed(decode_image(crop, "a crop of the archive") for crop in crops)
 
-        summary = import_gallery(recognizer.gallery, args.file, embed=embed)
+        summary = import_gallery(recognizer.gallery, args.file, embed=embed, trusted_keys=args.trusted_keys)
     print(f"added {summary.added} shots, skipped {summary.skipped_duplicates} that were there already")
     return {"gallery": args.gallery, "file": args.file, **vars(summary)}

@@ -18,7 +18,7 @@ MODEL = "model:"  # the beginning of a bundle's path that names a model of the l
 
 
 def add_bundle_option(parser: argparse.ArgumentParser) -> None:
-    """Add --bundle and --model."""
+    """Add --bundle, --model and --trusted-keys."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--bundle", metavar="PATH", help="bundle directory or .zip (default: the embedded one)")
     group.add_argument(
@@ -27,6 +27,17 @@ def add_bundle_option(parser: argparse.ArgumentParser) -> None:
         type=model,
         metavar="NAME",
         help=f"a model of the ladder: one of {', '.join(NAMES)} (see: edgefs models ls)",
+    )
+    add_trusted_keys_option(parser)
+
+
+def add_trusted_keys_option(parser: argparse.ArgumentParser) -> None:
+    """Add --trusted-keys."""
+    parser.add_argument(
+        "--trusted-keys",
+        type=Path,
+        metavar="DIR",
+        help="a folder of public keys: nothing that none of them has signed is opened or imported (docs/bundle.md)",
     )
 
 
@@ -110,11 +121,13 @@ def region(text: str) -> tuple[int, int, int, int]:
     return x, y, width, height
 
 
-def load_bundle(path: str | None) -> Bundle:
-    """The bundle at a path, the model NAME for "model:NAME", or the embedded default."""
+def load_bundle(path: str | None, trusted_keys: Path | None = None) -> Bundle:
+    """The bundle at a path, the model NAME for "model:NAME", or the embedded default, which needs no signature."""
     if path is None:
         return default_bundle()
-    return open_model(path.removeprefix(MODEL)) if path.startswith(MODEL) else Bundle.load(path)
+    if path.startswith(MODEL):
+        return open_model(path.removeprefix(MODEL), trusted_keys)
+    return Bundle.load(path, trusted_keys=trusted_keys)
 
 
 def existing_gallery(path: str) -> str:
@@ -130,7 +143,7 @@ def existing_gallery(path: str) -> str:
 def open_recognizer(args: argparse.Namespace, *, stranger_rate: float | str | None = "gallery") -> Recognizer:
     """Open what `add_recognizer_options` described; `stranger_rate` as in `Recognizer`."""
     return Recognizer(
-        load_bundle(args.bundle),
+        load_bundle(args.bundle, args.trusted_keys),
         gallery=Path(args.gallery),
         engine=args.engine,
         threads=args.threads,

@@ -23,11 +23,12 @@ def is_pulled(name: str) -> bool:
     return name == SMALL or (pulled_path(name) / "manifest.json").is_file()
 
 
-def open_model(name: str) -> Bundle:
+def open_model(name: str, trusted_keys: Path | None = None) -> Bundle:
     """Open a model of the ladder by its name, and check every file of it.
 
     Args:
         name: "small", "standard" or "large".
+        trusted_keys: As in `Bundle.load`; "small" is in the package and needs no signature.
 
     Raises:
         OptionError: There is no such model.
@@ -43,6 +44,6 @@ def open_model(name: str) -> Bundle:
             f"The model {name} is not built on this computer yet. Do: {INSTALL}; and then: edgefs models pull {name}"
         )
     try:
-        return Bundle.load(pulled_path(name))
+        return Bundle.load(pulled_path(name), trusted_keys=trusted_keys)
     except BundleError as error:
         raise BundleCorrupt(f"{error}. Build the model again: edgefs models pull {name}") from error

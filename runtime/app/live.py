@@ -71,6 +71,7 @@ class Options:
     actions: Path | None = None
     visits_days: float = DAYS
     log: Path | None = None
+    trusted_keys: Path | None = None
     ready: Callable[[str | None], None] = lambda _: None
     open_source: Callable[[str], CameraSource] | None = None
 
@@ -156,6 +157,7 @@ def _service(options: Options, metrics: Metrics, stack: ExitStack) -> Service:
         on_answer=metrics.count,
         visits=VisitLog(options.gallery, recognizer.bundle.fingerprint, days=options.visits_days),
         open_source=None if options.headless or options.window else options.open_source,
+        trusted_keys=options.trusted_keys,
     )
     metrics.watch(service)
     return service

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ from runtime.bundle.openvino_guard import check_ir
 from runtime.durable import put_in_place, replaced
 from runtime.errors import BundleCorrupt, BundleError, BundleMissing
 from runtime.preprocess import Preprocess
+from runtime.signing import MAX_SIGNATURE_BYTES, SIGNATURE, check_signature, sign
 
 if TYPE_CHECKING:
     from runtime.engines import EngineInfo
@@ -48,12 +49,18 @@ class Bundle:
     manifest: Mapping[str, Any]
     path: Path | None
     _read: Callable[[str, int], bytes] = field(repr=False)
+    signature: bytes | None = field(default=None, repr=False)
 
     @staticmethod
-    def load(path: str | Path) -> Bundle:
+    def load(path: str | Path, *, trusted_keys: str | Path | None = None) -> Bundle:
         """Open a bundle directory or its .zip and check every file in it.
 
+        Args:
+            path: The directory or the .zip.
+            trusted_keys: A folder of public keys, one of which must have signed the bundle; None to trust anyone.
+
         Raises:
+            Untrusted: None of the trusted keys has signed it.
             BundleMissing: There is no bundle, or a file is missing.
             BundleCorrupt: A digest, a size or a number is wrong.
             BundleUnsupported: The format is newer, or the model uses a forbidden operator.
@@ -69,7 +76,14 @@ class Bundle:
         if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
             raise BundleMissing(f"{path} must be a bundle directory or its .zip, but is neither; check the path")
         read = directory_reader(path) if stat.S_ISDIR(mode) else zip_reader(path)
-        bundle = Bundle(parse_manifest(read("manifest.json", MAX_MANIFEST_BYTES), path), path, read)
+        try:
+            signature = read(SIGNATURE, MAX_SIGNATURE_BYTES)
+        except BundleMissing:
+            signature = None
+        text = read("manifest.json", MAX_MANIFEST_BYTES)
+        if trusted_keys is not None:
+            check_signature("bundle", text, signature, Path(trusted_keys), str(path))
+        bundle = Bundle(parse_manifest(text, path), path, read, signature)
         bundle._check_files()
         return bundle
 
@@ -194,6 +208,7 @@ class Bundle:
             )
         files = {"manifest.json": seal(self.manifest)}
         files |= {name: self.read(name) for name in self.manifest["files"]}
+        files |= {SIGNATURE: self.signature} if self.signature else {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as temporary:
@@ -204,6 +219,10 @@ class Bundle:
                 f"{path} cannot be written: {error.strerror or error}; free some space or choose a writable place"
             ) from error
         return Bundle.load(path)
+
+    def signed(self, key: str | Path) -> Bundle:
+        """Return the bundle with a signature, which `save` writes. Raises OptionError if the file is no private key."""
+        return replace(self, signature=sign("bundle", seal(self.manifest), Path(key)))
 
     @property
     def name(self) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from runtime.bundle.files import MAX_FILES
 from runtime.errors import BundleCorrupt, BundleError, BundleUnsupported
 from runtime.preprocess import Preprocess
+from runtime.signing import SIGNATURE
 
 FORMAT, VERSION = "edgefs-bundle", 2
 WITHOUT_DIGEST = 1  # the version whose manifest has no digest of its own
@@ -169,7 +170,7 @@ def fingerprint_of(manifest: Mapping[str, Any]) -> str:
 def _is_inside(name: str) -> bool:
     """Return whether a name is a plain relative path on every system: no `..`, drive, backslash, NUL or surrogate."""
     plain = re.fullmatch(r"[\w.+-]+(/[\w.+-]+)*", name, re.ASCII) is not None
-    return plain and not {".", ".."} & set(name.split("/")) and name != "manifest.json"
+    return plain and not {".", ".."} & set(name.split("/")) and name not in ("manifest.json", SIGNATURE)
 
 
 def _is_whole(value: object, low: int, high: int) -> bool:

@@ -18,18 +18,25 @@ MAX_WALL_S = 180
 _REFUSED = 3  # exit status of the child when an error of this package says why
 
 
-def check(path: str | Path, *, memory_bytes: int = MAX_MEMORY_BYTES, cpu_s: int = MAX_CPU_S) -> None:
+def check(
+    path: str | Path,
+    *,
+    memory_bytes: int = MAX_MEMORY_BYTES,
+    cpu_s: int = MAX_CPU_S,
+    trusted_keys: str | Path | None = None,
+) -> None:
     """Load a bundle and run its golden frames on every installed engine, in a child process.
 
     Args:
         path: A bundle directory or its .zip.
         memory_bytes: The data that the child may allocate (RLIMIT_DATA, Linux).
         cpu_s: The CPU seconds that the child may take.
+        trusted_keys: As in `Bundle.load`.
 
     Raises:
         BundleUnsupported: The check failed, or needed more than it may; the message says which.
     """
-    command = [sys.executable, "-m", __name__, str(path), str(memory_bytes), str(cpu_s)]
+    command = [sys.executable, "-m", __name__, str(path), str(memory_bytes), str(cpu_s), str(trusted_keys or "")]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=MAX_WALL_S, check=False)
     except subprocess.TimeoutExpired:
@@ -45,7 +52,7 @@ def check(path: str | Path, *, memory_bytes: int = MAX_MEMORY_BYTES, cpu_s: int 
         )
 
 
-def _main(path: str, memory_bytes: int, cpu_s: int) -> int:
+def _main(path: str, memory_bytes: int, cpu_s: int, trusted_keys: str) -> int:
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -55,7 +62,7 @@ def _main(path: str, memory_bytes: int, cpu_s: int) -> int:
     from runtime.errors import EdgefsError
 
     try:
-        Bundle.load(path).verify()
+        Bundle.load(path, trusted_keys=trusted_keys or None).verify()
     except EdgefsError as error:
         print(error)
         return _REFUSED
@@ -63,4 +70,4 @@ def _main(path: str, memory_bytes: int, cpu_s: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    sys.exit(_main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))

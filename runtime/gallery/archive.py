@@ -7,6 +7,7 @@ same gallery always gives the same bytes. Its members are:
                      negative, burst, quality, source, time_s and the name of its crop
     embeddings.npy   float32 [n, D], in the order of the shots
     crops/<n>.jpg    the crop of shot n, unless the gallery keeps no crops
+    signature.json   of gallery.json, if a key signed the archive (`runtime/signing.py`)
 
 The archive contains neither the history of changes nor damaged records.
 """
@@ -35,6 +36,7 @@ from runtime.errors import (
 from runtime.gallery.archive_reader import FORMAT, Archive, Embed, corrupt, shot_key
 from runtime.gallery.base import Gallery, ShotRecord
 from runtime.gallery.recovery.files import sync
+from runtime.signing import SIGNATURE, sign
 
 _KEPT = ("label", "negative", "burst", "quality", "source", "time_s")
 _F4 = np.dtype("<f4")
@@ -49,17 +51,23 @@ class ImportSummary:
     per_class: dict[str, int]  # label -> number of shots added
 
 
-def export_gallery(gallery: Gallery, path: str | Path) -> None:
+def export_gallery(gallery: Gallery, path: str | Path, *, key: str | Path | None = None) -> None:
     """Write all undamaged shots of a gallery to one file, which replaces an older file only when it is complete.
 
+    Args:
+        gallery: The gallery.
+        path: The file.
+        key: A private ed25519 key to sign it with; None for no signature.
+
     Raises:
+        OptionError: The key is none.
         GalleryUnwritable: The system refused; an older file is unchanged.
     """
     path = Path(path).absolute()
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("xb") as file:
-            _write(gallery, file)
+            _write(gallery, file, None if key is None else Path(key))
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
@@ -73,7 +81,9 @@ def export_gallery(gallery: Gallery, path: str | Path) -> None:
             part.unlink(missing_ok=True)
 
 
-def import_gallery(gallery: Gallery, path: str | Path, *, embed: Embed | None = None) -> ImportSummary:
+def import_gallery(
+    gallery: Gallery, path: str | Path, *, embed: Embed | None = None, trusted_keys: str | Path | None = None
+) -> ImportSummary:
     """Add the shots of an archive to a gallery as one operation, which `undo` takes back.
 
     Shots that the gallery already has are skipped. If an error is raised, nothing was changed.
@@ -82,15 +92,18 @@ def import_gallery(gallery: Gallery, path: str | Path, *, embed: Embed | None = 
         gallery: The gallery to add to.
         path: The archive.
         embed: Embeds crops: JPEGs -> `float32 [n, D]`. It is needed only for an archive that another model filled.
+        trusted_keys: A folder of public keys, one of which must have signed the archive; None to trust anyone.
 
     Raises:
+        Untrusted: None of the trusted keys has signed it.
         GalleryCorrupt: The archive is damaged.
         GalleryMismatch: Another model filled it, and `embed` or a crop is missing.
     """
     path = Path(path)
     try:
         with zipfile.ZipFile(path) as members:
-            return _import(gallery, Archive(members, path), embed)
+            archive = Archive(members, path, None if trusted_keys is None else Path(trusted_keys))
+            return _import(gallery, archive, embed)
     except GalleryUnwritable:
         raise  # this is an OSError too, but it concerns the gallery and not the archive
     except OSError as error:
@@ -99,7 +112,7 @@ def import_gallery(gallery: Gallery, path: str | Path, *, embed: Embed | None = 
         raise corrupt(path, f"its zip is broken: {error}") from error
 
 
-def _write(gallery: Gallery, file: BinaryIO) -> None:
+def _write(gallery: Gallery, file: BinaryIO, key: Path | None) -> None:
     # Shots come before negative examples, because the import can add those only to a class that exists.
     records = [
         record
@@ -124,7 +137,10 @@ def _write(gallery: Gallery, file: BinaryIO) -> None:
             shots.append({key: getattr(record, key) for key in _KEPT} | {"crop": name})
         state = {"format": FORMAT, "fingerprint": gallery.fingerprint, "dim": gallery.dim, "sha256": digests}
         lines = ",\n".join(json.dumps(shot, ensure_ascii=False) for shot in shots)
-        put("gallery.json", f'{json.dumps(state, ensure_ascii=False)[:-1]}, "shots": [\n{lines}\n]}}'.encode())
+        text = f'{json.dumps(state, ensure_ascii=False)[:-1]}, "shots": [\n{lines}\n]}}'.encode()
+        put("gallery.json", text)
+        if key is not None:
+            put(SIGNATURE, sign("gallery", text, key))
 
 
 def _sound_crop(gallery: Gallery, record: ShotRecord) -> bytes | None:

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.errors import FrameError, GalleryCorrupt, GalleryMismatch, InvalidLabel, InvalidShot
+from runtime.errors import EdgefsError, FrameError, GalleryCorrupt, GalleryMismatch, InvalidLabel, InvalidShot
 from runtime.gallery.base import Gallery, NewShot, ShotRecord
 from runtime.gallery.labels import clean_label
 from runtime.opencv import decode_image
+from runtime.signing import SIGNATURE, check_signature
 
 FORMAT = 1
 EMBED_BATCH = 64  # crops in memory at a time
@@ -44,7 +45,7 @@ class Entry:
 class Archive:
     """An opened archive. Everything in it was checked except the crops, which are checked when they are read."""
 
-    def __init__(self, members: zipfile.ZipFile, path: Path) -> None:
+    def __init__(self, members: zipfile.ZipFile, path: Path, trusted_keys: Path | None = None) -> None:
         self.path, self._members = path, members
         infos = members.infolist()
         if any(info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 for info in infos):
@@ -53,10 +54,15 @@ class Archive:
             raise self._corrupt("its members overlap")
         try:
             text = members.read("gallery.json")
+            if trusted_keys is not None:
+                signature = members.read(SIGNATURE) if SIGNATURE in members.NameToInfo else None
+                check_signature("gallery", text, signature, trusted_keys, str(path))
             state: dict[str, Any] = json.loads(text)
             version, self.fingerprint, self.dim = state["format"], state["fingerprint"], state["dim"]
             self._digests, shots = state["sha256"], state["shots"]
             sound = isinstance(self._digests, dict) and isinstance(shots, list) and isinstance(self.fingerprint, str)
+        except EdgefsError:
+            raise
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise self._corrupt(f"gallery.json is missing or malformed ({error!r})") from error
         if type(version) is int and version > FORMAT:
@@ -67,7 +73,7 @@ class Archive:
         embeddings = self._embeddings(len(shots))
         self.entries = [self._entry(number, shot, embeddings[number]) for number, shot in enumerate(shots)]
         expected = {"gallery.json", "embeddings.npy"} | {entry.crop for entry in self.entries if entry.crop}
-        if expected != {info.filename for info in infos}:
+        if expected != {info.filename for info in infos} - {SIGNATURE}:
             raise self._corrupt("its members are not those that gallery.json names")
 
     def crop(self, entry: Entry) -> bytes | None:

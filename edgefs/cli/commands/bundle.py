@@ -1,7 +1,10 @@
-"""Check a bundle, write it in the newest format, or add a TensorRT plan to it on the device that runs it.
+"""Check or sign a bundle, write it in the newest format, or add a TensorRT plan to it on the device that runs it.
 
 examples:
   edgefs bundle verify shop.edgefs.zip
+  edgefs bundle make-key maker.key                        # and maker.key.pub, for the folder of trusted keys
+  edgefs bundle sign shop.edgefs --key maker.key
+  edgefs bundle verify shop.edgefs --trusted-keys keys/
   edgefs bundle seal old.edgefs             # a bundle of format 1 gets the digest of format 2
   edgefs bundle add-plan shop.edgefs --target tensorrt --precision fp16
 """
@@ -11,9 +14,15 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from edgefs.cli import bundle_plan, bundle_seal, bundle_verify
+from edgefs.cli import bundle_key, bundle_plan, bundle_seal, bundle_sign, bundle_verify
 
-ACTIONS = {"verify": bundle_verify, "seal": bundle_seal, "add-plan": bundle_plan}
+ACTIONS = {
+    "verify": bundle_verify,
+    "sign": bundle_sign,
+    "make-key": bundle_key,
+    "seal": bundle_seal,
+    "add-plan": bundle_plan,
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise EdgefsError("--teach and --region need --source VIDEO: the built-in video knows what it shows")
     report = run_demo(
         args.out,
-        bundle=load_bundle(args.bundle),
+        bundle=load_bundle(args.bundle, args.trusted_keys),
         engine=args.engine,
         source=args.source,
         teach=args.teach,

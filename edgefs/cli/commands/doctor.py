@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         what = f"{engine.name} {engine.version}, {engine.artifact} {engine.precision}"
         print(f"  {what}: golden frames agree to {engine.golden_cosine:.5f}")
     if args.tune and bundle["error"] is None:
-        opened = load_bundle(args.bundle)
+        opened = load_bundle(args.bundle, args.trusted_keys)
         report["tuned"] = asdict(_tune(opened))
         report["ladder"] = _ladder({opened.fingerprint: report["tuned"]["best"]["p50_ms"]})
     return report

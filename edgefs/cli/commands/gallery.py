@@ -66,6 +66,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
             action.add_argument(argument)
         if name == "rm":
             action.add_argument("--now", action="store_true", help="delete it for good at once; this cannot be undone")
+        if name == "export":
+            action.add_argument("--key", metavar="KEY", help="sign it with this private key (edgefs bundle make-key)")
         if name == "rate":
             action.add_argument("rate", nargs="?", type=share, metavar="SHARE", help="0.05 or 5%%; left out: show it")
         if name == "evaluate":
@@ -188,7 +190,7 @@ def _history(gallery: Gallery, _: argparse.Namespace) -> dict[str, Any]:
 
 
 def _reembed(args: argparse.Namespace) -> dict[str, Any]:
-    bundle = load_bundle(args.bundle)
+    bundle = load_bundle(args.bundle, args.trusted_keys)
     with Recognizer(bundle) as recognizer:
         count = reembed_gallery(args.gallery, bundle, recognizer.embed)
     print(
@@ -198,7 +200,7 @@ def _reembed(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _classes(args: argparse.Namespace) -> dict[str, Any]:
-    with Recognizer(load_bundle(args.bundle), gallery=args.gallery) as recognizer:
+    with Recognizer(load_bundle(args.bundle, args.trusted_keys), gallery=args.gallery) as recognizer:
         classes = recognizer.classes()
     rows = [(c.label, c.n_shots, c.n_views, c.n_bursts, f"{c.threshold:.2f}", c.advice) for c in classes]
     print(table(rows, ("label", "shots", "views", "bursts", "threshold", "next")) if rows else "empty")
@@ -206,7 +208,7 @@ def _classes(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _why(args: argparse.Namespace) -> dict[str, Any]:
-    with Recognizer(load_bundle(args.bundle), gallery=args.gallery) as recognizer:
+    with Recognizer(load_bundle(args.bundle, args.trusted_keys), gallery=args.gallery) as recognizer:
         why = recognizer.explain(recognizer.recognize(read_image(args.picture)))
     for sentence in why.sentences:
         print(sentence)
@@ -216,7 +218,7 @@ def _why(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _reject(args: argparse.Namespace) -> dict[str, Any]:
-    with Recognizer(load_bundle(args.bundle), gallery=args.gallery) as recognizer:
+    with Recognizer(load_bundle(args.bundle, args.trusted_keys), gallery=args.gallery) as recognizer:
         shot_id = recognizer.reject(read_image(args.picture), args.label)
     print(f"{args.picture} is not {args.label}; to take that back: edgefs gallery undo --gallery {args.gallery}")
     return {"label": args.label, "shot": shot_id}
@@ -225,7 +227,7 @@ def _reject(args: argparse.Namespace) -> dict[str, Any]:
 def _swap(args: argparse.Namespace) -> dict[str, Any]:
     from tqdm import tqdm
 
-    bundle = load_bundle(args.bundle)
+    bundle = load_bundle(args.bundle, args.trusted_keys)
     before = peek(args.gallery).fingerprint
     with Recognizer(bundle) as recognizer, tqdm(unit="shot", disable=None, leave=False) as bar:
 
@@ -253,7 +255,7 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
     others = (
         [p for p in sorted(Path(args.strangers).rglob("*")) if p.suffix.lower() in PICTURES] if args.strangers else []
     )
-    with Recognizer(load_bundle(args.bundle), gallery=args.gallery) as recognizer:
+    with Recognizer(load_bundle(args.bundle, args.trusted_keys), gallery=args.gallery) as recognizer:
         found = evaluate_gallery(recognizer, known, others)
         labels = recognizer.labels
     outcomes = {label: found.of(label) for label in labels if label in known}

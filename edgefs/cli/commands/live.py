@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     loop = not args.headless if args.loop is None else args.loop
     options = Options(
-        bundle=load_bundle(args.bundle),
+        bundle=load_bundle(args.bundle, args.trusted_keys),
         gallery=Path(args.gallery),
         sources=[_source(text, loop=loop) for text in _named(args.source or _usual(args))],
         engine=args.engine,
@@ -98,6 +98,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         actions=args.actions,
         visits_days=args.visits,
         log=args.log,
+        trusted_keys=args.trusted_keys,
         open_source=lambda text: _source(text, loop=True),
         ready=lambda address: _ready(address, browser=args.open),
     )

@@ -66,6 +66,7 @@ class Service:
         open_source: Returns the source for a text as `--source` takes it, for sources that are added and
             remembered; with None they are not remembered.
         visits: Where visits are kept, closed with the service; None for in memory.
+        trusted_keys: A folder of public keys, one of which must have signed an archive that is uploaded; None for any.
 
     Attributes:
         workers: The camera workers by the camera's id.
@@ -81,8 +82,9 @@ class Service:
         on_answer: Callable[[Answer], None] = lambda _: None,
         open_source: Callable[[str], CameraSource] | None = None,
         visits: VisitLog | None = None,
+        trusted_keys: Path | None = None,
     ) -> None:
-        self.recognizer, self.device = recognizer, device
+        self.recognizer, self.device, self.trusted_keys = recognizer, device, trusted_keys
         self.hub, self.ring, self.inbox = Hub(), Ring(REMEMBERED), Inbox(recognizer.bundle)
         self.visits = visits or VisitLog(None, recognizer.bundle.fingerprint)
         self._other_model = other_model

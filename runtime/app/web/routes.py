@@ -34,6 +34,7 @@ from runtime.errors import (
     OptionError,
     StaleOperation,
     UnknownLabel,
+    Untrusted,
 )
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ STATUS: dict[type[Exception], int] = {
     InvalidLabel: 422,
     FrameError: 422,
     OptionError: 422,
+    Untrusted: 422,
 }
 T = TypeVar("T")
 log = logging.getLogger(__name__)

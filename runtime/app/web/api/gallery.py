@@ -84,7 +84,7 @@ async def upload(call: Call) -> Imported:
 
         def add() -> Imported:
             try:
-                summary = import_gallery(recognizer.gallery, path, embed=embed)
+                summary = import_gallery(recognizer.gallery, path, embed=embed, trusted_keys=call.service.trusted_keys)
             except EdgefsError as error:  # the name of the temporary file means nothing to the sender
                 raise type(error)(str(error).replace(str(path), "The uploaded file")) from error
             operation = recognizer.gallery.last_operation if summary.added else None
