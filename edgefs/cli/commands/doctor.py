@@ -57,7 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     rows = [_opencv(), *_parts()]
-    bundle = _bundle(args.bundle)
+    bundle = _bundle(args.bundle, args.trusted_keys)
     report: dict[str, Any] = {
         "edgefs": __version__,
         "python": platform.python_version(),
@@ -153,10 +153,10 @@ def _opencv() -> dict[str, Any]:
     return {**row, "version": cv2.__version__, "note": "; ".join(notes)}
 
 
-def _bundle(path: str | None) -> dict[str, Any]:
+def _bundle(path: str | None, trusted_keys: Path | None = None) -> dict[str, Any]:
     report: dict[str, Any] = {"name": path or "embedded default", "engines": [], "error": None}
     try:
-        report["engines"] = load_bundle(path).verify()
+        report["engines"] = load_bundle(path, trusted_keys).verify()
     except EdgefsError as error:
         report["error"] = str(error)
     return report

@@ -14,6 +14,8 @@ import websockets.sync.client as ws
 from runtime.app.web import uploads as uploads_module
 from runtime.app.web.api import cameras as cameras_module
 from runtime.app.web.routes import PICTURE
+from runtime.gallery import export_gallery
+from runtime.signing import make_keys
 
 
 def jpeg(image: np.ndarray) -> bytes:
@@ -192,6 +194,22 @@ def test_the_gallery_is_downloaded_and_uploaded_again(live):
     assert ok(live.http.post("/api/v1/gallery", content=archive.content, headers=zipped))["per_class"]["mug"] >= 3
     assert [c["label"] for c in ok(live.http.get("/api/v1/classes"))] == ["mug"]
     error(live.http.post("/api/v1/gallery", content=b"PK nonsense", headers=zipped), 422, "GalleryCorrupt")
+
+
+def test_with_trusted_keys_an_upload_must_be_signed(live, tmp_path):
+    teach(live, "mug")
+    zipped = {"Content-Type": "application/zip"}
+    unsigned = live.http.get("/api/v1/gallery").content
+    live.service.trusted_keys = tmp_path / "trusted"
+    live.service.trusted_keys.mkdir()
+    make_keys(tmp_path / "maker.key").rename(live.service.trusted_keys / "maker.pub")
+    export_gallery(live.service.recognizer.gallery, tmp_path / "signed.zip", key=tmp_path / "maker.key")
+    ok(live.http.delete("/api/v1/classes", params={"label": "mug"}))
+    message = error(live.http.post("/api/v1/gallery", content=unsigned, headers=zipped), 422, "Untrusted")
+    assert message.startswith("The uploaded file must be signed by a key")
+    assert ok(live.http.get("/api/v1/classes")) == []
+    signed = (tmp_path / "signed.zip").read_bytes()
+    assert ok(live.http.post("/api/v1/gallery", content=signed, headers=zipped))["per_class"]["mug"] >= 3
 
 
 def test_a_stranger_that_was_seen_repeatedly_is_named_from_the_inbox(live, tiny):
