@@ -307,6 +307,7 @@ def test_500_power_losses_leave_the_old_or_the_new(kind, tmp_path, tiny, monkeyp
     assert lost_of(kind, tmp_path, tiny, monkeypatch, 500) == 0
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # numpy leaves a broken file open
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_synchronisation_something_would_be_lost(kind, tmp_path, tiny, monkeypatch):
     assert lost_of(kind, tmp_path, tiny, monkeypatch, 60, synced=False) > 0
