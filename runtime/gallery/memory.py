@@ -134,7 +134,7 @@ def append(before: Memory, new_classes: Mapping[str, int], added: Iterable[Added
 def shot_row(db: sqlite3.Connection, id_: int) -> tuple[Any, ...]:
     """Return the row of one shot, SHOT_COLUMNS, unchecked; (id, None) if there is none or its page is damaged."""
     try:
-        row = db.execute(f"SELECT {SHOT_COLUMNS} FROM shots WHERE id = ?", (id_,)).fetchone()
+        row = db.execute(f"SELECT {SHOT_COLUMNS} FROM shots WHERE id = ?", (id_,)).fetchone()  # nosec B608 # fixed words and whole numbers
     except sqlite3.DatabaseError:
         row = None
     return row or (id_, None)
@@ -155,7 +155,7 @@ def every_shot(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
     """
     seen, torn = set(), False
     try:
-        for row in db.execute(f"SELECT {SHOT_COLUMNS} FROM shots ORDER BY id"):
+        for row in db.execute(f"SELECT {SHOT_COLUMNS} FROM shots ORDER BY id"):  # nosec B608 # fixed words and whole numbers
             yield row
             seen.add(row[0])
     except sqlite3.DatabaseError:
@@ -179,7 +179,7 @@ def census(db: sqlite3.Connection) -> GalleryInfo:
     classes = {id_ for id_ in rows if _root(id_, rows) == id_}
     removed = [shot for shot, keep in read_marks(db).items() if not keep]
     gone = f"id NOT IN ({','.join(map(str, removed))})"
-    counted = f"SELECT class, negative, count(*) FROM shots WHERE {gone} GROUP BY class, negative"
+    counted = f"SELECT class, negative, count(*) FROM shots WHERE {gone} GROUP BY class, negative"  # nosec B608 # fixed words and whole numbers
     for owner, negative, count in db.execute(counted):
         if _root(owner, rows) in classes:
             counts[1 if negative else 0] += count

@@ -107,7 +107,7 @@ def write_class(db: sqlite3.Connection, row: ClassRow) -> None:
 
 def read_classes(db: sqlite3.Connection, where: str = "1", *values: int) -> Iterator[tuple[ClassRow, bool]]:
     """Yield every class, and whether its record is undamaged, in order of first enrolment."""
-    for *columns, digest in db.execute(f"SELECT * FROM classes WHERE {where} ORDER BY id", values):
+    for *columns, digest in db.execute(f"SELECT * FROM classes WHERE {where} ORDER BY id", values):  # nosec B608 # fixed words only
         yield ClassRow(*columns), seal(*columns) == digest
 
 
@@ -194,6 +194,6 @@ def read_backups(db: sqlite3.Connection) -> list[str]:
 
 def next_id(db: sqlite3.Connection, table: str) -> int:
     """Return the id of the next row, within a write transaction. Ids are never used twice."""
-    (newest,) = db.execute(f"SELECT max(id) FROM {table}").fetchone()
+    (newest,) = db.execute(f"SELECT max(id) FROM {table}").fetchone()  # nosec B608 # fixed words only
     (ever,) = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone() or (0,)
     return max(newest or 0, ever) + 1

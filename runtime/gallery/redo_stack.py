@@ -17,7 +17,7 @@ def create(db: sqlite3.Connection) -> None:
     """Create the temporary tables, which a new connection lacks."""
     db.execute("CREATE TEMP TABLE undone (operation INTEGER PRIMARY KEY, newest INTEGER, next INTEGER)")
     for table in TABLES:
-        db.execute(f"CREATE TEMP TABLE undone_{table} AS SELECT *, 0 AS undone FROM {table} WHERE 0")
+        db.execute(f"CREATE TEMP TABLE undone_{table} AS SELECT *, 0 AS undone FROM {table} WHERE 0")  # nosec B608 # fixed words only
 
 
 def keep(db: sqlite3.Connection, operation: OperationRow) -> None:
@@ -31,7 +31,7 @@ def keep(db: sqlite3.Connection, operation: OperationRow) -> None:
         "marks": ("made_by = ?", (id_,)),
     }
     for table, (where, values) in rows.items():
-        db.execute(f"INSERT INTO undone_{table} SELECT *, ? FROM {table} WHERE {where}", (id_, *values))
+        db.execute(f"INSERT INTO undone_{table} SELECT *, ? FROM {table} WHERE {where}", (id_, *values))  # nosec B608 # fixed words only
 
 
 def seal(db: sqlite3.Connection, operation: int) -> None:
@@ -52,15 +52,15 @@ def restore(db: sqlite3.Connection, operation: int) -> set[int]:
     classes = "SELECT id FROM undone_classes WHERE undone = :id UNION SELECT class FROM undone_shots WHERE undone = :id"
     touched = {id_ for (id_,) in db.execute(classes, {"id": operation})}
     for table in TABLES:
-        names = [column[0] for column in db.execute(f"SELECT * FROM {table} WHERE 0").description]
+        names = [column[0] for column in db.execute(f"SELECT * FROM {table} WHERE 0").description]  # nosec B608 # fixed words only
         columns, key = ", ".join(names), names[0]
         replaced = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
         db.execute(
-            f"INSERT INTO {table} ({columns}) SELECT {columns} FROM undone_{table} WHERE undone = ? ORDER BY {key} "
+            f"INSERT INTO {table} ({columns}) SELECT {columns} FROM undone_{table} WHERE undone = ? ORDER BY {key} "  # nosec B608 # fixed words only
             f"ON CONFLICT ({key}) DO UPDATE SET {replaced}",
             (operation,),
         )
-        db.execute(f"DELETE FROM undone_{table} WHERE undone = ?", (operation,))
+        db.execute(f"DELETE FROM undone_{table} WHERE undone = ?", (operation,))  # nosec B608 # fixed words only
     db.execute("DELETE FROM undone WHERE operation = ?", (operation,))
     marked = "SELECT DISTINCT class FROM shots JOIN marks ON shot = shots.id WHERE made_by = ?"
     return touched | {owner for (owner,) in db.execute(marked, (operation,))}
@@ -74,7 +74,7 @@ def clear_stale(db: sqlite3.Connection) -> None:
 
 def clear(db: sqlite3.Connection) -> None:
     for table in ("undone", *(f"undone_{table}" for table in TABLES)):
-        db.execute(f"DELETE FROM {table}")
+        db.execute(f"DELETE FROM {table}")  # nosec B608 # fixed words only
 
 
 def _state(db: sqlite3.Connection) -> tuple[int | None, int]:

@@ -70,10 +70,10 @@ def due(db: sqlite3.Connection, ages: Ages, minutes: float) -> int | None:
     """
     times = {operation.id: operation.time_s for operation in read_operations(db)}
     gone = "SELECT gone_by FROM classes WHERE gone_by IS NOT NULL AND merged_into IS NULL"
-    erasing = {id_ for (id_,) in db.execute(f"{gone} UNION SELECT made_by FROM marks WHERE keep = 0")}
+    erasing = {id_ for (id_,) in db.execute(f"{gone} UNION SELECT made_by FROM marks WHERE keep = 0")}  # nosec B608 # fixed words only
     aged = [id_ for id_ in erasing if ages.of(id_, times.get(id_)) >= 60 * minutes]
     old = "SELECT id FROM operations ORDER BY id DESC LIMIT -1 OFFSET ?"
-    (beyond,) = db.execute(f"SELECT max(id) FROM ({old})", (KEPT_OPERATIONS,)).fetchone()
+    (beyond,) = db.execute(f"SELECT max(id) FROM ({old})", (KEPT_OPERATIONS,)).fetchone()  # nosec B608 # fixed words only
     return max([*aged, *([] if beyond is None else [beyond])], default=None)
 
 

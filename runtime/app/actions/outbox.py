@@ -141,13 +141,13 @@ class Outbox:
                 return
             db.execute("DELETE FROM rules WHERE name = ?", (name,))
             for table in ("events", "results"):
-                db.execute(f"DELETE FROM {table} WHERE rule = ?", (name,))
+                db.execute(f"DELETE FROM {table} WHERE rule = ?", (name,))  # nosec B608 # fixed words only
 
     def close(self) -> None:
         self._file.close()
 
     def _drop(self, db: sqlite3.Connection, where: str, value: float, why: str) -> None:
-        for id_, rule, tries in db.execute(f"SELECT id, rule, tries FROM events WHERE {where}", (value,)).fetchall():
+        for id_, rule, tries in db.execute(f"SELECT id, rule, tries FROM events WHERE {where}", (value,)).fetchall():  # nosec B608 # fixed words only
             db.execute("DELETE FROM events WHERE id = ?", (id_,))
             self._result(db, id_, rule, False, tries, why)
 
@@ -158,4 +158,4 @@ class Outbox:
         row = id_, rule, time.time(), int(ok), tries, what[:300]
         db.execute("INSERT INTO results VALUES (NULL, ?, ?, ?, ?, ?, ?)", row)
         newest = "SELECT seq FROM results WHERE rule = ? ORDER BY seq DESC LIMIT ?"
-        db.execute(f"DELETE FROM results WHERE rule = ? AND seq NOT IN ({newest})", (rule, rule, KEPT_RESULTS))
+        db.execute(f"DELETE FROM results WHERE rule = ? AND seq NOT IN ({newest})", (rule, rule, KEPT_RESULTS))  # nosec B608 # fixed words only

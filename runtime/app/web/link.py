@@ -7,7 +7,7 @@ import platform
 import socket
 import sys
 
-WILDCARDS = ("0.0.0.0", "::", "")
+WILDCARDS = ("0.0.0.0", "::", "")  # nosec B104 # a comparison, nothing is bound
 
 
 def address(host: str, port: int, *, https: bool = False) -> str:

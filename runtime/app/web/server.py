@@ -39,7 +39,7 @@ from runtime.errors import EdgefsError
 MAX_HEADER = 16_000  # bytes
 MAX_MESSAGE = 1_000_000  # bytes of a WebSocket message from a client: a picture of its camera
 GRACE_S = 2.0  # for requests in progress, at the end
-WILDCARDS = ("0.0.0.0", "::", "")
+WILDCARDS = ("0.0.0.0", "::", "")  # nosec B104 # a comparison, nothing is bound
 
 log = logging.getLogger(__name__)
 

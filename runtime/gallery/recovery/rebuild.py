@@ -74,7 +74,7 @@ def build(db: sqlite3.Connection, found: Salvage, pages: Pages) -> None:
         text = _TEXT.get(table, ())
         for row in found.rows[table].values():
             marks = ", ".join("CAST(? AS TEXT)" if column in text else "?" for column in range(len(row)))
-            db.execute(f"INSERT INTO {table} VALUES ({marks})", row)
+            db.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # nosec B608 # fixed words only
     for shot, jpeg in _crops(found, pages):
         db.execute("INSERT INTO crops VALUES (?, ?)", (shot, jpeg))
     write_header(db, *found.model)
