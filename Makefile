@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV = .venv
 TORCH = .venv-torch
+AUDIT = .venv-audit
 
-.PHONY: demo live test test-slow test-torch lint bench docs help clean
+.PHONY: demo live test test-slow test-torch lint fuzz audit sbom bench docs help clean
 
 demo: $(VENV)/demo.stamp  ## enrol, recognise, answer "unknown": the main job in a minute
 	$(VENV)/bin/edgefs demo
@@ -30,6 +31,19 @@ lint: $(VENV)/dev.stamp  ## check format, lint, types and the direction of impor
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+
+fuzz: $(VENV)/dev.stamp  ## change files and requests at random, 20 times as often as in the tests
+	EDGEFS_FUZZ=20 $(VENV)/bin/python -m pytest tests/fuzz tests/runtime/app/web/test_fuzz.py
+	@$(VENV)/bin/python -c "import atheris" 2>/dev/null || echo "atheris is not installed, so no input was sought that reaches new code."
+	@! $(VENV)/bin/python -c "import atheris" 2>/dev/null || for target in manifest model array gallery archive picture; do \
+		$(VENV)/bin/python tests/fuzz/guided.py $$target 120 || exit 1; done
+
+audit: $(VENV)/live.stamp $(AUDIT)/stamp  ## look for risky code, and for known vulnerabilities of what is installed
+	$(AUDIT)/bin/bandit --quiet --configfile pyproject.toml --recursive runtime exporters edgefs
+	$(AUDIT)/bin/python .ci/audit.py $(VENV)/bin/python
+
+sbom: $(VENV)/live.stamp $(AUDIT)/stamp  ## list what is installed as sbom.json (CycloneDX)
+	$(AUDIT)/bin/cyclonedx-py environment $(VENV)/bin/python --pyproject pyproject.toml --output-reproducible --output-file sbom.json
 
 bench: $(VENV)/demo.stamp  ## measure latency on this machine and store it in benchmarks/results/
 	$(VENV)/bin/python -m benchmarks.latency
@@ -61,8 +75,14 @@ $(TORCH)/dev.stamp: pyproject.toml
 	$(TORCH)/bin/python -m pip install --quiet -e '.[dev,train,export,models,timm,tensorrt-rtx]'
 	touch $@
 
+$(AUDIT)/stamp: pyproject.toml
+	@echo "Installing the tools of the audit into $(AUDIT): usually half a minute."
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet 'bandit[toml]>=1.8' 'pip-audit>=2.7' 'cyclonedx-bom>=5'
+	touch $@
+
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## */  make \1: /p' $(MAKEFILE_LIST)
 
 clean:  ## delete everything that was installed or built here
-	rm -rf $(VENV) $(TORCH) build *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output
+	rm -rf $(VENV) $(TORCH) $(AUDIT) sbom.json build *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output
