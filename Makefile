@@ -34,9 +34,9 @@ lint: $(VENV)/dev.stamp  ## check format, lint, types and the direction of impor
 
 fuzz: $(VENV)/dev.stamp  ## change files and requests at random, 20 times as often as in the tests
 	EDGEFS_FUZZ=20 $(VENV)/bin/python -m pytest tests/fuzz tests/runtime/app/web/test_fuzz.py
-	@$(VENV)/bin/python -c "import atheris" 2>/dev/null || echo "atheris is not installed, so no input was sought that reaches new code."
-	@! $(VENV)/bin/python -c "import atheris" 2>/dev/null || for target in manifest model array gallery archive picture; do \
-		$(VENV)/bin/python tests/fuzz/guided.py $$target 120 || exit 1; done
+	@if $(VENV)/bin/python -c "import atheris" 2>/dev/null; then \
+		for target in manifest model array gallery archive picture; do $(VENV)/bin/python tests/fuzz/guided.py $$target 120 || exit 1; done; \
+	else echo "atheris is not installed, so no input was sought that reaches new code. Do: $(VENV)/bin/pip install atheris"; fi
 
 audit: $(VENV)/live.stamp $(AUDIT)/stamp  ## look for risky code, and for known vulnerabilities of what is installed
 	$(AUDIT)/bin/bandit --quiet --configfile pyproject.toml --recursive runtime exporters edgefs
@@ -78,7 +78,7 @@ $(TORCH)/dev.stamp: pyproject.toml
 $(AUDIT)/stamp: pyproject.toml
 	@echo "Installing the tools of the audit into $(AUDIT): usually half a minute."
 	$(PYTHON) -m venv $(AUDIT)
-	$(AUDIT)/bin/python -m pip install --quiet 'bandit[toml]>=1.8' 'pip-audit>=2.7' 'cyclonedx-bom>=5'
+	$(AUDIT)/bin/python -m pip install --quiet -e '.[audit]'
 	touch $@
 
 help:  ## list the targets

@@ -3,7 +3,7 @@
     python .ci/audit.py PYTHON        PYTHON is the interpreter whose packages are looked at
 
 pip-audit alone says "No known vulnerabilities found" for packages that its database does not know or that it could not
-ask for. Exit status: 0 if all are known to be free of vulnerabilities, 1 if some have one, 2 if some could not be asked.
+ask for. Exit status: 0 if all are known to be free of them, 1 if some have one, 2 if some could not be asked for.
 """
 
 from __future__ import annotations

@@ -38,6 +38,6 @@ def test_the_summary_says_what_was_asked_and_found(audit, packages, status, says
 
 def test_without_an_answer_nothing_is_known(audit, capsys, monkeypatch):
     failed = type("Done", (), {"stderr": "ConnectionError: no route to host"})
-    monkeypatch.setattr(audit.subprocess, "run", lambda *_, **options: failed)
+    monkeypatch.setattr(audit.subprocess, "run", lambda *_, **__: failed)
     assert audit.main("python") == 2
     assert "nothing is known about any package: ConnectionError" in capsys.readouterr().out
