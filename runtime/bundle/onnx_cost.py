@@ -61,8 +61,8 @@ def _check_batch(graph: Graph, frames: tuple[int, ...], extra: int, name: str) -
             outputs = _outputs(node, tensors)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise BundleUnsupported(
-                f"{name}: the size of every tensor must follow from the file, but in the {_label(node)} it does not: "
-                f"{error}; export it again with fixed sizes"
+                f"{name}: the size of every tensor must follow from the file for any number of frames, but for "
+                f"{frames[0]} the {_label(node)} has none: {error}; export it again with fixed sizes and a free batch"
             ) from error
         tensors |= outputs
         # An engine keeps what it can compute when it opens the model; the number of frames may be fixed in the file.

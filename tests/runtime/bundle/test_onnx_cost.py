@@ -229,7 +229,8 @@ def test_the_messages_name_the_layer_what_may_be_and_what_to_do():
     with pytest.raises(BundleUnsupported, match=r"at most 500,000,000,000 multiplications for 1 frame of 32 × 32"):
         check_cost(network(*hostile()["100 large convolutions"]), FRAME)
     with pytest.raises(
-        BundleUnsupported, match=r"must follow from the file, but in the layer out \(Tile\) it does not"
+        BundleUnsupported,
+        match=r"must follow from the file for any number of frames, but for 1 the layer out \(Tile\) has none",
     ):
         check_cost(network(*hostile()["Tile by a pixel"]), FRAME)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from runtime.app.core.messages import Done, Imported, Operation, OperationId, State
 from runtime.app.web.routes import ARCHIVE, BadRequest, Call, Route
@@ -58,9 +58,21 @@ def download(call: Call) -> Response:
     except BaseException:
         folder.cleanup()
         raise
-    return FileResponse(
-        path, media_type="application/zip", filename="gallery.zip", background=BackgroundTask(folder.cleanup)
-    )
+    return _Temporary(folder, path)
+
+
+class _Temporary(FileResponse):
+    """A download whose folder is removed however it ends: complete, interrupted, or refused for its headers."""
+
+    def __init__(self, folder: tempfile.TemporaryDirectory[str], path: Path) -> None:
+        super().__init__(path, media_type="application/zip", filename="gallery.zip")
+        self._folder = folder
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._folder.cleanup()
 
 
 async def upload(call: Call) -> Imported:

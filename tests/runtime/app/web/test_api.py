@@ -196,6 +196,14 @@ def test_the_gallery_is_downloaded_and_uploaded_again(live):
     error(live.http.post("/api/v1/gallery", content=b"PK nonsense", headers=zipped), 422, "GalleryCorrupt")
 
 
+def test_a_download_leaves_no_temporary_folder_even_if_its_headers_are_refused(live):
+    teach(live, "mug")
+    for header in ({}, {"Range": "bytes=x"}, {"Range": "bytes=999999999-"}, {"Range": "bytes=0-9"}):
+        live.http.get("/api/v1/gallery", headers=header)
+        folder = live.service.recognizer.gallery.path.parent
+        live.wait(lambda folder=folder: not list(folder.glob(".edgefs-*")))
+
+
 def test_with_trusted_keys_an_upload_must_be_signed(live, tmp_path):
     teach(live, "mug")
     zipped = {"Content-Type": "application/zip"}

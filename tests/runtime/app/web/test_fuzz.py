@@ -19,7 +19,11 @@ EXAMPLES = settings(
     max_examples=round(400 * TIMES), deadline=None, derandomize=TIMES == 1, suppress_health_check=list(HealthCheck)
 )
 PATHS = st.sampled_from(
-    [route.path.replace("{id:int}", "1") for route in ROUTES if not route.path.endswith("/preview")]
+    [
+        route.path.replace("{id:int}", "1").replace("{camera}", "0")
+        for route in ROUTES
+        if not route.path.endswith("/preview")
+    ]
 )
 METHODS = st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "BREW"])
 HEADERS = st.lists(
