@@ -20,7 +20,7 @@ MAX_BATCH = 16  # frames that an engine is given at once
 MAX_TENSOR_BYTES = 128_000_000
 MAX_BYTES = 512_000_000  # of all tensors that are needed at the same time, and of all constants that are computed
 MAX_WORK = 500_000_000_000  # multiplications
-MAX_NODES = 20_000
+MAX_NODES, MAX_INPUTS = 8000, 50_000  # of all nodes together; the largest of torchvision have 1,300 nodes
 WEIGHT_GROWTH = 4  # weights stored as int8 become float32, so a file may add so many times its size to the bytes
 ELEMENT_WORK = 16  # what an element costs that is computed by anything but multiplications, in multiplications
 
@@ -38,12 +38,13 @@ def check_cost(data: bytes, frame: tuple[int, ...], name: str = "model.onnx") ->
     """
     try:
         graph = read_graph(data)
-        if len(graph.inputs) != 1 or len(graph.nodes) > MAX_NODES:
-            raise ValueError(f"it has {len(graph.inputs)} inputs and {len(graph.nodes):,} nodes")
+        taken = sum(len(node.inputs) for node in graph.nodes)
+        if len(graph.inputs) != 1 or len(graph.nodes) > MAX_NODES or taken > MAX_INPUTS:
+            raise ValueError(f"it has {len(graph.inputs)} inputs, and {len(graph.nodes):,} nodes that take {taken:,}")
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise BundleUnsupported(
-            f"{name} must be a plain network with one input and at most {MAX_NODES:,} nodes, but: {error}; "
-            "export it again"
+            f"{name} must be a plain network with one input and at most {MAX_NODES:,} nodes that take {MAX_INPUTS:,}, "
+            f"but: {error}; export it again"
         ) from error
     # Only a network that looks at the number of frames can need more for fewer of them.
     looks = any(node.operator == "Shape" for node in graph.nodes)
@@ -59,6 +60,7 @@ def _check_batch(graph: Graph, frames: tuple[int, ...], extra: int, name: str) -
     for at, node in enumerate(graph.nodes):
         try:
             outputs = _outputs(node, tensors)
+            work += _work(node, [tensors[each] for each in node.inputs if each], outputs)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise BundleUnsupported(
                 f"{name}: the size of every tensor must follow from the file for any number of frames, but for "
@@ -68,9 +70,8 @@ def _check_batch(graph: Graph, frames: tuple[int, ...], extra: int, name: str) -
         # An engine keeps what it can compute when it opens the model; the number of frames may be fixed in the file.
         if node.operator == "Shape" or constants.issuperset(filter(None, node.inputs)):
             constants.update(outputs)
-        largest = max((value.n_bytes for value in outputs.values()), default=0)
+        largest = max(value.n_bytes for value in outputs.values())
         in_use += sum(value.n_bytes for value in outputs.values())
-        work += _work(node, [tensors[each] for each in node.inputs if each], list(outputs.values()))
         for what, found, most in (
             ("bytes in one tensor", largest, frames[0] * MAX_TENSOR_BYTES + extra),
             ("bytes at the same time", in_use, frames[0] * MAX_BYTES + extra),
@@ -90,17 +91,18 @@ def _outputs(node: Node, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     for each in node.inputs:
         if each and each not in tensors:
             raise LookupError(f"its input {each!r} is not given by a layer before it")
-    outputs = dict(
-        zip(node.outputs, infer(node, [tensors[each] if each else None for each in node.inputs]), strict=True)
-    )
-    if len(outputs) < len(node.outputs) or not tensors.keys().isdisjoint(outputs):
+    inferred = infer(node, [tensors[each] if each else None for each in node.inputs])
+    outputs = {each: value for each, value in zip(node.outputs, inferred, strict=True) if each}
+    if not outputs:
+        raise ValueError("it gives nothing")
+    if len(outputs) < sum(map(bool, node.outputs)) or not tensors.keys().isdisjoint(outputs):
         raise ValueError("another tensor has the name of its output")
     return outputs
 
 
-def _work(node: Node, inputs: list[Tensor], outputs: list[Tensor]) -> int:
+def _work(node: Node, inputs: list[Tensor], outputs: dict[str, Tensor]) -> int:
     """Return the multiplications of a node; other work is `ELEMENT_WORK` for each element that it reads or writes."""
-    size = outputs[0].size
+    size = max(value.size for value in outputs.values())
     if node.operator == "Conv":
         return size * math.prod(inputs[1].shape[1:])
     if node.operator == "Einsum":

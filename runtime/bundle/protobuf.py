@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_FIELDS = 500_000  # of all messages of a file together; a network of 2,000 nodes has about 80,000
+MAX_FIELDS = 300_000  # of all messages of a file together; a network of 2,000 nodes has about 80,000
 MAX_PACKED_BYTES = 4_000_000  # of a list of numbers that are stored one by one; weights are stored as they are
 
 

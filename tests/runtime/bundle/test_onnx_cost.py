@@ -143,7 +143,7 @@ def hostile():
         pooling = node(operator, "wide", kernel_shape=[300, 300], pads=[150] * 4)
         rows[f"{operator} of large windows"] = [*wide, pooling], {"s": np.float32([1, 1, 20, 20])}
     sums = [node("Tile", "frames", "t", to="large"), *row_of("Add", "large", "w", steps=MAX_NODES - 1)]
-    rows["20,000 large sums"] = sums, {"t": [1, 30, 30, 1], "w": np.uint8(1)}
+    rows["8,000 large sums"] = sums, {"t": [1, 60, 60, 1], "w": np.uint8(1)}
     for operator, inputs in {
         "ConstantOfShape": ["size"], "Expand": ["x", "size"], "Tile": ["line", "size"], "Reshape": ["line", "size"],
         "Range": ["zero", "number", "one"], "Pad": ["line", "twice"], "Slice": ["line", "size", "size"],
@@ -175,8 +175,12 @@ def hostile():
         {"w": TensorProto(name="w", data_type=1, dims=[2**20, 2**20])},
     )
     rows["an axis too many"] = [node("Unsqueeze", "frames", "a")], {"a": list(range(200))}
+    rows["a Dropout that gives nothing"] = [helper.make_node("Dropout", ["frames"], [])], {}
+    rows["a kernel that is no list"] = [node("Relu", "frames", kernel_shape=3)], {}
+    rows["a MaxPool without a kernel"] = [node("MaxPool", "frames")], {}
     rows["too many nodes"] = [node("Relu", "frames", to=f"y{at}") for at in range(MAX_NODES + 1)], {}
     rows["too many fields"] = [node("Sum", *["frames"] * 600_000)], {}
+    rows["too many inputs"] = [*BATCH, *(node("Sum", *["n"] * 1000, to=f"y{at}") for at in range(60))], FIRST
     rows["two inputs of one name"] = [node("Tile", "frames", "t", to="frames")], {"t": [1] * 4}
     return rows
 
