@@ -10,9 +10,7 @@ import { facts } from "./why.js";
 const RATES = [0.01, 0.02, 0.05, 0.1, 0.2];
 const percent = (rate) => `${Math.round(rate * 1000) / 10} %`;
 
-export function startAbout() {
-  $("about-open").addEventListener("click", () => store.state && open("about", store.state.device ?? "This device", ...body()));
-}
+export const show = () => store.state && open("about", store.state.device ?? "This device", ...body());
 
 function body() {
   const { bundle, gallery, stranger_rate, viewers } = store.state;

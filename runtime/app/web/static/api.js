@@ -1,6 +1,7 @@
 // Requests to the device, by its public HTTP API.
 
 export const BASE = "api/v1/";
+export const CAMERA_KEY = "edgefs camera"; // where this browser stores the id of its camera on this device
 
 export class ApiError extends Error {
   constructor(message, type, status) {

@@ -1,37 +1,36 @@
 // The camera of this browser as a source of the device: JPEGs over a WebSocket, each sent when the device asks for it.
 
-import { BASE, call, camera as route } from "./api.js";
+import { BASE, CAMERA_KEY, call, camera as route } from "./api.js";
 import { on, store } from "./store.js";
 
 const WIDTH = 960; // pixels of what is sent
 const QUALITY = 0.8;
 const AGAIN_MS = 1000;
-const KEY = "edgefs camera"; // the id of this browser's camera on this device
 
 let video = null;
 let socket = null;
-let mine = null;
+let mine = null; // the id of its source
+let known = false; // whether the device has listed it
 
 export const canUseCamera = () => window.isSecureContext && Boolean(navigator.mediaDevices?.getUserMedia);
 
-/** Go on sending when the page is opened again. */
-export function startBrowserCamera() {
-  const resume = () => {
-    const id = remembered();
-    if (mine || !id || !canUseCamera()) return;
-    mine = id;
-    start().catch(() => (mine = null)); // without permission it stays as it is until it is chosen again
-  };
-  on("changed", () => {
-    if (!mine) resume();
-    else if (video && !listed(mine)) stop();
-  });
+/** Go on sending when the page is opened again, and end when the source is removed. */
+function follow() {
+  if (mine) {
+    known ||= listed(mine);
+    if (video && known && !listed(mine)) stop();
+    return;
+  }
+  const id = remembered();
+  if (!id || !canUseCamera()) return;
+  mine = id;
+  start().catch(() => (mine = null)); // without permission it stays as it is until it is chosen again
 }
 
 const listed = (id) => store.state?.cameras.some((each) => each.id === id);
 
 function remembered() {
-  const id = localStorage.getItem(KEY);
+  const id = localStorage.getItem(CAMERA_KEY);
   return id && listed(id) ? id : null;
 }
 
@@ -39,7 +38,7 @@ function remembered() {
 export async function offerCamera() {
   await start();
   mine = remembered() ?? (await call("POST", "cameras", { what: "browser", name: nameOfBrowser() })).id;
-  localStorage.setItem(KEY, mine);
+  localStorage.setItem(CAMERA_KEY, mine);
   connect();
   return mine;
 }
@@ -63,8 +62,8 @@ async function start() {
 
 function stop() {
   for (const track of video.srcObject.getTracks()) track.stop();
-  [video, mine] = [null, null];
-  localStorage.removeItem(KEY);
+  [video, mine, known] = [null, null, false];
+  localStorage.removeItem(CAMERA_KEY);
   socket?.close();
 }
 
@@ -87,3 +86,6 @@ function send(to) {
   canvas.getContext("2d").drawImage(video, 0, 0, width, height);
   canvas.toBlob((jpeg) => jpeg && to.readyState === WebSocket.OPEN && to.send(jpeg), "image/jpeg", QUALITY);
 }
+
+on("changed", follow);
+if (store.state) follow();

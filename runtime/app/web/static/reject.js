@@ -2,20 +2,18 @@
 
 import { answerCrop, call } from "./api.js";
 import { close, open } from "./cards.js";
-import { $, el, picture } from "./dom.js";
+import { el, picture } from "./dom.js";
 import { act } from "./notices.js";
 import { settled, writable } from "./store.js";
 
 const SHOWN = 60;
 
-export function startReject() {
-  $("not-this").addEventListener("click", async () => {
-    const { id, label } = settled() ?? {};
-    if (!label || !writable()) return;
-    const path = `answers/${encodeURIComponent(id)}/reject`;
-    const preview = await act(call("POST", `${path}/preview`, { label }));
-    if (preview) open("reject", `Not ${label}`, ...body(path, label, preview));
-  });
+export async function show() {
+  const { id, label } = settled() ?? {};
+  if (!label || !writable()) return;
+  const path = `answers/${encodeURIComponent(id)}/reject`;
+  const preview = await act(call("POST", `${path}/preview`, { label }));
+  if (preview) open("reject", `Not ${label}`, ...body(path, label, preview));
 }
 
 function body(path, label, { of, changes }) {

@@ -7,16 +7,13 @@ import { $, el, icon, picture } from "./dom.js";
 import { act } from "./notices.js";
 import { choosePhotos } from "./photos.js";
 import { short } from "./preview.js";
-import { on, show, store } from "./store.js";
+import { on, show as showCamera, store } from "./store.js";
 
 let devices = [];
 
-export function startSources() {
-  for (const id of ["sources-open", "note-sources"]) $(id).addEventListener("click", openPicker);
-  on("changed", () => $("sources-card").open && drawOpen());
-}
+on("changed", () => $("sources-card").open && drawOpen());
 
-async function openPicker() {
+export async function show() {
   open("sources", "Sources",
     el("ul", { id: "source-list", class: "sources" }),
     el("h3", {}, "Add a source"),
@@ -56,7 +53,7 @@ function drawOpen() {
 }
 
 function row(camera) {
-  const choose = () => (close("sources"), show(camera.id));
+  const choose = () => (close("sources"), showCamera(camera.id));
   const item = el("li", {},
     el("button", { type: "button", class: "chosen", "aria-pressed": String(camera.id === store.camera), title: camera.name, onclick: choose },
       el("i", { class: `dot ${camera.state}` }), el("span", {}, short(camera.name))),
@@ -100,11 +97,11 @@ async function addOwn() {
 
 /** Show a camera as soon as the device lists it. */
 function shownWhenListed(id) {
-  if (store.state.cameras.some((each) => each.id === id)) return show(id);
+  if (store.state.cameras.some((each) => each.id === id)) return showCamera(id);
   let waiting = true;
   on("changed", (state) => {
     if (!waiting || !state.cameras.some((each) => each.id === id)) return;
     waiting = false;
-    show(id);
+    showCamera(id);
   });
 }

@@ -3,19 +3,17 @@
 import { answerCrop, call, shotCrop } from "./api.js";
 import { because } from "./answer.js";
 import { open } from "./cards.js";
-import { $, el, picture, setVariables } from "./dom.js";
+import { el, picture, setVariables } from "./dom.js";
 import { act } from "./notices.js";
 import { settled } from "./store.js";
 
 const STAGES = ["capture", "decode", "preprocess", "embed", "match", "publish"];
 
-export function startWhy() {
-  $("why").addEventListener("click", async () => {
-    const current = settled();
-    if (!current) return;
-    const explained = await act(call("GET", `answers/${encodeURIComponent(current.id)}/explain`));
-    if (explained) open("why", title(current), ...body({ ...explained, ...current }));
-  });
+export async function show() {
+  const current = settled();
+  if (!current) return;
+  const explained = await act(call("GET", `answers/${encodeURIComponent(current.id)}/explain`));
+  if (explained) open("why", title(current), ...body({ ...explained, ...current }));
 }
 
 const title = ({ label, certainty, candidate }) => (label ? `Why ${label}` : certainty === "maybe" ? `Why ${candidate}?` : "Why unknown");
