@@ -37,7 +37,7 @@ from runtime.gallery.records import (
     write_setting,
 )
 from runtime.gallery.retention import KEPT_OPERATIONS, Doomed
-from runtime.gallery.shots import checked_embedding, no_shot, write_shot
+from runtime.gallery.shots import checked_embedding, no_shot, shot_record, write_shot
 
 MAX_UNKNOWN_FRAMES = 200
 
@@ -124,6 +124,21 @@ def remove_shot(db: sqlite3.Connection, memory: Memory, shot_id: int) -> tuple[s
     what = f"removed shot {shot_id} of {label!r}".encode()
     write_operation(db, OperationRow(operation, time.time(), what, None, None, None, None))
     return label, load(db, memory, {memory.ids[label]})
+
+
+def move_shot(db: sqlite3.Connection, memory: Memory, shot_id: int, crop: bytes | None, to: str) -> tuple[int, Memory]:
+    """Add a copy of a shot to another class and remove the shot, as one operation. Returns the id of the copy."""
+    target, (label, memory) = class_id(memory, to), remove_shot(db, memory, shot_id)
+    operation, copy, row = next_id(db, "operations") - 1, next_id(db, "shots"), shot_row(db, shot_id)
+    if memory.ids[label] == target or not shot_is_sound(row, 4 * memory.dim):
+        raise InvalidShot(f"An undamaged shot of another class must be moved, but {shot_id} is not one. Delete it.")
+    old = shot_record(row, label)
+    fresh = NewShot(old.embedding, crop, old.burst, old.quality, old.source, old.time_s)
+    write_shot(db, copy, target, False, fresh, memory.dim)
+    db.execute("DELETE FROM operations WHERE id = ?", (operation,))  # of the removal, which is part of this one
+    what = f"moved shot {shot_id} of {label!r} to {normalised(to)!r}".encode()
+    write_operation(db, OperationRow(operation, time.time(), what, copy, copy, None, None))
+    return copy, load(db, memory, {target, memory.ids[label]})
 
 
 def set_keep_crops(db: sqlite3.Connection, memory: Memory, keep: bool) -> tuple[None, Memory]:
@@ -254,9 +269,7 @@ def purge(db: sqlite3.Connection, memory: Memory, doomed: Doomed) -> tuple[None,
 
 def _delete_classes(db: sqlite3.Connection, where: str, operation: int) -> bool:
     """Delete classes. ON DELETE CASCADE deletes what was merged into them, and all their shots and crops."""
-    doomed = [
-        row.id for row, sound in read_classes(db, where, operation) if sound
-    ]  # a damaged row may be wrong about that
+    doomed = [row.id for row, sound in read_classes(db, where, operation) if sound]  # a damaged row may be wrong
     for id_ in doomed:
         db.execute("DELETE FROM classes WHERE id = ?", (id_,))
     return bool(doomed)

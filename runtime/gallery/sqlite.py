@@ -115,6 +115,15 @@ class SqliteGallery(GalleryMaintenance):
         """Remove a shot; return its class. Raises InvalidShot for an unknown shot or the last one of a class."""
         return self._file.change(operations.remove_shot, int(shot_id))
 
+    def move_shot(self, shot_id: int, to: str) -> int:
+        """Move a shot to another class, as one change; it gets a new id, which is returned.
+
+        Raises:
+            UnknownLabel: There is no such class.
+            InvalidShot: The shot is unknown or damaged, of that class already, or the last one of its class.
+        """
+        return self._file.change(operations.move_shot, int(shot_id), self.crop(shot_id), to)
+
     def undo(self, expected: int | None = None) -> str:
         """Take back the newest change. Can be repeated 100 times.
 
