@@ -181,11 +181,14 @@ def test_teach_recognise_explain_undo_and_restart(clips, start, visit, accessibl
     look_at(page, first_clip)
     shows(page, first)
 
-    # a stranger is unknown, and waits in the inbox
+    # a stranger is unknown, and waits in Review for a name
     look_at(page, stranger_clip)
     shows(page, "Unknown")
+    page.locator("#n-unknown").wait_for()
+    page.get_by_role("button", name="Review", exact=True).click()
     page.locator("#strangers img").first.wait_for()
     accessible(page)
+    page.get_by_role("button", name="Live", exact=True).click()
 
     # why, with pictures
     look_at(page, first_clip)
@@ -296,9 +299,11 @@ def test_a_name_from_the_inbox_is_enough_to_be_recognised(filmed, start, visit):
     teach_by_space_bar(page, "cat")
     look_at(page, filmed["coins"])
     shows(page, "Unknown")
+    page.get_by_role("button", name="Review", exact=True).click()
     page.get_by_label("Name of this stranger").first.fill("coins")
     page.keyboard.press("Enter")
     page.get_by_text("coins is known now").wait_for()
+    page.get_by_role("button", name="Live", exact=True).click()
     shows(page, "coins")
 
 

@@ -439,8 +439,11 @@ def test_text_bar_and_reason_never_contradict_each_other(shop, fake, open_device
 def test_a_class_that_looks_like_another_can_be_merged_after_teaching(shop, fake, open_device, accessible):
     similar = [{"label": "mug", "score": 0.97}]
     enrolled = {"label": "cup", "accepted": [{"index": 0, "shot_id": 40}], "rejected": [], "advice": [], "operation": 9}
+    shop.answers["GET", "visits"] = shop.answers["GET", "visits/statistics"] = (200, [])
     shop.answers["POST", "inbox/1/name"] = (200, enrolled | {"similar": similar})
     page = open_device(shop)
+
+    page.get_by_role("button", name="Review", exact=True).click()
 
     def name():
         page.get_by_label("Name of this stranger").fill("cup")

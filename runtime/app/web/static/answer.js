@@ -1,4 +1,4 @@
-// The answer, in large letters. It is drawn once a screen frame and announced at most every two seconds.
+// The answer, as a caption over the picture. It is drawn once a screen frame and announced at most every two seconds.
 
 import { $, setVariables, setText } from "./dom.js";
 import { condition } from "./preview.js";
@@ -31,18 +31,18 @@ function render() {
   const empty = store.state && !store.state.classes.length && !store.state.gallery.mismatch;
   $("steps").hidden = !empty;
   $("answer").hidden = !store.state || empty;
-  if ($("answer").hidden) return;
+  if ($("answer").hidden) return void ($("caption").hidden = true);
   const now = condition();
   const current = now === "live" || now === "ended" ? answer() : null;
   const { certainty, name } = current ? stateOf(current) : { certainty: null, name: null };
   const figures = current && figuresOf(current);
   const text = { sure: name, maybe: `${name}?`, unknown: "Unknown" }[certainty] ?? "–";
+  $("caption").hidden = !current;
   setText($("answer-label"), text);
   $("answer-label").title = name ?? "";
-  $("answer-label").className = `name ${certainty ?? "unknown"}${text.length > 16 ? " long" : ""}`;
+  $("answer-label").className = `name ${certainty ?? "unknown"}${text.length > 14 ? " long" : ""}`;
   $("not-this").hidden = certainty !== "sure";
   for (const id of ["yes", "no", "other"]) $(id).hidden = certainty !== "maybe";
-  $("why").hidden = !current;
   renderScore(figures, certainty);
   setText($("because"), current ? (figures ? because(figures) : "") : WAITING[now] ?? "Waiting for the camera.");
   setText($("next"), figures?.runner_up ? `next: ${figures.runner_up}` : "");

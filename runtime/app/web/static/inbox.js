@@ -9,12 +9,12 @@ import { on, store, writable } from "./store.js";
 export function startInbox() {
   on("changed", render);
   on("link", render);
+  render();
 }
 
 function render() {
   const strangers = store.state?.inbox ?? [];
   $("unknown").hidden = !strangers.length;
-  setText($("n-unknown"), `(${strangers.length})`);
   syncChildren($("strangers"), strangers, (each) => each.id, make, update);
 }
 

@@ -9,7 +9,6 @@ import { startClasses } from "./classes.js";
 import { startConfirm } from "./confirm.js";
 import { $ } from "./dom.js";
 import { startGallery } from "./gallery.js";
-import { startInbox } from "./inbox.js";
 import { connect, watch } from "./link.js";
 import { loginFromLink, startLogin } from "./login.js";
 import { act } from "./notices.js";
@@ -27,7 +26,7 @@ const CARDS = {
   "not-this": () => import("./reject.js"),
 };
 
-const parts = [startPreview, startRegion, startAnswer, startTeach, startClasses, startInbox, startGallery, startCards, startConfirm, startPhotos, startLogin, startPlaces];
+const parts = [startPreview, startRegion, startAnswer, startTeach, startClasses, startGallery, startCards, startConfirm, startPhotos, startLogin, startPlaces];
 for (const start of parts) start();
 for (const [id, load] of Object.entries(CARDS)) $(id).addEventListener("click", () => act(load().then((card) => card.show())));
 if (localStorage.getItem(CAMERA_KEY)) act(import("./browser_camera.js")); // it goes on sending

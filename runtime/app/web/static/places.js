@@ -1,6 +1,6 @@
 // The places of the page: Live, Review, Things and Actions. The address remembers which one is shown.
 
-import { $, el } from "./dom.js";
+import { $, el, setText } from "./dom.js";
 import { act } from "./notices.js";
 import { emit, on, store } from "./store.js";
 
@@ -16,8 +16,15 @@ let next = null; // the place that was asked for last
 export function startPlaces() {
   for (const button of $("places").children) button.addEventListener("click", () => go(button.dataset.place));
   addEventListener("hashchange", () => go(wanted()));
+  on("changed", count);
   on("shown", remember); // a camera that is shown writes its own address
   go(wanted());
+}
+
+/** Show on the button of Review how many unknown things could get a name. */
+function count({ inbox }) {
+  $("n-unknown").hidden = !inbox.length;
+  setText($("n-unknown"), String(inbox.length));
 }
 
 const wanted = () => Object.keys(LOAD).find((place) => place === location.hash.slice(1)) ?? "live";

@@ -8,25 +8,27 @@ import { settled, writable } from "./store.js";
 
 const SHOWN = 60;
 
-export async function show() {
+export function show() {
   const { id, label } = settled() ?? {};
-  if (!label || !writable()) return;
   const path = `answers/${encodeURIComponent(id)}/reject`;
-  const preview = await act(call("POST", `${path}/preview`, { label }));
-  if (preview) open("reject", `Not ${label}`, ...body(path, label, preview));
+  const apply = () => act(call("POST", path, { label }), `This view is not ${label}`);
+  return label && writable() ? askReject(label, `${path}/preview`, apply) : null;
 }
 
-function body(path, label, { of, changes }) {
+/** Show what "not this" would change, as the device answers to `path`, and apply it when a person says so. */
+export async function askReject(label, path, apply) {
+  const preview = await act(call("POST", path, { label }));
+  if (preview) open("reject", `Not ${label}`, ...body(preview, apply));
+}
+
+function body({ of, changes }, apply) {
   const shown = changes.slice(0, SHOWN).map(({ answer: id, before, after }) =>
     el("figure", {}, picture(answerCrop(id), ""), el("figcaption", {}, el("b", {}, after), `was ${before}`)));
-  const apply = el("button", { type: "button", class: "primary", onclick: async () => {
-    close("reject");
-    await act(call("POST", path, { label }), `This view is not ${label}`);
-  } }, "Apply");
+  const button = el("button", { type: "button", class: "primary", onclick: () => (close("reject"), apply()) }, "Apply");
   return [
     el("p", { class: "lead" }, `This changes ${changes.length.toLocaleString("en")} of the last ${of.toLocaleString("en")} answers.`),
     shown.length ? el("div", { class: "changes", tabindex: "0", role: "group", "aria-label": "Answers that change" }, ...shown) : null,
     changes.length > SHOWN ? el("p", { class: "soft" }, `The newest ${SHOWN} are shown.`) : null,
-    el("div", { class: "buttons" }, el("button", { type: "button", class: "plain", onclick: () => close("reject") }, "Cancel"), apply),
+    el("div", { class: "buttons" }, el("button", { type: "button", class: "plain", onclick: () => close("reject") }, "Cancel"), button),
   ];
 }

@@ -3,9 +3,11 @@
 import { BASE, call, query } from "./api.js";
 import { close, open } from "./cards.js";
 import { $, el, picture, plural, setText, span, syncChildren } from "./dom.js";
+import { startInbox } from "./inbox.js";
 import { act, notice, undo } from "./notices.js";
 import { plots } from "./plots.js";
 import { short } from "./preview.js";
+import { askReject } from "./reject.js";
 import { labels, on, store, writable } from "./store.js";
 
 const EVERY_MS = 5000;
@@ -17,6 +19,7 @@ let wanted = PAGE; // how many are shown
 export const visitCrop = (id) => `${BASE}visits/${encodeURIComponent(id)}/crop`;
 
 export function startReview() {
+  startInbox();
   on("place", (place) => place === "review" && load());
   on("changed", () => store.place === "review" && (renderFilters(), render()));
   for (const id of ["visit-class", "visit-certainty", "visit-camera", "visit-new"]) $(id).addEventListener("change", () => (chosen.clear(), (wanted = PAGE), load()));
@@ -111,7 +114,7 @@ function* offers(visit) {
   if (label) yield button("Yes", () => say([id], "yes"));
   else if (suggestion) yield button(`It is ${suggestion}`, () => say([id], "is", suggestion));
   yield button("It is…", () => ask([id]));
-  yield label ? button("Not this", () => say([id], "not")) : button("Stranger", () => say([id], "stranger"));
+  yield label ? button("Not this", () => askReject(label, `visits/${id}/not/preview`, () => say([id], "not"))) : button("Stranger", () => say([id], "stranger"));
 }
 
 function when({ begun_s }) {
