@@ -113,6 +113,7 @@ def open_place(open_page, fake, shop):
         page.goto(fake.ORIGIN)
         page.locator("#dot:not(.connecting)").wait_for()
         page.get_by_role("button", name=place, exact=True).click()
+        page.locator(f"#{place.lower()}").wait_for()  # it is loaded when it is first shown
         return page
 
     return open_

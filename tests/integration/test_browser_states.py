@@ -10,7 +10,8 @@ import pytest
 
 MISSING = "no camera at index 0; plug one in, or start edgefs live with another --source"
 UNAUTHORISED = (401, {"error": {"type": "Unauthorised", "message": "a token is needed"}})
-LAST_FRAME = re.compile(r"Last frame \d+ s ago, reconnecting")
+LAST_FRAME = re.compile(r"Last frame \d+ s ago$")
+RECONNECTING = re.compile(r"Last frame \d+ s ago, reconnecting")
 PICTURE = "data:image/jpeg;base64,"
 
 
@@ -76,7 +77,7 @@ def stalled(device, page, fake):
 
 def reconnecting(device, page, fake):
     device.change(cameras=[fake.camera(state="reconnecting", message="", frame_age_s=61)])
-    page.get_by_text(LAST_FRAME).wait_for()
+    page.get_by_text(RECONNECTING).wait_for()
 
 
 def ended(device, page, fake):

@@ -77,7 +77,7 @@ function explain(camera, now) {
   const last = camera?.frame_age_s == null ? "" : `Last frame ${span(age)} ago`;
   switch (now) {
     case "live": return null;
-    case "stalled":
+    case "stalled": return [last || "No frame", camera?.message ?? ""]; // a file or the virtual camera is not reconnecting
     case "reconnecting": return [last ? `${last}, reconnecting` : "Reconnecting", camera?.message ?? ""];
     case "missing": return ["No camera", camera?.message ?? "Choose where the picture comes from."];
     case "ended": return ["The video has ended", camera.message ?? ""];
