@@ -2,6 +2,7 @@
 
 import { BASE, CAMERA_KEY, call, camera as route } from "./api.js";
 import { on, store } from "./store.js";
+import { t } from "./words.js";
 
 const WIDTH = 960; // pixels of what is sent
 const QUALITY = 0.8;
@@ -43,7 +44,7 @@ export async function offerCamera() {
   return mine;
 }
 
-const nameOfBrowser = () => `${(/iPhone|iPad|Android|Macintosh|Windows|Linux/.exec(navigator.userAgent) ?? ["Browser"])[0]} camera`;
+const nameOfBrowser = () => t("own.name", { system: /iPhone|iPad|Android|Macintosh|Windows|Linux/.exec(navigator.userAgent)?.[0] ?? t("own.browser") });
 
 async function start() {
   if (video) return;
@@ -51,7 +52,7 @@ async function start() {
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1280 } }, audio: false });
   } catch (error) {
-    throw new Error(error.name === "NotAllowedError" ? "The browser may not use its camera. Permit it beside the address of this page." : "This browser has no camera that can be used.");
+    throw new Error(error.name === "NotAllowedError" ? t("own.denied") : t("own.none"));
   }
   const element = document.createElement("video");
   Object.assign(element, { muted: true, playsInline: true, srcObject: stream });

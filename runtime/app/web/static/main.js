@@ -4,7 +4,6 @@
 
 import { startAnswer } from "./answer.js";
 import { CAMERA_KEY } from "./api.js";
-import { startCards } from "./cards.js";
 import { startClasses } from "./classes.js";
 import { startConfirm } from "./confirm.js";
 import { $ } from "./dom.js";
@@ -17,6 +16,7 @@ import { startPlaces } from "./places.js";
 import { render as renderPreview, startPreview } from "./preview.js";
 import { startRegion } from "./region.js";
 import { startTeach } from "./teach.js";
+import { fillPage } from "./words.js";
 
 const CARDS = {
   "about-open": () => import("./about.js"),
@@ -26,7 +26,8 @@ const CARDS = {
   "not-this": () => import("./reject.js"),
 };
 
-const parts = [startPreview, startRegion, startAnswer, startTeach, startClasses, startGallery, startCards, startConfirm, startPhotos, startLogin, startPlaces];
+const parts = [startPreview, startRegion, startAnswer, startTeach, startClasses, startGallery, startConfirm, startPhotos, startLogin, startPlaces];
+fillPage();
 for (const start of parts) start();
 for (const [id, load] of Object.entries(CARDS)) $(id).addEventListener("click", () => act(load().then((card) => card.show())));
 if (localStorage.getItem(CAMERA_KEY)) act(import("./browser_camera.js")); // it goes on sending

@@ -2,15 +2,17 @@
 
 import { call, query } from "./api.js";
 import { close, open } from "./cards.js";
-import { $, el, plural } from "./dom.js";
+import { $, el } from "./dom.js";
 import { act } from "./notices.js";
 import { askSimilar } from "./similar.js";
 import { writable } from "./store.js";
+import { said, t } from "./words.js";
 
 const MOST = 64;
 let urls = [];
 
 export function startPhotos() {
+  document.body.dataset.drop = t("photos.drop"); // shown by the style sheet while photos are dragged
   addEventListener("dragover", (event) => {
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
@@ -28,7 +30,6 @@ export function startPhotos() {
     show([...target.files]);
     target.value = "";
   });
-  $("photos-card").addEventListener("close", release);
 }
 
 export function choosePhotos() {
@@ -43,20 +44,21 @@ function release() {
 
 function show(files) {
   const photos = files.filter((file) => file.type.startsWith("image/")).slice(0, MOST);
-  if (!photos.length) return void act(Promise.reject(new Error("Only pictures can be taught, and none of these files is one.")));
+  if (!photos.length) return void act(Promise.reject(new Error(t("photos.none"))));
   release();
   urls = photos.map((photo) => URL.createObjectURL(photo));
   const captions = photos.map((photo) => el("figcaption", {}, photo.name));
-  const name = el("input", { id: "photos-name", list: "names", maxlength: 100, placeholder: "Name…", "aria-label": "Name of the thing in these photos", autocomplete: "off", autocapitalize: "off", enterkeyhint: "done", required: true });
+  const name = el("input", { id: "photos-name", list: "names", maxlength: 100, placeholder: t("name.hint"), "aria-label": t("photos.name"), autocomplete: "off", autocapitalize: "off", enterkeyhint: "done", required: true });
   const teach = (event) => {
     event.preventDefault();
     if (name.value.trim()) send(name.value.trim(), photos);
   };
-  open("photos", plural(photos.length, "photo"),
+  const card = open("photos", t("photos", { n: photos.length }),
     el("div", { class: "changes" }, ...photos.map((_, i) => el("figure", {}, el("img", { src: urls[i], alt: "" }), captions[i]))),
     el("form", { class: "inline", onsubmit: teach }, name,
-      el("button", { class: "primary", disabled: !writable() }, "Teach"),
-      el("button", { type: "button", class: "plain", onclick: () => recognise(photos, captions) }, "What is it?")));
+      el("button", { class: "primary", disabled: !writable() }, t("photos.teach")),
+      el("button", { type: "button", class: "plain", onclick: () => recognise(photos, captions) }, t("what"))));
+  card.addEventListener("close", release, { once: true });
   name.focus();
 }
 
@@ -64,7 +66,7 @@ async function send(label, photos) {
   const form = new FormData();
   for (const photo of photos) form.append("pictures", photo, photo.name);
   const result = ({ accepted, rejected }) =>
-    accepted.length ? `${label}: ${plural(accepted.length, "photo")} kept${rejected.length ? `, ${rejected.length} refused (${rejected[0].reason})` : ""}` : `No photo was kept: ${rejected[0]?.reason}`;
+    accepted.length ? [t("photos.kept", { label, n: accepted.length }), rejected.length && t("photos.refused", { n: rejected.length, reason: said(rejected[0].reason) })].filter(Boolean).join(t("comma")) : t("photos.lost", { reason: said(rejected[0]?.reason) });
   const enrollment = await act(call("POST", `classes/shots?${query({ label })}`, form, { timeout_s: 120 }), result);
   if (!enrollment) return;
   close("photos");
@@ -75,6 +77,6 @@ async function recognise(photos, captions) {
   for (const [i, photo] of photos.entries()) {
     const found = await act(call("POST", "recognize", photo));
     if (!found) return;
-    captions[i].replaceChildren(el("b", {}, found.label ?? (found.certainty === "maybe" ? `${found.candidate}?` : "Unknown")));
+    captions[i].replaceChildren(el("b", {}, found.label ?? (found.certainty === "maybe" ? t("maybe", { name: found.candidate }) : t("unknown"))));
   }
 }

@@ -4,6 +4,7 @@ import { call, camera as route } from "./api.js";
 import { $, setText, setVariables } from "./dom.js";
 import { act } from "./notices.js";
 import { on, shown, store } from "./store.js";
+import { t } from "./words.js";
 
 const LEAST = 0.05; // a smaller region is drawn by mistake
 const STEP = 0.02;
@@ -35,7 +36,7 @@ function toggle() {
   const edit = !editing();
   $("stage").classList.toggle("editing", edit);
   $("region-edit").setAttribute("aria-pressed", String(edit));
-  setText($("region-edit").querySelector("span"), edit ? "Done" : "Region");
+  setText($("region-edit").querySelector("span"), t(edit ? "done" : "region"));
   $("region-help").hidden = $("region-whole").hidden = !edit;
   if (!edit) return;
   if (!region) save(CENTRE);

@@ -1,18 +1,17 @@
 // Teaching: hold the button or the space bar, or press Enter to begin and to end. The name is typed before or after.
 
 import { call, camera as route } from "./api.js";
-import { $, el, icon, plural, setText } from "./dom.js";
+import { $, el, icon, setText } from "./dom.js";
 import { act, notice } from "./notices.js";
 import { condition } from "./preview.js";
 import { askSimilar } from "./similar.js";
 import { labels, on, shown, store, writable } from "./store.js";
+import { number, said, t } from "./words.js";
 
 const STRIP = 12; // pictures in the strip
-const IDLE = matchMedia("(hover: none)").matches
-  ? "Hold the button while you turn the thing."
-  : "Hold the button or the space bar while you turn the thing.";
-const OTHERS = "Another browser is teaching now. Holding the button starts a new session.";
-const AGAIN = "No view was kept. Hold for about a second while you turn the thing.";
+const IDLE = t(matchMedia("(hover: none)").matches ? "teach.touch" : "teach.idle");
+const OTHERS = t("teach.others");
+const AGAIN = t("teach.again");
 
 let phase = "idle"; // idle | held | naming | saving
 let camera = null; // the camera that is taught, even while another one is shown
@@ -102,7 +101,7 @@ function end() {
   last = last.then(() => call("POST", `${route(camera)}/teach/pause`));
   last.then(() => (kept ? null : discard(AGAIN)), fail);
   phase = "naming";
-  coach("What is it?");
+  coach(t("what"));
   render();
   $("name").focus();
 }
@@ -112,7 +111,7 @@ async function save() {
   if (!label) return void $("name").focus();
   phase = "saving";
   render();
-  const stored = ({ label: taught, accepted }) => (count(accepted) ? `${taught}: ${plural(count(accepted), "view")} kept` : AGAIN);
+  const stored = ({ label: taught, accepted }) => (count(accepted) ? t("teach.stored", { label: taught, n: count(accepted) }) : AGAIN);
   ending = true;
   const enrollment = await act(last.then(() => call("POST", `${route(camera)}/teach/stop`, { label })), stored);
   ending = false;
@@ -122,7 +121,7 @@ async function save() {
   }
   phase = "idle";
   $("name").value = "";
-  advice = enrollment.advice?.[0] ?? (count(enrollment.accepted) ? IDLE : AGAIN);
+  advice = said(enrollment.advice?.[0]) || (count(enrollment.accepted) ? IDLE : AGAIN);
   render();
   $("hold").focus();
   askSimilar(enrollment);
@@ -142,15 +141,15 @@ const count = (frames) => (Array.isArray(frames) ? frames.length : (frames ?? 0)
 function frame({ accepted, reason, line, thumb, kept: nKept, refused: nRefused }) {
   kept = nKept;
   refused = nRefused;
-  if (phase === "held") coach(line ?? ""); // a late frame must not replace "What is it?"
+  if (phase === "held") coach(said(line)); // a late frame must not replace t("what")
   const list = $("frames");
   const newest = list.firstElementChild;
   if (!accepted && newest?.dataset.reason === reason) { // frames refused for the same reason share one picture
     newest.dataset.times = Number(newest.dataset.times) + 1;
-    setText(newest.lastElementChild, `${reason} ×${newest.dataset.times}`);
+    setText(newest.lastElementChild, t("frame.times", { reason: said(reason), n: Number(newest.dataset.times) }));
   } else {
     const image = thumb ? el("img", { src: thumb, alt: "" }) : el("div", { class: "blank" });
-    const tile = el("li", { class: accepted ? "kept-frame" : "refused" }, image, accepted ? icon("check") : null, el("span", {}, accepted ? "kept" : reason));
+    const tile = el("li", { class: accepted ? "kept-frame" : "refused" }, image, accepted ? icon("check") : null, el("span", {}, accepted ? t("frame.kept") : said(reason)));
     if (!accepted) [tile.dataset.reason, tile.dataset.times] = [reason, 1];
     list.prepend(tile);
     while (list.children.length > STRIP) list.lastElementChild.remove();
@@ -174,7 +173,7 @@ function coach(line) {
 }
 
 function renderKept() {
-  $("kept").replaceChildren(el("b", {}, String(kept)), `kept${refused ? `, ${refused} refused` : ""}`);
+  $("kept").replaceChildren(el("b", {}, number(kept)), refused ? t("kept.refused", { n: refused }) : t("frame.kept"));
 }
 
 function render() {
@@ -183,10 +182,10 @@ function render() {
   $("teach").classList.toggle("naming", naming);
   $("hold").disabled = !can && phase === "idle";
   $("hold").classList.toggle("held", phase === "held");
-  setText($("hold-words"), phase === "held" ? "Let go when done" : labels().includes(name()) ? "Hold to add views" : "Hold to teach");
+  setText($("hold-words"), t(phase === "held" ? "hold.held" : labels().includes(name()) ? "hold.add" : "hold"));
   $("save").hidden = $("discard").hidden = !naming;
   $("save").disabled = !name() || phase === "saving";
-  setText($("save"), `Keep ${plural(kept, "view")}`);
+  setText($("save"), t("keep", { n: kept }));
   $("strip").hidden = phase === "idle";
   if (phase !== "idle") renderKept();
   if (phase === "idle") coach(idleLine(can));
@@ -201,7 +200,7 @@ function idleLine(can) {
   const teaching = store.state?.cameras.filter((each) => each.teaching).map((each) => each.id) ?? [];
   if (!ending && !teaching.includes(own)) own = null;
   if (can) return shown().teaching && shown().id !== own ? OTHERS : advice;
-  if (store.state && !store.state.gallery.writable) return "Teaching is off: the gallery cannot be written.";
-  if (store.state?.gallery.mismatch) return "Teaching is off until the gallery is embedded again.";
-  return store.link === "online" ? "Teaching needs a live picture." : "";
+  if (store.state && !store.state.gallery.writable) return t("teach.readonly");
+  if (store.state?.gallery.mismatch) return t("teach.model");
+  return store.link === "online" ? t("teach.live") : "";
 }

@@ -1,0 +1,75 @@
+"""The words of the page: none is outside its dictionaries, none is missing, and both have the same values."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+STATIC = Path(__file__).parents[4] / "runtime" / "app" / "web" / "static"
+SCRIPTS = {path.name: path.read_text(encoding="utf-8") for path in sorted(STATIC.glob("*.js"))}
+SCRIPT = "".join(SCRIPTS.values())
+PAGE = (STATIC / "index.html").read_text(encoding="utf-8")
+ENGLISH, CHINESE = (json.loads((STATIC / f"{name}.json").read_text(encoding="utf-8")) for name in ("en", "zh"))
+KEY = r"[a-z]+(?:\.[a-z]+)*"
+NAMES = {"edgefs", "CSV", "JSON"}  # which every language writes alike
+# Text of a script that no person reads as words of a language: names of the web, of systems, and addresses.
+NOT_WORDS = re.compile(
+    r"[\w.-]+|[a-z -]+(?= |$)|#[\w=&${}-]+|(GET|POST|PUT|PATCH|DELETE)|.*\$\{.*|iPhone.*|mailto:.*|[^A-Za-z]*|The dictionary must.*"
+)
+
+
+def forms(entry):
+    return [entry] if isinstance(entry, str) else list(entry.values())
+
+
+def values(entry):
+    return {name for form in forms(entry) for name in re.findall(r"\{(\w+)\}", form)}
+
+
+def used_keys():
+    """The keys that page and scripts name; keys with a computed end are found by their beginning."""
+    names = set(re.findall(rf'"({KEY})"', SCRIPT)) | set(re.findall(rf'data-t(?:-[a-z-]+)?="({KEY})"', PAGE))
+    begun = [text.partition("$")[0] for text in re.findall(r"\bt\(`([^`]*)`", SCRIPT)]
+    return names | {key for key in ENGLISH if any(start and key.startswith(start) for start in begun)}
+
+
+def test_both_languages_have_the_same_keys_with_the_same_values():
+    assert set(CHINESE) - {"device"} == set(ENGLISH)
+    assert {key for key in ENGLISH if values(ENGLISH[key]) != values(CHINESE[key])} == set()
+    assert all(form.strip() or key == "space" for key in ENGLISH for form in forms(ENGLISH[key]))
+
+
+def test_every_key_of_the_page_is_in_the_dictionary_and_none_is_left_over():
+    named = set(re.findall(rf'\bt\("({KEY})"', SCRIPT)) | set(re.findall(rf'data-t(?:-[a-z-]+)?="({KEY})"', PAGE))
+    assert named <= set(ENGLISH)
+    assert set(ENGLISH) <= used_keys()
+
+
+def test_the_page_has_no_words_of_its_own():
+    body = re.sub(r"<noscript>.*?</noscript>", "", PAGE, flags=re.S)
+    assert set(re.findall(r">\s*([^<>\s][^<>]*?)\s*<", body)) <= NAMES
+    assert re.findall(r'\s(?:aria-label|title|placeholder|alt)="([^"]*)"', body) == ["rtsp://"] * 0 + [
+        found for found in re.findall(r'\s(?:aria-label|title|placeholder|alt)="([^"]*)"', body) if found in ("edgefs/seen",)
+    ]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_has_no_words_of_its_own(name):
+    code = re.sub(r"(^|\s)//[^\n]*|/\*.*?\*/", "", SCRIPTS[name], flags=re.S)
+    texts = re.findall(r'"((?:[^"\\\n]|\\.)*)"', code)
+    written = [text for text in texts if re.match(r"[A-Z][a-z]+( |$)", text) and text not in WEB]
+    assert written == [], "such text belongs into en.json and zh.json"
+    assert re.findall(r'el\("\w+", \{[^}]*\}, "[a-z]', code) == []
+    assert re.findall(r"`(?:[^`$]*\$\{[^`]*)?[A-Za-z]{3,} [a-z]{2,} [^`]*`", code) == []
+
+
+# Names that the web gives, and keys of a keyboard.
+WEB = {"Content-Type", "Offline", "Error", "Files", "Escape", "Enter", "Space", "Delete", "Backspace", "NotAllowedError"}
+
+
+def test_what_the_device_says_is_translated_with_the_same_values():
+    device = CHINESE["device"]
+    assert {text for text in device if values(text) != values(device[text])} == set()
