@@ -55,7 +55,7 @@ function banners() {
       verb: busy ? null : t("model.again"), run: () => act(call("POST", "gallery/reembed")),
     });
   } else if (gallery?.state === "damaged") {
-    list.push({ key: "readonly", title: t("damaged.title"), text: t("damaged.text", { command: `edgefs gallery repair --gallery ${gallery.path}` }) });
+    list.push({ key: "readonly", title: t("damaged.title"), text: t("damaged.text", { path: gallery.path }) });
   } else if (gallery && !gallery.writable) {
     list.push({ key: "readonly", title: t("readonly.title"), text: t("readonly.text", { path: gallery.path ?? t("readonly.folder") }) });
   } else if (gallery?.state === "disk full") {

@@ -15,10 +15,20 @@ PAGE = (STATIC / "index.html").read_text(encoding="utf-8")
 ENGLISH, CHINESE = (json.loads((STATIC / f"{name}.json").read_text(encoding="utf-8")) for name in ("en", "zh"))
 KEY = r"[a-z]+(?:\.[a-z]+)*"
 NAMES = {"edgefs", "CSV", "JSON"}  # which every language writes alike
-# Text of a script that no person reads as words of a language: names of the web, of systems, and addresses.
-NOT_WORDS = re.compile(
-    r"[\w.-]+|[a-z -]+(?= |$)|#[\w=&${}-]+|(GET|POST|PUT|PATCH|DELETE)|.*\$\{.*|iPhone.*|mailto:.*|[^A-Za-z]*|The dictionary must.*"
-)
+# Names that the web gives, and keys of a keyboard.
+WEB = {
+    "Content-Type",
+    "Offline",
+    "Error",
+    "Files",
+    "Escape",
+    "Enter",
+    "Space",
+    "Delete",
+    "Backspace",
+    "NotAllowedError",
+}
+OURS = ("The dictionary must have",)  # an error for whoever writes the page
 
 
 def forms(entry):
@@ -51,9 +61,7 @@ def test_every_key_of_the_page_is_in_the_dictionary_and_none_is_left_over():
 def test_the_page_has_no_words_of_its_own():
     body = re.sub(r"<noscript>.*?</noscript>", "", PAGE, flags=re.S)
     assert set(re.findall(r">\s*([^<>\s][^<>]*?)\s*<", body)) <= NAMES
-    assert re.findall(r'\s(?:aria-label|title|placeholder|alt)="([^"]*)"', body) == ["rtsp://"] * 0 + [
-        found for found in re.findall(r'\s(?:aria-label|title|placeholder|alt)="([^"]*)"', body) if found in ("edgefs/seen",)
-    ]
+    assert set(re.findall(r'\s(?:aria-label|title|placeholder|alt)="([^"]*)"', body)) <= {"edgefs/seen"}  # a topic
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -62,12 +70,8 @@ def test_a_script_has_no_words_of_its_own(name):
     texts = re.findall(r'"((?:[^"\\\n]|\\.)*)"', code)
     written = [text for text in texts if re.match(r"[A-Z][a-z]+( |$)", text) and text not in WEB]
     assert written == [], "such text belongs into en.json and zh.json"
-    assert re.findall(r'el\("\w+", \{[^}]*\}, "[a-z]', code) == []
-    assert re.findall(r"`(?:[^`$]*\$\{[^`]*)?[A-Za-z]{3,} [a-z]{2,} [^`]*`", code) == []
-
-
-# Names that the web gives, and keys of a keyboard.
-WEB = {"Content-Type", "Offline", "Error", "Files", "Escape", "Enter", "Space", "Delete", "Backspace", "NotAllowedError"}
+    templates = [text for text in re.findall(r"`([^`]*)`", code) if not text.startswith(OURS)]
+    assert [text for text in templates if re.search(r"[a-z]{2,} [a-z]{2,}", re.sub(r"\$\{.*?\}", "", text))] == []
 
 
 def test_what_the_device_says_is_translated_with_the_same_values():
