@@ -8,12 +8,14 @@ coach.enroll()                          # stores what was accepted
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from runtime.gallery import clean_label
+from runtime.opencv import decode_image
 from runtime.recognition import Enrollment
 from runtime.teaching.enrolling import WHAT_TO_DO, Observation, fault
 from runtime.teaching.quality import MIN_RELATIVE_SHARPNESS
@@ -67,6 +69,11 @@ class Coach:
             return Advice(False, reason, f"{reason}: {WHAT_TO_DO[reason]}")
         self.kept.append(seen)
         return Advice(True, None, self._line(seen))
+
+    def cut(self, part: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> None:
+        """Keep only a part of every kept frame, as `part` returns it, `uint8 [h, w, 3]`. Frames without crop are lost."""
+        frames = [decode_image(seen.crop, "a kept frame") for seen in self.kept if seen.crop is not None]
+        self.kept = list(self._recognizer.observe([part(frame) for frame in frames])) if frames else []
 
     def enroll(self, label: str | None = None, *, source: str = "camera") -> Enrollment:
         """Store the frames that were kept as one burst, and start again with none.

@@ -343,6 +343,36 @@ def test_the_click_that_ends_a_hold_presses_nothing_else(shop, fake, open_device
     assert shop.calls[-1][1] == "undo"
 
 
+def test_the_first_lesson_suggests_the_region_in_which_something_moves(shop, fake, open_device, accessible):
+    page = open_device(shop)
+    empty(shop, page, fake)
+    box = {"x": 0.3, "y": 0.2, "w": 0.3, "h": 0.5}
+    page.get_by_label("Name", exact=True).fill("pen")
+    page.locator("#hold").focus()
+    page.keyboard.press("Enter")
+    for kept in (1, 2, 3):
+        shop.send(type="teach", camera="0", kept=kept, refused=0, accepted=True, reason=None, line="good", thumb=None,
+                  region=box)  # fmt: skip
+    page.locator("#suggestion").wait_for()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Learn only this part").wait_for()
+    accessible(page)
+    page.get_by_role("button", name="Learn only this part").click()
+    page.get_by_text("Only this part is learned and looked at").wait_for()
+    assert shop.calls[-1] == ("POST", "cameras/0/teach/region", {}, {"region": box})
+    assert page.locator("#suggestion").is_hidden()
+    page.get_by_role("button", name="Keep 3 views").click()
+    page.wait_for_timeout(100)
+    assert shop.calls[-1] == ("POST", "cameras/0/teach/stop", {}, {"label": "pen"})
+    shop.change(classes=[fake.taught("pen", 0)])
+    page.locator("#hold").focus()
+    page.keyboard.press("Enter")
+    shop.send(type="teach", camera="0", kept=1, refused=0, accepted=True, reason=None, line="good", thumb=None,
+              region=box)  # fmt: skip
+    page.locator("#kept", has_text="1").wait_for()
+    assert page.locator("#suggestion").is_hidden(), "only in the first lesson"
+
+
 def test_a_late_frame_does_not_replace_the_question_for_the_name(shop, fake, open_device):
     page = open_device(shop)
     page.locator("body").press("Tab")

@@ -85,6 +85,13 @@ class CameraWorker:
             self.session.pause_teaching()
         return self.camera()
 
+    def cut_teaching(self, region: FrameRegion) -> Camera:
+        """Look at a region, and keep only that part of what the teaching session has kept. Raises InvalidState."""
+        with self._lock:
+            self.session.cut_teaching(region)
+            self._joiner = Joiner(self._shared.recognizer.bundle.metric)
+        return self._publish()
+
     def stop_teaching(self, label: str) -> Enrollment:
         """Store the shots of the teaching session under a label.
 

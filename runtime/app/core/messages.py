@@ -165,7 +165,8 @@ class Teach(Struct, frozen=True, tag="teach", tag_field="type"):
     """One frame of a teaching session.
 
     `line` tells the person what to do now. `thumb` is a data URL; it is null when the frame was refused for the same
-    reason as the one before.
+    reason as the one before. `region` is the part of the frame in which something moves; it is null while the camera
+    looks at a region, and while nothing or everything moves.
     """
 
     camera: str
@@ -175,6 +176,7 @@ class Teach(Struct, frozen=True, tag="teach", tag_field="type"):
     reason: str | None
     line: str
     thumb: str | None
+    region: FrameRegion | None = None
 
 
 Event = Hello | State | Answer | Teach | Camera
@@ -306,6 +308,12 @@ class SetRegion(Struct, frozen=True, forbid_unknown_fields=True):
     """The region to look at; null for the whole frame."""
 
     region: FrameRegion | None
+
+
+class CutRegion(Struct, frozen=True, forbid_unknown_fields=True):
+    """The region to look at from now on."""
+
+    region: FrameRegion
 
 
 class AddCamera(Struct, frozen=True, forbid_unknown_fields=True):

@@ -251,6 +251,13 @@ class Service:
         """Begin to teach what a camera shows. Raises InvalidLabel, GalleryMismatch."""
         return self.worker(id_).start_teaching(Coach(self.editable, label))
 
+    def cut_teaching(self, id_: str, region: FrameRegion) -> Camera:
+        """Look at a region, also after a restart, and teach only that part of what was shown. Raises InvalidState."""
+        worker = self.worker(id_)
+        camera = worker.cut_teaching(region)
+        self._regions.set(worker.session.name, region)
+        return camera
+
     def stop_teaching(self, id_: str, label: str) -> Enrollment:
         """Store the shots of a teaching session, see `CameraWorker.stop_teaching`."""
         enrollment = self.worker(id_).stop_teaching(label)

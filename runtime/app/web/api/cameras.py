@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from starlette.responses import Response, StreamingResponse
 
 from runtime.app.core.hub import AsyncNotification
-from runtime.app.core.messages import Camera, Enrolled, Named, SetRegion, StartTeach
+from runtime.app.core.messages import Camera, CutRegion, Enrolled, Named, SetRegion, StartTeach
 from runtime.app.core.preview import WIDTHS, Preview
 from runtime.app.web.api.convert import enrolled
 from runtime.app.web.routes import BadRequest, Call, NotFound, Route
@@ -66,6 +66,10 @@ def pause_teaching(call: Call) -> Camera:
     return call.service.worker(call.camera).pause_teaching()
 
 
+def cut_teaching(call: Call) -> Camera:
+    return call.service.cut_teaching(call.camera, call.body.region)
+
+
 def stop_teaching(call: Call) -> Enrolled:
     return enrolled(call, call.service.stop_teaching(call.camera, call.body.label))
 
@@ -111,6 +115,17 @@ ROUTES = (
             "Look at no more frames until there is a name",
             pause_teaching,
         ),
+        gives=Camera,
+        refuses=(404, 409),
+    ),
+    Route(
+        *(
+            "POST",
+            f"{BASE}/{{camera}}/teach/region",
+            "Keep only a region of what was shown, and look at it",
+            cut_teaching,
+        ),
+        takes=CutRegion,
         gives=Camera,
         refuses=(404, 409),
     ),

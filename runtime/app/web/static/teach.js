@@ -1,7 +1,7 @@
 // Teaching: hold the button or the space bar, or press Enter to begin and to end. The name is typed before or after.
 
 import { call, camera as route } from "./api.js";
-import { $, el, icon, setText } from "./dom.js";
+import { $, el, icon, setText, setVariables } from "./dom.js";
 import { act, notice } from "./notices.js";
 import { condition } from "./preview.js";
 import { askSimilar } from "./similar.js";
@@ -19,6 +19,7 @@ let own = null; // the camera whose session this page began, until the device re
 let ending = false; // whether a request that ends the session waits for its response
 let last = null; // the last request of the session; the next one waits for its response
 let kept = 0;
+let region = null; // the part of the first lesson in which something moves
 let refused = 0;
 let advice = IDLE; // the line that is shown between sessions
 let ignoreClick = false; // whether the next click belongs to the release of the button
@@ -52,6 +53,7 @@ export function startTeach() {
     else $("hold").focus();
   });
   $("discard").addEventListener("click", () => discard());
+  $("use-region").addEventListener("click", useRegion);
 }
 
 const name = () => $("name").value.trim();
@@ -79,7 +81,7 @@ function keydown(event) {
 
 function begin() {
   if (phase !== "idle" || !ready()) return;
-  [phase, camera, kept, refused] = ["held", store.camera, 0, 0];
+  [phase, camera, kept, refused, region] = ["held", store.camera, 0, 0, null];
   own = camera;
   $("frames").replaceChildren();
   coach("");
@@ -97,7 +99,7 @@ function fail(error) {
 
 function end() {
   if (phase !== "held") return;
-  if (name()) return void save();
+  if (name() && !region) return void save();
   last = last.then(() => call("POST", `${route(camera)}/teach/pause`));
   last.then(() => (kept ? null : discard(AGAIN)), fail);
   phase = "naming";
@@ -136,10 +138,27 @@ async function discard(line = IDLE) {
   ending = false;
 }
 
+/** Show the part of the picture in which something moves: the first lesson can be limited to it. */
+function suggest(moves) {
+  region = moves ?? null;
+  $("suggestion").hidden = !region;
+  if (region) setVariables($("suggestion"), region);
+}
+
+/** Keep only that part of the lesson, so that the background is not learned with the thing. */
+async function useRegion() {
+  const cut = region;
+  suggest(null);
+  render();
+  await act(last.then(() => call("POST", `${route(camera)}/teach/region`, { region: cut })), t("region.used"));
+  $("name").focus();
+}
+
 const count = (frames) => (Array.isArray(frames) ? frames.length : (frames ?? 0));
 
-function frame({ accepted, reason, line, thumb, kept: nKept, refused: nRefused }) {
+function frame({ accepted, reason, line, thumb, kept: nKept, refused: nRefused, region: moves }) {
   kept = nKept;
+  if (!labels().length) suggest(moves);
   refused = nRefused;
   if (phase === "held") coach(said(line)); // a late frame must not replace t("what")
   const list = $("frames");
@@ -187,6 +206,8 @@ function render() {
   $("save").disabled = !name() || phase === "saving";
   setText($("save"), t("keep", { n: kept }));
   $("strip").hidden = phase === "idle";
+  if (phase === "idle") suggest(null);
+  $("use-region").hidden = !(naming && region);
   if (phase !== "idle") renderKept();
   if (phase === "idle") coach(idleLine(can));
   const options = labels();
