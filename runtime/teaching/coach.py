@@ -71,7 +71,7 @@ class Coach:
         return Advice(True, None, self._line(seen))
 
     def cut(self, part: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> None:
-        """Keep only a part of every kept frame, as `part` returns it, `uint8 [h, w, 3]`. Frames without crop are lost."""
+        """Keep only the part `uint8 [h, w, 3]` of every kept frame that `part` returns; one without a crop is lost."""
         frames = [decode_image(seen.crop, "a kept frame") for seen in self.kept if seen.crop is not None]
         self.kept = list(self._recognizer.observe([part(frame) for frame in frames])) if frames else []
 

@@ -537,6 +537,33 @@ def test_the_region_is_drawn_by_pointer_and_moved_by_keys(shop, fake, open_devic
     assert shop.calls[-1] == ("PUT", "cameras/0/region", {}, {"region": None})
 
 
+def test_a_region_gets_a_name_and_shows_its_own_answer(shop, fake, open_device, accessible):
+    page = open_device(shop)
+    live(shop, page, fake)
+    page.get_by_role("button", name="Region", exact=True).click()
+    page.get_by_role("button", name="Name this region").click()
+    accessible(page)
+    page.get_by_role("textbox", name="Name this region").fill("shelf")
+    page.keyboard.press("Enter")
+    page.locator("#region").wait_for(state="hidden")
+    page.wait_for_timeout(400)
+    named = {"name": "shelf", "region": {"x": 0.2, "y": 0.15, "w": 0.6, "h": 0.7}}
+    puts = [call for call in shop.calls if call[0] == "PUT"]
+    assert ("PUT", "cameras/0/regions", {}, {"regions": [named]}) in puts
+    assert puts[-1] == ("PUT", "cameras/0/region", {}, {"region": None}), "the rest is still looked at"
+    page.get_by_role("button", name="Done").click()
+    shop.change(cameras=[fake.camera(regions=[named])])
+    shop.send(type="region", camera="0", region="shelf", id=901, stable=None, suggestion="cap", certainty="maybe",
+              candidate="cap", score=0.5, threshold=0.6, age_ms=20.0)  # fmt: skip
+    page.get_by_text("shelf: cap?").wait_for()
+    assert page.locator("#answer-label").inner_text() == "mug"
+    accessible(page)
+    page.get_by_role("button", name="Region", exact=True).click()
+    page.get_by_role("button", name="Remove the region shelf").click()
+    page.wait_for_timeout(400)
+    assert ("PUT", "cameras/0/regions", {}, {"regions": []}) in shop.calls
+
+
 def test_a_region_stays_with_the_camera_it_was_drawn_on(shop, fake, open_device):
     page = open_device(shop)
     shop.change(cameras=[fake.camera(), fake.camera("1", name="belt")])

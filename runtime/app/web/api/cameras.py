@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from starlette.responses import Response, StreamingResponse
 
 from runtime.app.core.hub import AsyncNotification
-from runtime.app.core.messages import Camera, CutRegion, Enrolled, Named, SetRegion, StartTeach
+from runtime.app.core.messages import Camera, CutRegion, Enrolled, Named, SetRegion, SetRegions, StartTeach
 from runtime.app.core.preview import WIDTHS, Preview
 from runtime.app.web.api.convert import enrolled
 from runtime.app.web.routes import BadRequest, Call, NotFound, Route
@@ -58,6 +58,10 @@ def set_region(call: Call) -> Camera:
     return call.service.set_region(call.camera, call.body.region)
 
 
+def set_regions(call: Call) -> Camera:
+    return call.service.set_named_regions(call.camera, call.body.regions)
+
+
 def teach(call: Call) -> Camera:
     return call.service.start_teaching(call.camera, call.body.label)
 
@@ -99,6 +103,12 @@ ROUTES = (
     Route(
         *("PUT", f"{BASE}/{{camera}}/region", "Look at a part of the frame; null for the whole frame", set_region),
         takes=SetRegion,
+        gives=Camera,
+        refuses=(404,),
+    ),
+    Route(
+        *("PUT", f"{BASE}/{{camera}}/regions", "Answer these named regions besides the frame", set_regions),
+        takes=SetRegions,
         gives=Camera,
         refuses=(404,),
     ),

@@ -15,6 +15,7 @@ import { startPhotos } from "./photos.js";
 import { startPlaces } from "./places.js";
 import { render as renderPreview, startPreview } from "./preview.js";
 import { startRegion } from "./region.js";
+import { startRegions } from "./regions.js";
 import { startTeach } from "./teach.js";
 import { fillPage } from "./words.js";
 
@@ -26,7 +27,7 @@ const CARDS = {
   "not-this": () => import("./reject.js"),
 };
 
-const parts = [startPreview, startRegion, startAnswer, startTeach, startClasses, startGallery, startConfirm, startPhotos, startLogin, startPlaces];
+const parts = [startPreview, startRegion, startRegions, startAnswer, startTeach, startClasses, startGallery, startConfirm, startPhotos, startLogin, startPlaces];
 fillPage();
 for (const start of parts) start();
 for (const [id, load] of Object.entries(CARDS)) $(id).addEventListener("click", () => act(load().then((card) => card.show())));

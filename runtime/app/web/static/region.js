@@ -38,9 +38,9 @@ function toggle() {
   $("region-edit").setAttribute("aria-pressed", String(edit));
   setText($("region-edit").querySelector("span"), t(edit ? "done" : "region"));
   $("region-help").hidden = $("region-whole").hidden = !edit;
+  draw();
   if (!edit) return;
   if (!region) save(CENTRE);
-  draw();
   $("region").focus();
 }
 
@@ -52,6 +52,7 @@ function render() {
 
 function draw() {
   $("region").hidden = !region;
+  $("region-name").hidden = !region || !editing();
   if (region) setVariables($("region"), region);
 }
 
@@ -79,7 +80,7 @@ function at(event) {
 }
 
 function grab(event) {
-  if (!editing() || event.button) return;
+  if (!editing() || event.button || event.target.closest("button")) return;
   const edge = event.target.dataset.edge;
   const whole = region ?? { x: 0, y: 0, w: 1, h: 1 };
   const from = at(event);
@@ -109,6 +110,12 @@ function release() {
 }
 
 const moved = (box, dx, dy) => ({ ...box, x: clamp(box.x + dx, 0, 1 - box.w), y: clamp(box.y + dy, 0, 1 - box.h) });
+
+/** The region that is drawn, as the device is given it; null for the whole picture. */
+export const current = () => region && round(region);
+
+/** Look at the whole picture again, and go on drawing. */
+export const forget = () => save(null);
 
 function whole() {
   save(null);
