@@ -1,4 +1,4 @@
-"""The page as a person meets it, in a real browser: how soon there is a picture, how much is loaded, what a viewer costs.
+"""The page in a real browser: how soon there is a picture, how much is loaded, what a viewer costs.
 
 Needs Chromium and `pip install playwright`.
 """
@@ -43,11 +43,9 @@ def page(args: argparse.Namespace) -> dict[str, Any]:
     """The page in Chromium: first picture, first paint, first tile, bytes; the app's CPU share with one viewer."""
     from playwright.sync_api import sync_playwright
 
-    runs = []
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        for _ in range(args.rounds):
-            runs.append(visit(browser))
+        runs = [visit(browser) for _ in range(args.rounds)]
         browser.close()
     worst = {f"{name}_worst": max(run[name] for run in runs) for name in runs[0]}
     return {**{name: round(median(run[name] for run in runs), 3) for name in runs[0]}, **worst, **watched()}

@@ -253,6 +253,27 @@ def test_teach_recognise_explain_undo_and_restart(clips, start, visit, accessibl
     assert moves(page)
 
 
+def test_two_browsers_that_undo_at_once_take_back_one_change(filmed, start, visit):
+    server = start([filmed["cat"]])
+    one, other = (visit(server, expected=("409",)) for _ in range(2))
+    one.locator("#dot.live").wait_for()
+    teach_by_space_bar(one, "cat")
+    for old, new in (("cat", "tom"), ("tom", "kitten")):
+        change(one, old, "Rename")
+        one.keyboard.type(new)
+        one.keyboard.press("Enter")
+        other.get_by_role("button", name=f"More about {new}").wait_for()
+        other.locator("#undo").filter(has_text=new).wait_for()
+    for page in (one, other):  # the second is pressed before it can hear of the first
+        page.evaluate("document.getElementById('undo').click()")
+    other.get_by_text(re.compile("must be the newest")).or_(
+        one.get_by_text(re.compile("must be the newest"))
+    ).wait_for()
+    for page in (one, other):
+        page.get_by_role("button", name="More about tom").wait_for()
+        assert page.locator("#classes > li").count() == 1
+
+
 def test_the_keyboard_is_enough(filmed, start, visit):
     page = visit(start([filmed["cat"]]))
     page.locator("#dot.live").wait_for()
