@@ -31,7 +31,8 @@ def shop(fake):
     shot = {"id": 1, "negative": False, "burst": "b", "quality": 0.9, "source": "camera shop-cam-1", "time_s": now,
             "crop": True}  # fmt: skip
     rule = {"name": "door", "kind": "webhook", "target": "http://192.168.1.5/hook", "signed": True, "label": "mug",
-            "certainty": "maybe", "camera": None, "dwell_s": 2.0, "fixed": False, "waiting": 1, "results": []}  # fmt: skip
+            "certainty": "maybe", "camera": None, "dwell_s": 2.0, "fixed": False, "waiting": 1,
+            "results": []}  # fmt: skip
     device.answers["GET", "visits"] = (200, [visit])
     device.answers["GET", "visits/statistics"] = (
         200,
