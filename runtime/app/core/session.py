@@ -182,12 +182,21 @@ class CameraSession:
         self._paused = True
 
     def cut_teaching(self, region: FrameRegion) -> None:
-        """Look at a region from now on, and keep only that part of what the session has kept. Raises InvalidState."""
+        """Look at a region from now on, and keep only that part of what the session has kept.
+
+        Raises:
+            InvalidState: No session is in progress, or the camera looks at a region already.
+            OptionError: What was kept cannot be cut; nothing was changed.
+        """
         teaching = self._require_teaching()
         if self.region is not None:
             raise InvalidState(f"Camera {self.id} must look at the whole frame, but it looks at a region already.")
         self.set_region(region)
-        teaching.cut(self.cut)
+        try:
+            teaching.cut(self.cut)
+        except OptionError:
+            self.set_region(None)
+            raise
         self._motion = None
 
     def end_teaching(self) -> TeachingSession:

@@ -8,6 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from runtime.app.core.camera_reader import MESSAGES
+from runtime.app.core.session import BUSY, STALLED
+from runtime.recognizer import Recognizer
+from runtime.teaching.coach import Coach
+from runtime.teaching.enrolling import WHAT_TO_DO
+
 STATIC = Path(__file__).parents[4] / "runtime" / "app" / "web" / "static"
 SCRIPTS = {path.name: path.read_text(encoding="utf-8") for path in sorted(STATIC.glob("*.js"))}
 SCRIPT = "".join(SCRIPTS.values())
@@ -77,3 +83,37 @@ def test_a_script_has_no_words_of_its_own(name):
 def test_what_the_device_says_is_translated_with_the_same_values():
     device = CHINESE["device"]
     assert {text for text in device if values(text) != values(device[text])} == set()
+
+
+def translated(text):
+    """Whether the page finds a Chinese sentence for what the device says, as words.js looks for it."""
+    for english in CHINESE["device"]:
+        parts = [re.escape(part) for part in re.split(r"\{\w+\}", english)]
+        if re.fullmatch("(.+?)".join(parts), text, re.S):
+            return True
+    return False
+
+
+def test_what_a_device_really_says_about_classes_changes_answers_and_cameras_is_translated(tiny, tiny_bundle):
+    with Recognizer(tiny_bundle, engine="onnxruntime", threads=1) as recognizer:
+        said = [*recognizer.explain(recognizer.recognize(tiny.views(0, 1)[0])).sentences]
+        coach = Coach(recognizer, "mug")
+        said += [coach.look(frame).line for frame in (*tiny.views(0, 8), tiny.views(0, 1)[0] * 0)]
+        said += coach.enroll().advice
+        recognizer.enroll("cup", tiny.views(2, 8))
+        recognizer.enroll("lid", tiny.views(2, 8, start=20))
+        gallery = recognizer.gallery
+        ids = [int(id_) for id_ in gallery.classes["mug"].ids]
+        recognizer.reject(tiny.views(2, 1)[0], "mug")
+        said += [each.advice for each in recognizer.classes()]
+        for frame in (*tiny.views(0, 2, start=30), *tiny.views(1, 2), *tiny.views(2, 2)):
+            said += recognizer.explain(recognizer.recognize(frame)).sentences
+        gallery.move_shot(ids[0], "cup")
+        gallery.remove_shot(ids[1])
+        recognizer.rename("mug", "glass")
+        recognizer.merge("lid", into="cup")
+        recognizer.forget("cup")
+        said += [operation.what for operation in gallery.history()]
+    said += [STALLED, BUSY, *filter(None, MESSAGES.values()), *WHAT_TO_DO, f"undone: {said[-1]}"]
+    assert len(said) > 30
+    assert {text for text in said if not translated(text)} == set()
