@@ -7,7 +7,7 @@ import pytest
 MOST_BYTES = 120_000  # of page, styles and scripts, not compressed
 LATER = {
     "places.css", "review.js", "inbox.js", "plots.js", "things.js", "actions.js", "about.js", "why.js", "reject.js",
-    "sources.js", "browser_camera.js",
+    "sources.js", "browser_camera.js", "photos_card.js", "similar.js",
 }  # fmt: skip
 
 
@@ -48,3 +48,14 @@ def test_a_place_and_a_card_are_loaded_once_when_they_are_used(loaded):
     page.locator("#about-card[open]").wait_for()
     assert {"places.css", "review.js", "about.js"} <= set(files) - before <= LATER
     assert page.locator("link[href='static/places.css']").count() == 1
+
+
+def test_the_chinese_dictionary_fits_too(open_page, fake):
+    page, sizes = open_page(locale="zh-CN"), []
+    device = fake.FakeDevice()
+    page.on("response", lambda response: "/api" not in response.url and sizes.append(len(response.body())))
+    device.attach(page)
+    page.goto(fake.ORIGIN)
+    page.locator("#dot.live").wait_for()
+    page.wait_for_load_state("networkidle")
+    assert sum(sizes) <= MOST_BYTES

@@ -4,7 +4,6 @@ import { answerCrop, call } from "./api.js";
 import { close, open } from "./cards.js";
 import { $, el, picture } from "./dom.js";
 import { act } from "./notices.js";
-import { askSimilar } from "./similar.js";
 import { answer, on, settled, stateOf, writable } from "./store.js";
 import { said, t } from "./words.js";
 
@@ -29,7 +28,7 @@ async function confirm(each, label = null) {
   const result = ({ label: taught, accepted, rejected }) =>
     accepted.length ? t("confirmed", { label: taught }) : t("confirm.none", { reason: said(rejected[0]?.reason ?? "same view") });
   const enrollment = await act(call("POST", path(each, "confirm"), { label }), result);
-  if (label) askSimilar(enrollment);
+  if (label && enrollment?.similar?.length) act(import("./similar.js").then(({ askSimilar }) => askSimilar(enrollment)));
 }
 
 async function reject(each) {

@@ -5,7 +5,6 @@ import { canUseCamera, offerCamera } from "./browser_camera.js";
 import { close, open } from "./cards.js";
 import { $, el, icon, picture } from "./dom.js";
 import { act } from "./notices.js";
-import { choosePhotos } from "./photos.js";
 import { short } from "./preview.js";
 import { on, show as showCamera, store } from "./store.js";
 import { t } from "./words.js";
@@ -22,7 +21,7 @@ export async function show() {
     el("div", { class: "acts choices" },
       el("button", { type: "button", class: "plain", id: "add-browser", disabled: !canUseCamera(), onclick: addOwn }, icon("camera"), t("source.own")),
       el("button", { type: "button", class: "plain", onclick: () => add("demo") }, t("source.demo")),
-      el("button", { type: "button", class: "plain", onclick: choosePhotos }, t("source.photos"))),
+      el("button", { type: "button", class: "plain", onclick: () => (close("sources"), $("photos").click()) }, t("source.photos"))),
     canUseCamera() ? null : el("p", { class: "soft" }, secure()),
     el("form", { class: "inline", onsubmit: addAddress },
       el("input", { id: "source-what", placeholder: t("source.hint"), "aria-label": t("source.label"), autocomplete: "off", autocapitalize: "off", spellcheck: "false", required: true, maxlength: 2000 }),

@@ -4,7 +4,6 @@ import { call, camera as route } from "./api.js";
 import { $, el, icon, setText, setVariables } from "./dom.js";
 import { act, notice } from "./notices.js";
 import { condition } from "./preview.js";
-import { askSimilar } from "./similar.js";
 import { labels, on, shown, store, writable } from "./store.js";
 import { number, said, t } from "./words.js";
 
@@ -126,7 +125,7 @@ async function save() {
   advice = said(enrollment.advice?.[0]) || (count(enrollment.accepted) ? IDLE : AGAIN);
   render();
   $("hold").focus();
-  askSimilar(enrollment);
+  if (enrollment.similar?.length) act(import("./similar.js").then(({ askSimilar }) => askSimilar(enrollment)));
 }
 
 async function discard(line = IDLE) {
