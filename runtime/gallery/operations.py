@@ -37,7 +37,7 @@ from runtime.gallery.records import (
     write_setting,
 )
 from runtime.gallery.retention import KEPT_OPERATIONS, Doomed
-from runtime.gallery.shots import checked_embedding, no_shot, shot_record, write_shot
+from runtime.gallery.shots import checked_embedding, no_shot, write_shot
 
 MAX_UNKNOWN_FRAMES = 200
 
@@ -51,16 +51,16 @@ def class_id(memory: Memory, label: str) -> int:
 
 
 def enroll(
-    db: sqlite3.Connection, memory: Memory, batch: Iterable[tuple[str, NewShot, bool]], what: str
+    db: sqlite3.Connection, memory: Memory, batch: Iterable[tuple[str, NewShot, bool]], what: str, moved: int = 0
 ) -> tuple[list[int], Memory]:
-    """Add (label, shot, negative) in order and create new classes. A negative example needs its class to exist."""
+    """Add (label, shot, negative) in order, and remove the shot `moved` if it is not 0. Only enrolling creates classes."""
     operation, first_shot, next_class = (next_id(db, table) for table in ("operations", "shots", "classes"))
     made: dict[str, int] = {}
     added: list[Added] = []
     for raw_label, shot, negative in batch:
         label = normalised(raw_label)
         if label not in memory.ids and label not in made:
-            if negative:
+            if negative or moved:
                 raise unknown_label(label, memory.ids)
             clean_label(label)
             made[label] = next_class + len(made)
@@ -75,6 +75,10 @@ def enroll(
         raise InvalidShot("At least one shot must be given, but there is none. Show the object to the camera again.")
     ids = [shot.id for shot in added]
     write_operation(db, OperationRow(operation, time.time(), what.encode(), ids[0], ids[-1], None, None))
+    if moved:
+        touched = {memory.ids[label] for label in (_spare(memory, moved), *(shot.label for shot in added))}
+        write_mark(db, moved, operation, keep=False)
+        return ids, load(db, memory, touched)
     if all(shot.label in memory.classes or shot.label in made for shot in added):
         return ids, append(memory, made, added)
     return ids, load(db, memory, {memory.ids[shot.label] for shot in added if shot.label in memory.ids})
@@ -112,13 +116,7 @@ def merge(db: sqlite3.Connection, memory: Memory, label: str, into: str) -> tupl
 
 def remove_shot(db: sqlite3.Connection, memory: Memory, shot_id: int) -> tuple[str, Memory]:
     """Remove a shot, which `purge` makes final. Returns its class."""
-    label = next((label for label, shots in memory.classes.items() if shot_id in shots.ids), None)
-    if label is None:
-        raise no_shot(shot_id)
-    if len(memory.classes[label].ids) == 1:
-        raise InvalidShot(
-            f"A class must keep one shot at least, but {shot_id} is the last of {label!r}. Forget the class."
-        )
+    label = _spare(memory, shot_id)
     operation = next_id(db, "operations")
     write_mark(db, shot_id, operation, keep=False)
     what = f"removed shot {shot_id} of {label!r}".encode()
@@ -126,19 +124,16 @@ def remove_shot(db: sqlite3.Connection, memory: Memory, shot_id: int) -> tuple[s
     return label, load(db, memory, {memory.ids[label]})
 
 
-def move_shot(db: sqlite3.Connection, memory: Memory, shot_id: int, crop: bytes | None, to: str) -> tuple[int, Memory]:
-    """Add a copy of a shot to another class and remove the shot, as one operation. Returns the id of the copy."""
-    target, (label, memory) = class_id(memory, to), remove_shot(db, memory, shot_id)
-    operation, copy, row = next_id(db, "operations") - 1, next_id(db, "shots"), shot_row(db, shot_id)
-    if memory.ids[label] == target or not shot_is_sound(row, 4 * memory.dim):
-        raise InvalidShot(f"An undamaged shot of another class must be moved, but {shot_id} is not one. Delete it.")
-    old = shot_record(row, label)
-    fresh = NewShot(old.embedding, crop, old.burst, old.quality, old.source, old.time_s)
-    write_shot(db, copy, target, False, fresh, memory.dim)
-    db.execute("DELETE FROM operations WHERE id = ?", (operation,))  # of the removal, which is part of this one
-    what = f"moved shot {shot_id} of {label!r} to {normalised(to)!r}".encode()
-    write_operation(db, OperationRow(operation, time.time(), what, copy, copy, None, None))
-    return copy, load(db, memory, {target, memory.ids[label]})
+def _spare(memory: Memory, shot_id: int) -> str:
+    """Return the class of a shot. Raises InvalidShot if there is no such shot, or if it is the last of its class."""
+    label = next((label for label, shots in memory.classes.items() if shot_id in shots.ids), None)
+    if label is None:
+        raise no_shot(shot_id)
+    if len(memory.classes[label].ids) == 1:
+        raise InvalidShot(
+            f"A class must keep one shot at least, but {shot_id} is the last of {label!r}. Forget the class."
+        )
+    return label
 
 
 def set_keep_crops(db: sqlite3.Connection, memory: Memory, keep: bool) -> tuple[None, Memory]:

@@ -10,7 +10,7 @@ import pytest
 # Names that the device gives, and words that Chinese uses as they are.
 LATIN = {
     "mug", "cap", "shop", "cam", "bench", "default", "onnxruntime", "csv", "json", "api", "mqtt", "webhook", "apprise",
-    "http", "https", "test", "rtsp", "edgefs", "live", "actions", "shift", "door", "hook", "db", "javascript", "am", "pm",
+    "http", "https", "test", "rtsp", "edgefs", "live", "actions", "shift", "door", "hook", "db", "am", "pm",
 }  # fmt: skip
 SIZES = {"desk": {"width": 1360, "height": 850}, "phone": {"width": 390, "height": 844},
          "side": {"width": 844, "height": 390}}  # fmt: skip
