@@ -53,7 +53,7 @@ def class_id(memory: Memory, label: str) -> int:
 def enroll(
     db: sqlite3.Connection, memory: Memory, batch: Iterable[tuple[str, NewShot, bool]], what: str, moved: int = 0
 ) -> tuple[list[int], Memory]:
-    """Add (label, shot, negative) in order, and remove the shot `moved` if it is not 0. Only enrolling creates classes."""
+    """Add (label, shot, negative) in order, and remove the shot `moved` if not 0. Only enrolling creates classes."""
     operation, first_shot, next_class = (next_id(db, table) for table in ("operations", "shots", "classes"))
     made: dict[str, int] = {}
     added: list[Added] = []
