@@ -56,7 +56,7 @@ def visit(browser: Any) -> dict[str, float]:
     with app() as (process, url):
         tab = browser.new_page(viewport={"width": 1360, "height": 850})
         tab.goto(url)
-        tab.wait_for_function("document.getElementById('preview').naturalWidth > 0")
+        tab.wait_for_function("() => document.getElementById('preview').naturalWidth > 0")
         first_picture_s = time.time() - process.create_time()
         paint_ms = tab.evaluate(PAINT)
         tab.wait_for_load_state("load")
@@ -77,7 +77,7 @@ def first_tile(tab: Any) -> float:
     tab.locator("#hold:enabled").hover()
     tab.evaluate(FIRST_TILE)
     tab.mouse.down()
-    tab.wait_for_function("window.firstTile !== undefined")
+    tab.wait_for_function("() => window.firstTile !== undefined")
     tab.keyboard.press("Escape")
     tab.mouse.up()
     waited: float = tab.evaluate("() => { const ms = window.firstTile; delete window.firstTile; return ms; }")
