@@ -27,7 +27,7 @@ POLICY = (
 def camera(id_: str = "0", **changes: Any) -> dict[str, Any]:
     return {
         "id": id_, "name": "shop-cam-1", "state": "live", "message": "", "fps": 30.0, "width": 1280, "height": 720,
-        "region": None, "frame_age_s": 0.02, "drops": 0, "teaching": False,
+        "region": None, "frame_age_s": 0.02, "drops": 0, "teaching": False, "regions": [],
     } | changes  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 python -m benchmarks.live pipeline               # 720p30 in real time, without and with 4 viewers: 2 minutes
 python -m benchmarks.live sockets                # 200 half-open and trickling sockets beside a good client
 python -m benchmarks.live rtsp --cycles 20       # a real RTSP server killed or stopped, and back
+python -m benchmarks.live page                   # in Chromium: first picture, first tile, bytes, CPU with one viewer
 python -m benchmarks.live soak --minutes 10      # RSS, threads, handles; --minutes 1440 for a day
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 
 from benchmarks.common import save
+from benchmarks.live.page import page
 from benchmarks.live.pipeline import pipeline
 from benchmarks.live.rtsp import rtsp
 from benchmarks.live.soak import soak
@@ -22,6 +24,7 @@ def main() -> None:
     parts = parser.add_subparsers(dest="part", required=True)
     for part, option, default in (
         (pipeline, "--viewers", 4),
+        (page, "--rounds", 3),
         (sockets, "--seconds", 30),
         (rtsp, "--cycles", 20),
         (soak, "--minutes", 10.0),

@@ -51,16 +51,16 @@ def class_id(memory: Memory, label: str) -> int:
 
 
 def enroll(
-    db: sqlite3.Connection, memory: Memory, batch: Iterable[tuple[str, NewShot, bool]], what: str
+    db: sqlite3.Connection, memory: Memory, batch: Iterable[tuple[str, NewShot, bool]], what: str, moved: int = 0
 ) -> tuple[list[int], Memory]:
-    """Add (label, shot, negative) in order and create new classes. A negative example needs its class to exist."""
+    """Add (label, shot, negative) in order, and remove the shot `moved` if not 0. Only enrolling creates classes."""
     operation, first_shot, next_class = (next_id(db, table) for table in ("operations", "shots", "classes"))
     made: dict[str, int] = {}
     added: list[Added] = []
     for raw_label, shot, negative in batch:
         label = normalised(raw_label)
         if label not in memory.ids and label not in made:
-            if negative:
+            if negative or moved:
                 raise unknown_label(label, memory.ids)
             clean_label(label)
             made[label] = next_class + len(made)
@@ -75,6 +75,10 @@ def enroll(
         raise InvalidShot("At least one shot must be given, but there is none. Show the object to the camera again.")
     ids = [shot.id for shot in added]
     write_operation(db, OperationRow(operation, time.time(), what.encode(), ids[0], ids[-1], None, None))
+    if moved:
+        touched = {memory.ids[label] for label in (_spare(memory, moved), *(shot.label for shot in added))}
+        write_mark(db, moved, operation, keep=False)
+        return ids, load(db, memory, touched)
     if all(shot.label in memory.classes or shot.label in made for shot in added):
         return ids, append(memory, made, added)
     return ids, load(db, memory, {memory.ids[shot.label] for shot in added if shot.label in memory.ids})
@@ -112,6 +116,16 @@ def merge(db: sqlite3.Connection, memory: Memory, label: str, into: str) -> tupl
 
 def remove_shot(db: sqlite3.Connection, memory: Memory, shot_id: int) -> tuple[str, Memory]:
     """Remove a shot, which `purge` makes final. Returns its class."""
+    label = _spare(memory, shot_id)
+    operation = next_id(db, "operations")
+    write_mark(db, shot_id, operation, keep=False)
+    what = f"removed shot {shot_id} of {label!r}".encode()
+    write_operation(db, OperationRow(operation, time.time(), what, None, None, None, None))
+    return label, load(db, memory, {memory.ids[label]})
+
+
+def _spare(memory: Memory, shot_id: int) -> str:
+    """Return the class of a shot. Raises InvalidShot if there is no such shot, or if it is the last of its class."""
     label = next((label for label, shots in memory.classes.items() if shot_id in shots.ids), None)
     if label is None:
         raise no_shot(shot_id)
@@ -119,11 +133,7 @@ def remove_shot(db: sqlite3.Connection, memory: Memory, shot_id: int) -> tuple[s
         raise InvalidShot(
             f"A class must keep one shot at least, but {shot_id} is the last of {label!r}. Forget the class."
         )
-    operation = next_id(db, "operations")
-    write_mark(db, shot_id, operation, keep=False)
-    what = f"removed shot {shot_id} of {label!r}".encode()
-    write_operation(db, OperationRow(operation, time.time(), what, None, None, None, None))
-    return label, load(db, memory, {memory.ids[label]})
+    return label
 
 
 def set_keep_crops(db: sqlite3.Connection, memory: Memory, keep: bool) -> tuple[None, Memory]:
@@ -254,9 +264,7 @@ def purge(db: sqlite3.Connection, memory: Memory, doomed: Doomed) -> tuple[None,
 
 def _delete_classes(db: sqlite3.Connection, where: str, operation: int) -> bool:
     """Delete classes. ON DELETE CASCADE deletes what was merged into them, and all their shots and crops."""
-    doomed = [
-        row.id for row, sound in read_classes(db, where, operation) if sound
-    ]  # a damaged row may be wrong about that
+    doomed = [row.id for row, sound in read_classes(db, where, operation) if sound]  # a damaged row may be wrong
     for id_ in doomed:
         db.execute("DELETE FROM classes WHERE id = ?", (id_,))
     return bool(doomed)

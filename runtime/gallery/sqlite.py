@@ -14,7 +14,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.errors import GalleryCorrupt, OptionError
+from runtime.errors import GalleryCorrupt, InvalidShot, OptionError
 from runtime.gallery import operations, redo_stack
 from runtime.gallery.base import ClassShots, NewShot, Operation, ShotRecord
 from runtime.gallery.labels import normalised
@@ -114,6 +114,20 @@ class SqliteGallery(GalleryMaintenance):
     def remove_shot(self, shot_id: int) -> str:
         """Remove a shot; return its class. Raises InvalidShot for an unknown shot or the last one of a class."""
         return self._file.change(operations.remove_shot, int(shot_id))
+
+    def move_shot(self, shot_id: int, to: str) -> int:
+        """Move a shot to another class, as one change; it gets a new id, which is returned.
+
+        Raises:
+            UnknownLabel: There is no such class.
+            InvalidShot: The shot is unknown or damaged, of that class already, or the last one of its class.
+        """
+        old, to = self.shot(shot_id), normalised(to)
+        if old.label == to:
+            raise InvalidShot(f"A shot must be moved to another class, but {shot_id} is of {to!r} already.")
+        copy = NewShot(old.embedding, self.crop(shot_id), old.burst, old.quality, old.source, old.time_s)
+        what = f"moved shot {shot_id} of {old.label!r} to {to!r}"
+        return self._file.change(operations.enroll, [(to, copy, False)], what, moved=int(shot_id))[0]
 
     def undo(self, expected: int | None = None) -> str:
         """Take back the newest change. Can be repeated 100 times.

@@ -8,12 +8,15 @@ coach.enroll()                          # stores what was accepted
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from runtime.errors import OptionError
 from runtime.gallery import clean_label
+from runtime.opencv import decode_image
 from runtime.recognition import Enrollment
 from runtime.teaching.enrolling import WHAT_TO_DO, Observation, fault
 from runtime.teaching.quality import MIN_RELATIVE_SHARPNESS
@@ -67,6 +70,14 @@ class Coach:
             return Advice(False, reason, f"{reason}: {WHAT_TO_DO[reason]}")
         self.kept.append(seen)
         return Advice(True, None, self._line(seen))
+
+    def cut(self, part: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> None:
+        """Keep only the part `uint8 [h, w, 3]` of every kept frame that `part` returns. Raises OptionError."""
+        crops = [seen.crop for seen in self.kept if seen.crop is not None]
+        if len(crops) < len(self.kept):
+            raise OptionError("The gallery must keep crops, so that they can be cut, but it does not. Teach again.")
+        frames = [part(decode_image(crop, "a kept frame")) for crop in crops]
+        self.kept = list(self._recognizer.observe(frames)) if frames else []
 
     def enroll(self, label: str | None = None, *, source: str = "camera") -> Enrollment:
         """Store the frames that were kept as one burst, and start again with none.

@@ -39,7 +39,6 @@ TESTED_ELSEWHERE = {
     "edgefs/transfer/report.py",
     "edgefs/transfer/start.py",
     "runtime/app/core/messages.py",
-    "runtime/app/core/other_model.py",
     "runtime/app/core/service.py",
     "runtime/app/live.py",
     "runtime/app/outputs/mqtt.py",

@@ -19,6 +19,7 @@ except (ImportError, ValueError) as absent:
     sys.exit(77)
 
 WIDTH, HEIGHT, BLOCK, BITS, FPS = 320, 240, 10, 32, 20
+ELEMENTS = ("appsrc", "videoconvert", "x264enc", "rtph264pay", "rtpbin")
 LAUNCH = (
     "( appsrc name=clock is-live=true do-timestamp=true format=time "
     f"caps=video/x-raw,format=GRAY8,width={WIDTH},height={HEIGHT},framerate={FPS}/1 ! videoconvert ! "
@@ -50,7 +51,7 @@ def feed(_factory, media) -> None:
 
 def main(port: str) -> None:
     Gst.init(None)
-    missing = [name for name in ("videoconvert", "x264enc", "rtph264pay") if Gst.ElementFactory.find(name) is None]
+    missing = [name for name in ELEMENTS if Gst.ElementFactory.find(name) is None]
     if missing:
         print(f"GStreamer has no {', '.join(missing)}.")
         sys.exit(77)

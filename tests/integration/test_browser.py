@@ -181,11 +181,14 @@ def test_teach_recognise_explain_undo_and_restart(clips, start, visit, accessibl
     look_at(page, first_clip)
     shows(page, first)
 
-    # a stranger is unknown, and waits in the inbox
+    # a stranger is unknown, and waits in Review for a name
     look_at(page, stranger_clip)
     shows(page, "Unknown")
+    page.locator("#n-unknown").wait_for()
+    page.get_by_role("button", name="Review", exact=True).click()
     page.locator("#strangers img").first.wait_for()
     accessible(page)
+    page.get_by_role("button", name="Live", exact=True).click()
 
     # why, with pictures
     look_at(page, first_clip)
@@ -250,6 +253,29 @@ def test_teach_recognise_explain_undo_and_restart(clips, start, visit, accessibl
     assert moves(page)
 
 
+def test_two_browsers_that_undo_at_once_take_back_one_change(filmed, start, visit):
+    server = start([filmed["cat"]])
+    one, other = (visit(server, expected=("409",)) for _ in range(2))
+    one.locator("#dot.live").wait_for()
+    teach_by_space_bar(one, "cat")
+    for old, new in (("cat", "tom"), ("tom", "kitten")):
+        change(one, old, "Rename")
+        one.keyboard.type(new)
+        one.keyboard.press("Enter")
+        other.get_by_role("button", name=f"More about {new}").wait_for()
+        other.locator("#undo").filter(has_text=new).wait_for()
+    held = []
+    other.route("**/api/v1/undo", held.append)  # on its way while the first browser undoes
+    other.locator("#undo").click()
+    one.locator("#undo").click()
+    one.get_by_role("button", name="More about tom").wait_for()
+    held[0].continue_()
+    other.get_by_text(re.compile("must be the newest")).wait_for()
+    for page in (one, other):
+        page.get_by_role("button", name="More about tom").wait_for()
+        assert page.locator("#classes > li").count() == 1
+
+
 def test_the_keyboard_is_enough(filmed, start, visit):
     page = visit(start([filmed["cat"]]))
     page.locator("#dot.live").wait_for()
@@ -296,9 +322,11 @@ def test_a_name_from_the_inbox_is_enough_to_be_recognised(filmed, start, visit):
     teach_by_space_bar(page, "cat")
     look_at(page, filmed["coins"])
     shows(page, "Unknown")
+    page.get_by_role("button", name="Review", exact=True).click()
     page.get_by_label("Name of this stranger").first.fill("coins")
     page.keyboard.press("Enter")
     page.get_by_text("coins is known now").wait_for()
+    page.get_by_role("button", name="Live", exact=True).click()
     shows(page, "coins")
 
 

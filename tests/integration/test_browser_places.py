@@ -113,6 +113,7 @@ def open_place(open_page, fake, shop):
         page.goto(fake.ORIGIN)
         page.locator("#dot:not(.connecting)").wait_for()
         page.get_by_role("button", name=place, exact=True).click()
+        page.locator(f"#{place.lower()}").wait_for()  # it is loaded when it is first shown
         return page
 
     return open_
@@ -172,6 +173,18 @@ def test_several_visits_are_marked_at_once_and_undone(open_place, shop):
     page.locator("#notices").get_by_role("button", name="Undo").click()
     page.wait_for_timeout(500)
     assert [call[3] for call in sent(shop, "POST", "undo")] == [{"id": 8}, {"id": 7}], "the newest first"
+
+
+def test_not_this_shows_what_it_changes_before_it_is_said(open_place, shop):
+    changes = [{"answer": 1, "before": "mug", "after": "unknown"}]
+    shop.answers["POST", "visits/1/not/preview"] = (200, {"of": 900, "changes": changes})
+    page = open_place("Review")
+    page.locator("#visits > li").nth(0).get_by_role("button", name="Not this").click()
+    page.get_by_text("This changes 1 of the last 900 answers.").wait_for()
+    assert not sent(shop, "POST", "visits/review")
+    page.get_by_role("button", name="Apply").click()
+    page.get_by_text("1 visit marked as not this").wait_for()
+    assert sent(shop, "POST", "visits/review")[-1][3] == {"ids": [1], "say": "not", "label": None}
 
 
 def test_filters_reach_the_device_and_the_export(open_place, shop):

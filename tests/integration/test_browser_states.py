@@ -10,7 +10,8 @@ import pytest
 
 MISSING = "no camera at index 0; plug one in, or start edgefs live with another --source"
 UNAUTHORISED = (401, {"error": {"type": "Unauthorised", "message": "a token is needed"}})
-LAST_FRAME = re.compile(r"Last frame \d+ s ago, reconnecting")
+LAST_FRAME = re.compile(r"Last frame \d+ s ago$")
+RECONNECTING = re.compile(r"Last frame \d+ s ago, reconnecting")
 PICTURE = "data:image/jpeg;base64,"
 
 
@@ -76,7 +77,7 @@ def stalled(device, page, fake):
 
 def reconnecting(device, page, fake):
     device.change(cameras=[fake.camera(state="reconnecting", message="", frame_age_s=61)])
-    page.get_by_text(LAST_FRAME).wait_for()
+    page.get_by_text(RECONNECTING).wait_for()
 
 
 def ended(device, page, fake):
@@ -342,6 +343,36 @@ def test_the_click_that_ends_a_hold_presses_nothing_else(shop, fake, open_device
     assert shop.calls[-1][1] == "undo"
 
 
+def test_the_first_lesson_suggests_the_region_in_which_something_moves(shop, fake, open_device, accessible):
+    page = open_device(shop)
+    empty(shop, page, fake)
+    box = {"x": 0.3, "y": 0.2, "w": 0.3, "h": 0.5}
+    page.get_by_label("Name", exact=True).fill("pen")
+    page.locator("#hold").focus()
+    page.keyboard.press("Enter")
+    for kept in (1, 2, 3):
+        shop.send(type="teach", camera="0", kept=kept, refused=0, accepted=True, reason=None, line="good", thumb=None,
+                  region=box)  # fmt: skip
+    page.locator("#suggestion").wait_for()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Learn only this part").wait_for()
+    accessible(page)
+    page.get_by_role("button", name="Learn only this part").click()
+    page.get_by_text("Only this part is learned and looked at").wait_for()
+    assert shop.calls[-1] == ("POST", "cameras/0/teach/region", {}, {"region": box})
+    assert page.locator("#suggestion").is_hidden()
+    page.get_by_role("button", name="Keep 3 views").click()
+    page.wait_for_timeout(100)
+    assert shop.calls[-1] == ("POST", "cameras/0/teach/stop", {}, {"label": "pen"})
+    shop.change(classes=[fake.taught("pen", 0)])
+    page.locator("#hold").focus()
+    page.keyboard.press("Enter")
+    shop.send(type="teach", camera="0", kept=1, refused=0, accepted=True, reason=None, line="good", thumb=None,
+              region=box)  # fmt: skip
+    page.locator("#kept", has_text="1").wait_for()
+    assert page.locator("#suggestion").is_hidden(), "only in the first lesson"
+
+
 def test_a_late_frame_does_not_replace_the_question_for_the_name(shop, fake, open_device):
     page = open_device(shop)
     page.locator("body").press("Tab")
@@ -439,8 +470,11 @@ def test_text_bar_and_reason_never_contradict_each_other(shop, fake, open_device
 def test_a_class_that_looks_like_another_can_be_merged_after_teaching(shop, fake, open_device, accessible):
     similar = [{"label": "mug", "score": 0.97}]
     enrolled = {"label": "cup", "accepted": [{"index": 0, "shot_id": 40}], "rejected": [], "advice": [], "operation": 9}
+    shop.answers["GET", "visits"] = shop.answers["GET", "visits/statistics"] = (200, [])
     shop.answers["POST", "inbox/1/name"] = (200, enrolled | {"similar": similar})
     page = open_device(shop)
+
+    page.get_by_role("button", name="Review", exact=True).click()
 
     def name():
         page.get_by_label("Name of this stranger").fill("cup")
@@ -501,6 +535,33 @@ def test_the_region_is_drawn_by_pointer_and_moved_by_keys(shop, fake, open_devic
     page.keyboard.press("Delete")
     page.wait_for_timeout(400)
     assert shop.calls[-1] == ("PUT", "cameras/0/region", {}, {"region": None})
+
+
+def test_a_region_gets_a_name_and_shows_its_own_answer(shop, fake, open_device, accessible):
+    page = open_device(shop)
+    live(shop, page, fake)
+    page.get_by_role("button", name="Region", exact=True).click()
+    page.get_by_role("button", name="Name this region").click()
+    accessible(page)
+    page.get_by_role("textbox", name="Name this region").fill("shelf")
+    page.keyboard.press("Enter")
+    page.locator("#region").wait_for(state="hidden")
+    page.wait_for_timeout(400)
+    named = {"name": "shelf", "region": {"x": 0.2, "y": 0.15, "w": 0.6, "h": 0.7}}
+    puts = [call for call in shop.calls if call[0] == "PUT"]
+    assert ("PUT", "cameras/0/regions", {}, {"regions": [named]}) in puts
+    assert puts[-1] == ("PUT", "cameras/0/region", {}, {"region": None}), "the rest is still looked at"
+    page.get_by_role("button", name="Done").click()
+    shop.change(cameras=[fake.camera(regions=[named])])
+    shop.send(type="region", camera="0", region="shelf", id=901, stable=None, suggestion="cap", certainty="maybe",
+              candidate="cap", score=0.5, threshold=0.6, age_ms=20.0)  # fmt: skip
+    page.get_by_text("shelf: cap?").wait_for()
+    assert page.locator("#answer-label").inner_text() == "mug"
+    accessible(page)
+    page.get_by_role("button", name="Region", exact=True).click()
+    page.get_by_role("button", name="Remove the region shelf").click()
+    page.wait_for_timeout(400)
+    assert ("PUT", "cameras/0/regions", {}, {"regions": []}) in shop.calls
 
 
 def test_a_region_stays_with_the_camera_it_was_drawn_on(shop, fake, open_device):

@@ -20,7 +20,8 @@ from runtime.app.actions.senders import deliver
 from runtime.app.actions.trigger import Firing, Seen, Trigger
 from runtime.app.actions.webhook import NotDelivered
 from runtime.app.core.hub import Hub
-from runtime.app.core.messages import Answer
+from runtime.app.core.messages import Answer, RegionAnswer
+from runtime.app.core.region_watch import place
 from runtime.errors import OptionError
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0  # of a rule after a failure; the pause doubles with each
@@ -180,16 +181,19 @@ class Actions:
             self._notified.wait(LOOK_S)
             self._notified.clear()
             for message in self._mailbox.take():
-                if isinstance(message, Answer) and self._trigger.rules:
+                if isinstance(message, (Answer, RegionAnswer)) and self._trigger.rules:
                     self._guarded(partial(self._look, message))
             if time.monotonic() - looked_s >= LOOK_S:
                 looked_s = time.monotonic()
                 self._guarded(self._outbox.drop_old)
 
-    def _look(self, answer: Answer) -> None:
+    def _look(self, answer: Answer | RegionAnswer) -> None:
+        camera, name = answer.camera, self._camera_name(answer.camera)
+        if isinstance(answer, RegionAnswer):
+            camera, name = place(camera, answer.region), place(name, answer.region)
         label = answer.stable or answer.suggestion
         certainty = "sure" if answer.stable else "maybe" if answer.suggestion else "unknown"
-        seen = Seen(answer.camera, self._camera_name(answer.camera), label, certainty, answer.score)
+        seen = Seen(camera, name, label, certainty, answer.score)
         self.seen(seen, time.monotonic())
 
     def _event(self, firing: Firing, *, test: bool = False) -> dict[str, Any]:

@@ -8,10 +8,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
+import numpy as np
+from msgspec import structs
+from numpy.typing import NDArray
+
 from runtime.app.core.camera_reader import CameraReader, CameraSource
 from runtime.app.core.hub import Hub
-from runtime.app.core.messages import Answer, Camera, FrameRegion
+from runtime.app.core.messages import Answer, Camera, FrameRegion, NamedRegion, RegionAnswer
 from runtime.app.core.preview import Preview, thumbnail
+from runtime.app.core.region_watch import RegionWatch, place
+from runtime.app.core.regions import CameraRegions
 from runtime.app.core.session import CameraHealth, CameraSession
 from runtime.app.visits.log import VisitLog
 from runtime.app.visits.tracker import Sight, View
@@ -41,7 +47,7 @@ class CameraWorker:
     Args:
         id_: The camera's id in the API.
         source: What to read.
-        region: The part of the frame to look at; None for the whole frame.
+        regions: The part of the frame to look at, and the named regions.
         shared: The service.
         on_answer: Called in the camera's thread with every answer.
     """
@@ -50,21 +56,28 @@ class CameraWorker:
         self,
         id_: str,
         source: CameraSource,
-        region: FrameRegion | None,
+        regions: CameraRegions,
         shared: Shared,
         on_answer: Callable[[Answer], None],
     ) -> None:
-        self.session = CameraSession(id_, source.name, region, recorded=source.recorded)
+        self.session = CameraSession(id_, source.name, regions.region, recorded=source.recorded)
         self.preview = Preview(source.name)
         self.reader = CameraReader(source, on_frame=self.look, on_health=self._health)
         self._shared, self._on_answer = shared, on_answer
         self._lock = threading.Lock()  # around the session
         self._joiner = Joiner(shared.recognizer.bundle.metric)
+        self._watches = self._watched(regions.named)
         self._stranger: int | None = None  # the one that the newest unknown frame shows
 
     def camera(self) -> Camera:
         """Return the camera's present state."""
-        return self.session.camera(time.monotonic())
+        named = [watch.named for watch in self._watches]
+        return structs.replace(self.session.camera(time.monotonic()), regions=named)
+
+    def set_named(self, regions: list[NamedRegion]) -> Camera:
+        """Answer these regions too, instead of those before."""
+        self._watches = self._watched(regions)
+        return self._publish()
 
     def set_region(self, region: FrameRegion | None) -> Camera:
         """Look at a part of the frame only; None for the whole frame."""
@@ -84,6 +97,13 @@ class CameraWorker:
         with self._lock:
             self.session.pause_teaching()
         return self.camera()
+
+    def cut_teaching(self, region: FrameRegion) -> Camera:
+        """Look at a region, and keep only that part of what the teaching session has kept. Raises InvalidState."""
+        with self._lock:
+            self.session.cut_teaching(region)
+            self._joiner = Joiner(self._shared.recognizer.bundle.metric)
+        return self._publish()
 
     def stop_teaching(self, label: str) -> Enrollment:
         """Store the shots of the teaching session under a label.
@@ -115,18 +135,11 @@ class CameraWorker:
         self.session.newest_s = frame.time_s
         self.preview.offer(frame.image)
         image = self.session.cut(frame.image)
-        recognition = self._joined(self._shared.recognizer.recognize(image), frame.time_s)
+        recognition = self._joined(self._joiner, self._shared.recognizer.recognize(image), frame.time_s)
         matched_s = time.monotonic()
-        crop: bytes | None = None
-
-        def store() -> int:
-            nonlocal crop
-            crop = crop_of(image)
-            return self._shared.ring.add(recognition, crop, time.time())
-
         with self._lock:
             teach = self.session.teach(image, thumbnail)
-            id_ = self.session.remember(recognition, frame.time_s, store)
+            id_, crop = self._remember(self.session, recognition, image, frame.time_s)
             timings_ms = _timings(frame, recognition, picked_s, matched_s)
             answer = self.session.answer(recognition, frame.time_s, id_, timings_ms)
         if teach is not None:
@@ -134,19 +147,58 @@ class CameraWorker:
         elif crop is not None and recognition.candidate is not None:  # in an empty gallery everything is a stranger
             self._stranger = self._shared.inbox.add(recognition, crop, time.time())
         if teach is None and recognition.candidate is not None:
-            self._visit(answer, recognition, crop)
+            self._visit(self.session.name, answer, recognition, crop, self._stranger)
         self._shared.hub.publish(answer)
         self._on_answer(answer)
+        if teach is None:
+            self._look_at_regions(frame)
 
-    def _visit(self, answer: Answer, recognition: Recognition, crop: bytes | None) -> None:
+    def _remember(
+        self, session: CameraSession, recognition: Recognition, image: NDArray[np.uint8], time_s: float
+    ) -> tuple[int | None, bytes | None]:
+        """Return the id of an answer, and its picture if this is a new one."""
+        crop: bytes | None = None
+
+        def store() -> int:
+            nonlocal crop
+            crop = crop_of(image)
+            return self._shared.ring.add(recognition, crop, time.time())
+
+        return session.remember(recognition, time_s, store), crop
+
+    def _look_at_regions(self, frame: Frame) -> None:
+        """Recognise every named region of a frame, all in one batch, and publish their answers."""
+        watches = self._watches
+        images = [watch.session.cut(frame.image) for watch in watches]
+        found = self._shared.recognizer.recognize_many(images) if images else []
+        for watch, image, alone in zip(watches, images, found, strict=True):
+            recognition = self._joined(watch.joiner, alone, frame.time_s)
+            id_, crop = self._remember(watch.session, recognition, image, frame.time_s)
+            answer = watch.answer(recognition, frame.time_s, id_, round((time.monotonic() - frame.time_s) * 1e3, 2))
+            if recognition.candidate is not None:
+                self._visit(place(self.session.name, watch.named.name), answer, recognition, crop)
+            self._shared.hub.publish(answer)
+
+    def _watched(self, regions: list[NamedRegion]) -> tuple[RegionWatch, ...]:
+        metric = self._shared.recognizer.bundle.metric
+        return tuple(RegionWatch(self.session.id, named, metric) for named in regions)
+
+    def _visit(
+        self,
+        camera: str,
+        answer: Answer | RegionAnswer,
+        recognition: Recognition,
+        crop: bytes | None,
+        stranger: int | None = None,
+    ) -> None:
         """Report the smoothed answer to the log of visits; it has a picture only if the gallery keeps crops."""
         label = answer.stable or answer.suggestion
         certainty = "sure" if answer.stable else "maybe" if answer.suggestion else "unknown"
         view = None
         if crop is not None and (label is None or recognition.candidate == label):
             view = View(recognition.embedding, crop if self._shared.recognizer.gallery.keep_crops else None)
-        stranger = self._stranger if label is None else None
-        sight = Sight(self.session.name, label, certainty, recognition.candidate, answer.score, stranger, view)
+        stranger = stranger if label is None else None
+        sight = Sight(camera, label, certainty, recognition.candidate, answer.score, stranger, view)
         self._shared.visits.look(sight)
 
     def _publish(self) -> Camera:
@@ -159,9 +211,9 @@ class CameraWorker:
             self.session.health = health
         self._publish()
 
-    def _joined(self, recognition: Recognition, time_s: float) -> Recognition:
+    def _joined(self, joiner: Joiner, recognition: Recognition, time_s: float) -> Recognition:
         """Decide by the mean of the last frames instead of one frame; the embedding stays that of the frame."""
-        mean = self._joiner.add(recognition.embedding, time_s)
+        mean = joiner.add(recognition.embedding, time_s)
         if mean is recognition.embedding or recognition.candidate is None:
             return recognition
         answer = self._shared.recognizer.match(mean)

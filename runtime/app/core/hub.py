@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-from runtime.app.core.messages import Answer, Camera, Event, Teach
+from runtime.app.core.messages import Answer, Camera, Event, RegionAnswer, Teach
 
 MAX_PENDING = 64
 T = TypeVar("T")
@@ -95,6 +95,8 @@ class Hub:
     def _key(self, message: Event) -> Hashable:
         if isinstance(message, Teach) and message.accepted:
             return "kept", next(self._counter)  # the page shows every frame that was kept
+        if isinstance(message, RegionAnswer):
+            return RegionAnswer, message.camera, message.region
         if isinstance(message, (Answer, Teach)):
             return type(message), message.camera
         return (type(message), message.id) if isinstance(message, Camera) else type(message)
@@ -114,6 +116,9 @@ class ChangeFilter:
         """Return whether a message differs from the last one of its kind and camera, and remember it."""
         if isinstance(message, Answer):
             return self._differs(self._answers, message.camera, (message.stable, message.suggestion))
+        if isinstance(message, RegionAnswer):
+            key = f"{message.camera}: {message.region}"
+            return self._differs(self._answers, key, (message.stable, message.suggestion))
         if isinstance(message, Camera):
             return self._differs(self._cameras, message.id, (message.state, message.message))
         return False

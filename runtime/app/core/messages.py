@@ -22,11 +22,19 @@ class FrameRegion(Struct, frozen=True, forbid_unknown_fields=True):
     h: Annotated[float, Meta(gt=0, le=1)]
 
 
+class NamedRegion(Struct, frozen=True, forbid_unknown_fields=True):
+    """A region with a name, which is answered besides the rest of the frame."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=60)]
+    region: FrameRegion
+
+
 class Camera(Struct, frozen=True, tag="camera", tag_field="type"):
     """The present state of a camera.
 
     `message` says what is wrong and what to do, and is empty while nothing is wrong. `fps` is measured. `drops` counts
-    frames that were captured and not looked at. `teaching` tells whether a teaching session is in progress.
+    frames that were captured and not looked at. `teaching` tells whether a teaching session is in progress. `regions`
+    have answers of their own.
     """
 
     id: str
@@ -40,6 +48,7 @@ class Camera(Struct, frozen=True, tag="camera", tag_field="type"):
     frame_age_s: float | None
     drops: int
     teaching: bool
+    regions: list[NamedRegion] = []
 
 
 class Class(Struct, frozen=True):
@@ -161,11 +170,27 @@ class Answer(Struct, frozen=True, tag="answer", tag_field="type"):
     timings_ms: dict[str, float]
 
 
+class RegionAnswer(Struct, frozen=True, tag="region", tag_field="type"):
+    """What a named region of a camera shows; the fields are those of Answer, and `region` is its name."""
+
+    camera: str
+    region: str
+    id: int | None
+    stable: str | None
+    suggestion: str | None
+    certainty: Certainty
+    candidate: str | None
+    score: float | None
+    threshold: float | None
+    age_ms: float
+
+
 class Teach(Struct, frozen=True, tag="teach", tag_field="type"):
     """One frame of a teaching session.
 
     `line` tells the person what to do now. `thumb` is a data URL; it is null when the frame was refused for the same
-    reason as the one before.
+    reason as the one before. `region` is the part of the frame in which something moves; it is null while the camera
+    looks at a region, and while nothing or everything moves.
     """
 
     camera: str
@@ -175,9 +200,10 @@ class Teach(Struct, frozen=True, tag="teach", tag_field="type"):
     reason: str | None
     line: str
     thumb: str | None
+    region: FrameRegion | None = None
 
 
-Event = Hello | State | Answer | Teach | Camera
+Event = Hello | State | Answer | RegionAnswer | Teach | Camera
 
 
 class Recognized(Struct, frozen=True):
@@ -306,6 +332,18 @@ class SetRegion(Struct, frozen=True, forbid_unknown_fields=True):
     """The region to look at; null for the whole frame."""
 
     region: FrameRegion | None
+
+
+class CutRegion(Struct, frozen=True, forbid_unknown_fields=True):
+    """The region to look at from now on."""
+
+    region: FrameRegion
+
+
+class SetRegions(Struct, frozen=True, forbid_unknown_fields=True):
+    """All named regions of a camera; each name is used once."""
+
+    regions: Annotated[list[NamedRegion], Meta(max_length=8)]
 
 
 class AddCamera(Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runtime.app.core.session import InvalidState
 from runtime.app.visits.log import VisitLog
@@ -46,6 +47,13 @@ def review(recognizer: Recognizer, log: VisitLog, ids: Sequence[int], say: str, 
         log.store.review([visit.id for visit in group], say, name, operation)
         operations += [] if operation is None else [operation]
     return Reviewed(len(visits), tuple(operations))
+
+
+def not_shown(recognizer: Recognizer, log: VisitLog, visit: StoredVisit) -> tuple[NDArray[np.float32], str]:
+    """Return the embedding and the class that the review "not" of a visit is about. Raises InvalidState."""
+    if visit.label is None:
+        raise InvalidState(f"Visit {visit.id} must name or suggest a class, but it was unknown. Say what it is.")
+    return _observations(log, visit, recognizer)[0].embedding, visit.label
 
 
 def _by_class(visits: Iterable[StoredVisit], say: str, label: str | None) -> dict[str | None, list[StoredVisit]]:

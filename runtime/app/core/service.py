@@ -20,6 +20,7 @@ from runtime.app.core.messages import (
     FrameRegion,
     GalleryCondition,
     GalleryState,
+    NamedRegion,
     Operation,
     State,
     Stranger,
@@ -172,8 +173,7 @@ class Service:
             worker = self.worker(id_)
             if any(each.session.name == name for each in self.workers.values() if each is not worker):
                 raise OptionError(f"The name of a camera must be its own, but another one is called {name!r}.")
-            if region := self._regions.get(worker.session.name):
-                self._regions.set(name, region)
+            self._regions.rename(worker.session.name, name)
             self.added.rename(id_, name)
             worker.session.name = name
         self.changed()
@@ -249,9 +249,24 @@ class Service:
         self._regions.set(worker.session.name, region)
         return worker.set_region(region)
 
+    def set_named_regions(self, id_: str, regions: list[NamedRegion]) -> Camera:
+        """Answer these regions of a camera besides its frame, also after a restart. Raises OptionError."""
+        if len({named.name for named in regions}) < len(regions):
+            raise OptionError("Each region must have a name of its own, but two have the same. Give another name.")
+        worker = self.worker(id_)
+        self._regions.set_named(worker.session.name, regions)
+        return worker.set_named(regions)
+
     def start_teaching(self, id_: str, label: str | None) -> Camera:
         """Begin to teach what a camera shows. Raises InvalidLabel, GalleryMismatch."""
         return self.worker(id_).start_teaching(Coach(self.editable, label))
+
+    def cut_teaching(self, id_: str, region: FrameRegion) -> Camera:
+        """Look at a region, also after a restart, and keep only it of a lesson, see `CameraSession.cut_teaching`."""
+        worker = self.worker(id_)
+        camera = worker.cut_teaching(region)
+        self._regions.set(worker.session.name, region)
+        return camera
 
     def stop_teaching(self, id_: str, label: str) -> Enrollment:
         """Store the shots of a teaching session, see `CameraWorker.stop_teaching`."""

@@ -20,6 +20,7 @@ from runtime.errors import OptionError
 from runtime.recognition import Enrollment, Recognition
 from runtime.stream.smoothing import Smoother
 from runtime.teaching.coach import Advice
+from runtime.teaching.motion import MotionBox
 
 MAX_KEPT = 32  # views of one session: more add little, and their crops stay in memory until they are stored
 STALLED = "No frame is coming. Check the camera's power and its cable or network."
@@ -39,6 +40,8 @@ class TeachingSession(Protocol):
     def kept(self) -> Sequence[object]: ...
 
     def look(self, frame: NDArray[np.uint8]) -> Advice: ...
+
+    def cut(self, part: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> None: ...
 
     def enroll(self, label: str | None = None, *, source: str = ...) -> Enrollment: ...
 
@@ -77,6 +80,7 @@ class CameraSession:
         self._recorded = recorded
         self._paused = False
         self._refusal: str | None = None
+        self._motion: MotionBox | None = None
         self._restart_smoothing()
         self._remembered: tuple[float, tuple[str | None, ...], int | None] = (-math.inf, (), None)
 
@@ -170,11 +174,30 @@ class CameraSession:
     def start_teaching(self, teaching: TeachingSession) -> None:
         """Begin a teaching session; one that was in progress is discarded."""
         self.teaching, self._paused, self._refusal = teaching, False, None
+        self._motion = MotionBox() if self.region is None else None
 
     def pause_teaching(self) -> None:
         """Look at no more frames, and keep the shots until they get a name. Raises InvalidState."""
         self._require_teaching()
         self._paused = True
+
+    def cut_teaching(self, region: FrameRegion) -> None:
+        """Look at a region from now on, and keep only that part of what the session has kept.
+
+        Raises:
+            InvalidState: No session is in progress, or the camera looks at a region already.
+            OptionError: What was kept cannot be cut; nothing was changed.
+        """
+        teaching = self._require_teaching()
+        if self.region is not None:
+            raise InvalidState(f"Camera {self.id} must look at the whole frame, but it looks at a region already.")
+        self.set_region(region)
+        try:
+            teaching.cut(self.cut)
+        except OptionError:
+            self.set_region(None)
+            raise
+        self._motion = None
 
     def end_teaching(self) -> TeachingSession:
         """End the teaching session and return it. Raises InvalidState."""
@@ -202,7 +225,12 @@ class CameraSession:
         self._refusal = advice.reason
         thumb = "data:image/jpeg;base64," + base64.b64encode(thumbnail(frame)).decode() if new else None
         kept, refused = len(teaching.kept), teaching.refused
-        return Teach(self.id, kept, refused, advice.accepted, advice.reason, advice.line, thumb)
+        region = None
+        if self._motion is not None:
+            self._motion.add(frame)
+            box = self._motion.box()
+            region = None if box is None else FrameRegion(*(round(part, 4) for part in box))
+        return Teach(self.id, kept, refused, advice.accepted, advice.reason, advice.line, thumb, region)
 
     def _restart_smoothing(self) -> None:
         self._sure = Smoother()  # of the labels

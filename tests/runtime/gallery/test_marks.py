@@ -5,7 +5,7 @@ import sqlite3
 import numpy as np
 import pytest
 
-from runtime.errors import InvalidShot, OptionError
+from runtime.errors import InvalidShot, OptionError, UnknownLabel
 from runtime.gallery import NewShot, export_gallery, import_gallery, open_gallery, peek
 from runtime.gallery.database import SCHEMA_2, SCHEMA_3
 from runtime.gallery.operations import MAX_UNKNOWN_FRAMES
@@ -55,6 +55,24 @@ def test_a_removed_shot_stays_removed_after_reopening_and_undo_restores_it(galle
     assert ids(gallery) == before.ids.tolist()
     np.testing.assert_array_equal(gallery.classes["mug"].embeddings, before.embeddings)
     assert gallery.crop(2) == JPEG
+
+
+def test_a_shot_is_moved_by_one_change_which_undo_takes_back_and_redo_makes_again(gallery, path):
+    before = ids(gallery), ids(gallery, "cup")
+    moved = gallery.move_shot(2, "cup")
+    after = [1, 3], [*before[1], moved]
+    assert (ids(gallery), ids(gallery, "cup")) == after
+    assert gallery.crop(moved) == JPEG
+    with open_gallery(path, fingerprint="f") as again:
+        assert (ids(again), ids(again, "cup")) == after
+    assert gallery.undo() == "moved shot 2 of 'mug' to 'cup'"
+    assert (ids(gallery), ids(gallery, "cup")) == before
+    gallery.redo()
+    assert (ids(gallery), ids(gallery, "cup")) == after
+    for shot_id, to in ((moved, "cup"), (1, "lid"), (77, "cup")):
+        with pytest.raises((InvalidShot, UnknownLabel)):
+            gallery.move_shot(shot_id, to)
+    assert (ids(gallery), ids(gallery, "cup")) == after
 
 
 def test_the_last_shot_of_a_class_and_an_unknown_one_cannot_be_removed(gallery):

@@ -36,8 +36,9 @@ def snapshot(gallery):
         lambda g: g.rename("mug", "bowl"),
         lambda g: g.merge("mug", into="cup"),
         lambda g: g.remove_shot(1),
+        lambda g: g.move_shot(1, "cup"),
     ],
-    ids=["enrol", "reject", "forget", "rename", "merge", "remove a shot"],
+    ids=["enrol", "reject", "forget", "rename", "merge", "remove a shot", "move a shot"],
 )
 def test_redo_restores_every_kind_of_change_exactly(gallery, change):
     change(gallery)

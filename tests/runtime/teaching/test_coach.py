@@ -1,10 +1,11 @@
 """The coach keeps the frames that are worth storing and stores them as one burst."""
 
+import numpy as np
 import pytest
 
 from runtime import Recognizer
 from runtime.engines.fake import FakeEngine
-from runtime.errors import InvalidLabel
+from runtime.errors import InvalidLabel, OptionError
 from runtime.teaching.coach import GOOD_VIEWS, Coach
 
 
@@ -37,3 +38,18 @@ def test_a_view_that_the_class_has_already_is_refused(recognizer, tiny):
 def test_a_label_that_is_not_allowed_is_refused_before_any_frame(recognizer):
     with pytest.raises(InvalidLabel, match="must not be 'unknown'"):
         Coach(recognizer, "unknown")
+
+
+def test_a_lesson_is_cut_to_a_part_of_its_frames(recognizer, tiny):
+    coach, frame = Coach(recognizer, "mug"), np.hstack([tiny.pattern(0), tiny.pattern(1)])
+    coach.look(frame)
+    before = coach.kept[0].embedding
+    coach.cut(lambda image: image[:, : image.shape[1] // 2])
+    (after,) = coach.kept
+    alone = recognizer.embed([tiny.pattern(0)])[0]
+    assert alone @ after.embedding > alone @ before
+    recognizer.gallery.set_keep_crops(False)
+    coach.look(tiny.pattern(2))
+    with pytest.raises(OptionError, match="must keep crops"):
+        coach.cut(lambda image: image)
+    assert len(coach.kept) == 2

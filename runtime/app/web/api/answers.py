@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import asdict
 
-from runtime import recognition
 from runtime.app.core.messages import (
-    ChangedAnswer,
     ChangePreview,
     Confirm,
     CurrentRate,
@@ -16,9 +14,8 @@ from runtime.app.core.messages import (
     NearShot,
     StrangerRate,
 )
-from runtime.app.web.api.convert import changed, enrolled, recognized
+from runtime.app.web.api.convert import changed, changes, enrolled, recognized, rejection
 from runtime.app.web.routes import Call, NotFound, Route
-from runtime.stream.recent_answers import RecentAnswer
 
 
 def explain(call: Call) -> Explained:
@@ -39,9 +36,7 @@ def crop(call: Call) -> bytes:
 
 def preview_reject(call: Call) -> ChangePreview:
     answer, label = call.service.named(call.id)
-    ring = call.service.ring
-    remembered = ring.answers()
-    return _preview(remembered, call.service.recognizer.preview_reject(answer.recognition.embedding, label, ring))
+    return rejection(call, answer.recognition.embedding, label)
 
 
 def rate(call: Call) -> CurrentRate:
@@ -51,16 +46,11 @@ def rate(call: Call) -> CurrentRate:
 def preview_rate(call: Call) -> ChangePreview:
     ring = call.service.ring
     remembered = ring.answers()
-    return _preview(remembered, call.service.recognizer.preview_rate(call.body.rate, ring))
+    return changes(remembered, call.service.recognizer.preview_rate(call.body.rate, ring))
 
 
 def set_rate(call: Call) -> Done:
     return changed(call, call.service.set_stranger_rate(call.body.rate))
-
-
-def _preview(remembered: list[RecentAnswer], preview: recognition.ChangePreview) -> ChangePreview:
-    changes = [ChangedAnswer(remembered[c.index].id, c.before, c.after) for c in preview.changes]
-    return ChangePreview(preview.of, changes)
 
 
 def confirm(call: Call) -> Enrolled:

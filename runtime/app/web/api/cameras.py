@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from starlette.responses import Response, StreamingResponse
 
 from runtime.app.core.hub import AsyncNotification
-from runtime.app.core.messages import Camera, Enrolled, Named, SetRegion, StartTeach
+from runtime.app.core.messages import Camera, CutRegion, Enrolled, Named, SetRegion, SetRegions, StartTeach
 from runtime.app.core.preview import WIDTHS, Preview
 from runtime.app.web.api.convert import enrolled
 from runtime.app.web.routes import BadRequest, Call, NotFound, Route
@@ -58,12 +58,20 @@ def set_region(call: Call) -> Camera:
     return call.service.set_region(call.camera, call.body.region)
 
 
+def set_regions(call: Call) -> Camera:
+    return call.service.set_named_regions(call.camera, call.body.regions)
+
+
 def teach(call: Call) -> Camera:
     return call.service.start_teaching(call.camera, call.body.label)
 
 
 def pause_teaching(call: Call) -> Camera:
     return call.service.worker(call.camera).pause_teaching()
+
+
+def cut_teaching(call: Call) -> Camera:
+    return call.service.cut_teaching(call.camera, call.body.region)
 
 
 def stop_teaching(call: Call) -> Enrolled:
@@ -99,6 +107,12 @@ ROUTES = (
         refuses=(404,),
     ),
     Route(
+        *("PUT", f"{BASE}/{{camera}}/regions", "Answer these named regions besides the frame", set_regions),
+        takes=SetRegions,
+        gives=Camera,
+        refuses=(404,),
+    ),
+    Route(
         *("POST", f"{BASE}/{{camera}}/teach", "Begin to teach what the camera shows", teach),
         takes=StartTeach,
         gives=Camera,
@@ -111,6 +125,17 @@ ROUTES = (
             "Look at no more frames until there is a name",
             pause_teaching,
         ),
+        gives=Camera,
+        refuses=(404, 409),
+    ),
+    Route(
+        *(
+            "POST",
+            f"{BASE}/{{camera}}/teach/region",
+            "Keep only a region of what was shown, and look at it",
+            cut_teaching,
+        ),
+        takes=CutRegion,
         gives=Camera,
         refuses=(404, 409),
     ),

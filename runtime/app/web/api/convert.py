@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from runtime.app.core.messages import Accepted, Done, Enrolled, Recognized, Rejected, SimilarClass
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime import recognition as results
+from runtime.app.core.messages import (
+    Accepted,
+    ChangedAnswer,
+    ChangePreview,
+    Done,
+    Enrolled,
+    Recognized,
+    Rejected,
+    SimilarClass,
+)
 from runtime.app.core.session import finite
 from runtime.app.web.routes import Call
 from runtime.recognition import Enrollment, Recognition
+from runtime.stream.recent_answers import RecentAnswer
 
 
 def changed(call: Call, what: str) -> Done:
@@ -24,6 +38,19 @@ def enrolled(call: Call, enrollment: Enrollment) -> Enrolled:
         operation=call.service.recognizer.gallery.last_operation if enrollment.accepted else None,
         similar=[SimilarClass(other.label, float(other.score)) for other in enrollment.similar],
     )
+
+
+def changes(remembered: list[RecentAnswer], preview: results.ChangePreview) -> ChangePreview:
+    """Return what a change would alter among remembered answers."""
+    changed_ones = [ChangedAnswer(remembered[c.index].id, c.before, c.after) for c in preview.changes]
+    return ChangePreview(preview.of, changed_ones)
+
+
+def rejection(call: Call, embedding: NDArray[np.float32], label: str) -> ChangePreview:
+    """Return what "not this" about an embedding would change among the recent answers."""
+    ring = call.service.ring
+    remembered = ring.answers()
+    return changes(remembered, call.service.recognizer.preview_reject(embedding, label, ring))
 
 
 def recognized(recognition: Recognition) -> Recognized:

@@ -7,7 +7,6 @@ from msgspec import Struct
 from runtime.app.core.messages import Done, Named
 from runtime.app.web.api.convert import changed
 from runtime.app.web.routes import BadRequest, Call, Route
-from runtime.gallery import NewShot
 
 
 class Shot(Struct, frozen=True):
@@ -30,7 +29,6 @@ def shots(call: Call) -> list[Shot]:
 
 
 def move(call: Call) -> Done:
-    """Add the shot to the other class and remove it from its own. These are two changes, so undo takes two steps."""
     gallery = call.service.editable.gallery
     shot, to = gallery.shot(call.id), call.body.label
     if shot.negative or len(gallery.classes[shot.label].ids) < 2:
@@ -41,9 +39,7 @@ def move(call: Call) -> Done:
         raise BadRequest(
             f"The shot must be moved to a class, but none has the label {to!r}. GET /api/v1/classes lists them."
         )
-    fresh = NewShot(shot.embedding, gallery.crop(call.id), shot.burst, shot.quality, shot.source, shot.time_s)
-    gallery.add_all([(to, fresh, False)], f"moved shot {call.id} of {shot.label!r} to {to!r}")
-    gallery.remove_shot(call.id)
+    gallery.move_shot(call.id, to)
     return changed(call, f"moved a shot of {shot.label} to {to}")
 
 

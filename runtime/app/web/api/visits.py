@@ -13,10 +13,11 @@ from msgspec import Meta, Struct
 from msgspec.structs import astuple
 from starlette.responses import Response
 
-from runtime.app.core.messages import Done, Label
-from runtime.app.core.reviewing import review
+from runtime.app.core.messages import ChangePreview, Done, Label
+from runtime.app.core.reviewing import not_shown, review
 from runtime.app.core.tables import plain_cells
 from runtime.app.visits.store import Filter, StoredVisit
+from runtime.app.web.api.convert import rejection
 from runtime.app.web.routes import MAX_ID, BadRequest, Call, NotFound, Route
 
 MANY = 60  # visits of one page
@@ -106,6 +107,14 @@ def crop(call: Call) -> bytes:
     if not views or views[0].crop is None:
         raise NotFound(f"No picture was kept of visit {call.id}.")
     return views[0].crop
+
+
+def preview_not(call: Call) -> ChangePreview:
+    """Return what the review "not" of a visit would change."""
+    found = call.service.visits.store.some([call.id])
+    if not found:
+        raise NotFound(f"There is no visit {call.id}, or no longer.")
+    return rejection(call, *not_shown(call.service.recognizer, call.service.visits, found[0]))
 
 
 def say(call: Call) -> ReviewResult:
@@ -211,6 +220,16 @@ ROUTES = (
         refuses=(507,),
     ),
     Route("GET", f"{BASE}/{{id:int}}/crop", "The picture of a visit", crop, gives="image/jpeg", refuses=(404, 507)),
+    Route(
+        *(
+            "POST",
+            f"{BASE}/{{id:int}}/not/preview",
+            'What the review "not" would change among the recent answers',
+            preview_not,
+        ),
+        gives=ChangePreview,
+        refuses=(404, 409, 507),
+    ),
     Route(
         *("POST", f"{BASE}/review", "Say what visits show, several at once", say),
         takes=Review,

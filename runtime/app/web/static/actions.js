@@ -1,9 +1,10 @@
 // Actions: what happens when something is seen. Rules are added, tested and removed here, with their newest results.
 
 import { call, query } from "./api.js";
-import { $, el, plural, setText, span, syncChildren } from "./dom.js";
+import { $, el, setText, span, syncChildren } from "./dom.js";
 import { act, notice } from "./notices.js";
 import { labels, on, store } from "./store.js";
+import { said, t } from "./words.js";
 
 const EVERY_MS = 3000;
 const UNKNOWN = "\u0000unknown";
@@ -36,7 +37,7 @@ function renderChoices() {
   if (select.dataset.key === values.join("\n") && select.children.length) return;
   const before = select.value;
   select.dataset.key = values.join("\n");
-  select.replaceChildren(el("option", { value: "" }, "any class"), ...values.map((value) => el("option", { value }, value)), el("option", { value: UNKNOWN }, "something unknown"));
+  select.replaceChildren(el("option", { value: "" }, t("rule.any")), ...values.map((value) => el("option", { value }, value)), el("option", { value: UNKNOWN }, t("rule.unknown")));
   select.value = [...values, UNKNOWN].includes(before) ? before : "";
 }
 
@@ -52,7 +53,7 @@ async function add(event) {
   const unknown = $("rule-label").value === UNKNOWN;
   const target = { webhook: { url, secret: secret || null }, mqtt: { url, topic: topic || "edgefs/seen" }, channels: { urls: [url] } }[kind];
   const rule = { name: $("rule-name").value.trim(), label: unknown ? null : label || null, certainty: unknown ? "unknown" : $("rule-certainty").value, dwell_s: Number($("rule-dwell").value) || 0, do: { kind, ...target } };
-  if (!(await act(call("PUT", "actions", rule), `${rule.name} is in force`))) return;
+  if (!(await act(call("PUT", "actions", rule), t("rule.added", { name: rule.name })))) return;
   $("rule").reset();
   $("rule-more").open = false;
   renderFields();
@@ -60,8 +61,8 @@ async function add(event) {
 }
 
 function make({ name }) {
-  const test = el("button", { type: "button", class: "plain", onclick: () => run(test, name) }, "Test");
-  const remove = el("button", { type: "button", class: "plain", "data-remove": "", onclick: async () => (await act(call("DELETE", `actions?${query({ name })}`), `Removed ${name}`), load()) }, "Remove");
+  const test = el("button", { type: "button", class: "plain", onclick: () => run(test, name) }, t("rule.test"));
+  const remove = el("button", { type: "button", class: "plain", "data-remove": "", onclick: async () => (await act(call("DELETE", `actions?${query({ name })}`), t("removed", { name })), load()) }, t("remove"));
   return el("li", { class: "rule" },
     el("div", {}, el("h3", {}, name), el("p", { class: "when" }), el("p", { class: "soft target" })),
     el("p", { class: "acts" }, test, remove),
@@ -70,30 +71,28 @@ function make({ name }) {
 
 function update(card, rule) {
   setText(card.querySelector(".when"), sentence(rule));
-  setText(card.querySelector(".target"), `${KINDS[rule.kind]} ${rule.target}${rule.signed ? ", signed" : ""}${rule.fixed ? ", from the file of --actions" : ""}`);
+  setText(card.querySelector(".target"), [t(`rule.to.${rule.kind}`, { target: rule.target }), rule.signed && t("rule.signed"), rule.fixed && t("rule.fixed")].filter(Boolean).join(t("comma")));
   card.querySelector("[data-remove]").hidden = rule.fixed;
   const newest = rule.results.slice(0, 4);
-  const waiting = rule.waiting ? [{ id: "waiting", text: `${plural(rule.waiting, "event")} waiting`, state: "" }] : [];
-  const lines = [...waiting, ...newest.map((each) => ({ id: each.id, text: `${each.what}, ${span(Date.now() / 1000 - each.time_s)} ago${each.tries > 1 ? `, ${each.tries} tries` : ""}`, state: each.ok ? "good" : "bad" }))];
-  const shown = lines.length ? lines : [{ id: "none", text: "Nothing has happened yet.", state: "" }];
+  const waiting = rule.waiting ? [{ id: "waiting", text: t("rule.waiting", { n: rule.waiting }), state: "" }] : [];
+  const lines = [...waiting, ...newest.map((each) => ({ id: each.id, text: [said(each.what), t("ago", { span: span(Date.now() / 1000 - each.time_s) }), each.tries > 1 && t("rule.tries", { n: each.tries })].filter(Boolean).join(t("comma")), state: each.ok ? "good" : "bad" }))];
+  const shown = lines.length ? lines : [{ id: "none", text: t("rule.nothing"), state: "" }];
   syncChildren(card.querySelector(".results"), shown, (line) => line.id, () => el("li"), (node, { text, state }) => {
     node.className = state;
     setText(node, text);
   });
 }
 
-const KINDS = { webhook: "Webhook to", mqtt: "MQTT to", channels: "Message by", command: "Program", csv: "File" };
-
 function sentence({ label, certainty, camera, dwell_s }) {
-  const what = certainty === "unknown" ? "something unknown" : label ?? "any class";
-  const sure = certainty === "maybe" ? ", sure or not" : "";
-  return `When ${what} is seen${dwell_s ? ` for ${span(dwell_s)}` : ""}${camera ? ` by ${camera}` : ""}${sure}`;
+  const what = certainty === "unknown" ? t("rule.unknown") : label ?? t("rule.any");
+  const parts = [t("rule.when", { what }), dwell_s && t("rule.dwell", { span: span(dwell_s) }), camera && t("rule.by", { camera }), certainty === "maybe" && t("rule.maybe")];
+  return parts.filter(Boolean).join(t("comma"));
 }
 
 async function run(button, name) {
   button.disabled = true;
   const result = await act(call("POST", "actions/test", { name }));
   button.disabled = false;
-  if (result) notice(result.ok ? `${name} works: ${result.what}` : `${name} does not work: ${result.what}`);
+  if (result) notice(t(result.ok ? "rule.works" : "rule.fails", { name, what: said(result.what) }));
   load();
 }

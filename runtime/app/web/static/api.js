@@ -1,6 +1,9 @@
 // Requests to the device, by its public HTTP API.
 
+import { said, t } from "./words.js";
+
 export const BASE = "api/v1/";
+export const CAMERA_KEY = "edgefs camera"; // where this browser stores the id of its camera on this device
 
 export class ApiError extends Error {
   constructor(message, type, status) {
@@ -29,13 +32,13 @@ export async function call(method, path, body, { timeout_s = 30, keepalive = fal
       signal: AbortSignal.timeout(timeout_s * 1000),
     });
   } catch {
-    throw new ApiError("The device does not answer.", "Offline", 0);
+    throw new ApiError(t("offline"), "Offline", 0);
   }
   const json = (response.headers.get("content-type") ?? "").includes("json");
   const answer = json ? await response.json().catch(() => null) : null;
   if (response.ok) return answer;
   const error = answer?.error ?? {};
-  throw new ApiError(error.message ?? `The device answered ${response.status}.`, error.type ?? "Error", response.status);
+  throw new ApiError(error.message ? said(error.message) : t("answered", { status: String(response.status) }), error.type ?? "Error", response.status);
 }
 
 export const query = (values) => new URLSearchParams(values).toString();

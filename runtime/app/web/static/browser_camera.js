@@ -1,37 +1,37 @@
 // The camera of this browser as a source of the device: JPEGs over a WebSocket, each sent when the device asks for it.
 
-import { BASE, call, camera as route } from "./api.js";
+import { BASE, CAMERA_KEY, call, camera as route } from "./api.js";
 import { on, store } from "./store.js";
+import { t } from "./words.js";
 
 const WIDTH = 960; // pixels of what is sent
 const QUALITY = 0.8;
 const AGAIN_MS = 1000;
-const KEY = "edgefs camera"; // the id of this browser's camera on this device
 
 let video = null;
 let socket = null;
-let mine = null;
+let mine = null; // the id of its source
+let known = false; // whether the device has listed it
 
 export const canUseCamera = () => window.isSecureContext && Boolean(navigator.mediaDevices?.getUserMedia);
 
-/** Go on sending when the page is opened again. */
-export function startBrowserCamera() {
-  const resume = () => {
-    const id = remembered();
-    if (mine || !id || !canUseCamera()) return;
-    mine = id;
-    start().catch(() => (mine = null)); // without permission it stays as it is until it is chosen again
-  };
-  on("changed", () => {
-    if (!mine) resume();
-    else if (video && !listed(mine)) stop();
-  });
+/** Go on sending when the page is opened again, and end when the source is removed. */
+function follow() {
+  if (mine) {
+    known ||= listed(mine);
+    if (video && known && !listed(mine)) stop();
+    return;
+  }
+  const id = remembered();
+  if (!id || !canUseCamera()) return;
+  mine = id;
+  start().catch(() => (mine = null)); // without permission it stays as it is until it is chosen again
 }
 
 const listed = (id) => store.state?.cameras.some((each) => each.id === id);
 
 function remembered() {
-  const id = localStorage.getItem(KEY);
+  const id = localStorage.getItem(CAMERA_KEY);
   return id && listed(id) ? id : null;
 }
 
@@ -39,12 +39,12 @@ function remembered() {
 export async function offerCamera() {
   await start();
   mine = remembered() ?? (await call("POST", "cameras", { what: "browser", name: nameOfBrowser() })).id;
-  localStorage.setItem(KEY, mine);
+  localStorage.setItem(CAMERA_KEY, mine);
   connect();
   return mine;
 }
 
-const nameOfBrowser = () => `${(/iPhone|iPad|Android|Macintosh|Windows|Linux/.exec(navigator.userAgent) ?? ["Browser"])[0]} camera`;
+const nameOfBrowser = () => t("own.name", { system: /iPhone|iPad|Android|Macintosh|Windows|Linux/.exec(navigator.userAgent)?.[0] ?? t("own.browser") });
 
 async function start() {
   if (video) return;
@@ -52,7 +52,7 @@ async function start() {
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1280 } }, audio: false });
   } catch (error) {
-    throw new Error(error.name === "NotAllowedError" ? "The browser may not use its camera. Permit it beside the address of this page." : "This browser has no camera that can be used.");
+    throw new Error(error.name === "NotAllowedError" ? t("own.denied") : t("own.none"));
   }
   const element = document.createElement("video");
   Object.assign(element, { muted: true, playsInline: true, srcObject: stream });
@@ -63,8 +63,8 @@ async function start() {
 
 function stop() {
   for (const track of video.srcObject.getTracks()) track.stop();
-  [video, mine] = [null, null];
-  localStorage.removeItem(KEY);
+  [video, mine, known] = [null, null, false];
+  localStorage.removeItem(CAMERA_KEY);
   socket?.close();
 }
 
@@ -87,3 +87,6 @@ function send(to) {
   canvas.getContext("2d").drawImage(video, 0, 0, width, height);
   canvas.toBlob((jpeg) => jpeg && to.readyState === WebSocket.OPEN && to.send(jpeg), "image/jpeg", QUALITY);
 }
+
+on("changed", follow);
+if (store.state) follow();

@@ -1,9 +1,10 @@
 // The taught classes: one card each, with its shots, how reliable it is, and its actions.
 
 import { call, query, shotCrop } from "./api.js";
-import { $, el, icon, syncChildren, picture, plural, setVariables, setText } from "./dom.js";
+import { $, el, icon, syncChildren, picture, setVariables, setText } from "./dom.js";
 import { act } from "./notices.js";
 import { labels, on, store, writable } from "./store.js";
+import { number, said, t } from "./words.js";
 
 const ENOUGH_VIEWS = 5; // after which a class is called reliable, see runtime/explain.py
 
@@ -17,7 +18,7 @@ export function startClasses() {
 
 function render() {
   const classes = store.state?.classes ?? [];
-  setText($("n-classes"), classes.length ? `(${classes.length})` : "");
+  setText($("n-classes"), classes.length ? `(${number(classes.length)})` : "");
   $("no-classes").hidden = !store.state || classes.length > 0 || Boolean(store.state.gallery.mismatch);
   $("find").hidden = classes.length <= MANY;
   const wanted = $("find").hidden ? "" : $("find").value.trim().toLowerCase();
@@ -27,7 +28,7 @@ function render() {
 
 function make({ label }) {
   const more = el("div", { class: "more", hidden: true });
-  const open = el("button", { type: "button", class: "plain square", "aria-expanded": "false", "aria-label": `More about ${label}`, onclick: () => toggle(open, more, label) }, icon("more"));
+  const open = el("button", { type: "button", class: "plain square", "aria-expanded": "false", "aria-label": t("class.more", { label }), onclick: () => toggle(open, more, label) }, icon("more"));
   return el("li", {},
     el("div", { class: "row" },
       el("div", { class: "blank" }),
@@ -48,13 +49,13 @@ function update(card, each) {
     image.replaceWith(fresh);
   }
   const [title, bar, small] = text.children;
-  setText(title.lastElementChild, String(shots));
-  title.lastElementChild.title = plural(shots, "shot");
+  setText(title.lastElementChild, number(shots));
+  title.lastElementChild.title = t("shots", { n: shots });
   setVariables(bar, { full: reliable ? 1 : Math.min(views / ENOUGH_VIEWS, 0.9) });
-  setText(small, advice);
-  small.title = `${plural(Math.round(views), "different view")} in ${plural(shots, "shot")}`;
+  setText(small, said(advice));
+  small.title = t("views.in", { views: t("views", { n: Math.round(views) }), shots: t("shots", { n: shots }) });
   const row = card.querySelector(".crops");
-  if (row) syncChildren(row, crops, (id) => id, (id) => el("li", {}, picture(shotCrop(id), `A view of ${label}`)), () => {});
+  if (row) syncChildren(row, crops, (id) => id, (id) => el("li", {}, picture(shotCrop(id), t("view.of", { label }))), () => {});
   for (const button of card.querySelectorAll(".acts button")) button.disabled = !writable();
 }
 
@@ -74,9 +75,9 @@ const button = (text, onclick) => el("button", { type: "button", class: "plain",
 
 function offer(acts, label) {
   acts.className = "acts";
-  acts.replaceChildren(button("Rename", () => ask(acts, label, rename(label))));
-  if (labels().length > 1) acts.append(button("Merge", () => ask(acts, label, merge(label))));
-  acts.append(button("Forget", () => act(call("DELETE", `classes?${query({ label })}`), `Forgot ${label}`)));
+  acts.replaceChildren(button(t("rename"), () => ask(acts, label, rename(label))));
+  if (labels().length > 1) acts.append(button(t("merge"), () => ask(acts, label, merge(label))));
+  acts.append(button(t("forget"), () => act(call("DELETE", `classes?${query({ label })}`), t("forgot", { label }))));
 }
 
 /** Show a field with its button and *Cancel* in place of the actions. */
@@ -86,7 +87,7 @@ function ask(acts, label, { field, verb, send }) {
     acts.querySelector("button").focus();
   };
   const form = el("form", { class: "inline", onsubmit: (event) => (event.preventDefault(), send(field.value.trim())), onkeydown: (event) => event.key === "Escape" && (event.stopPropagation(), back()) },
-    field, el("button", { class: "primary" }, verb), button("Cancel", back));
+    field, el("button", { class: "primary" }, verb), button(t("cancel"), back));
   acts.className = "";
   acts.replaceChildren(form);
   field.focus();
@@ -94,12 +95,12 @@ function ask(acts, label, { field, verb, send }) {
 }
 
 function rename(label) {
-  const field = el("input", { value: label, maxlength: 100, "aria-label": `New name of ${label}`, autocomplete: "off", required: true });
-  return { field, verb: "Rename", send: (to) => to && to !== label && act(call("PATCH", `classes?${query({ label })}`, { label: to }), `${label} is now ${to}`) };
+  const field = el("input", { value: label, maxlength: 100, "aria-label": t("rename.label", { label }), autocomplete: "off", required: true });
+  return { field, verb: t("rename"), send: (to) => to && to !== label && act(call("PATCH", `classes?${query({ label })}`, { label: to }), t("renamed", { label, to })) };
 }
 
 function merge(label) {
   const others = labels().filter((other) => other !== label);
-  const field = el("select", { "aria-label": `Merge ${label} into` }, ...others.map((other) => el("option", { value: other }, `into ${other}`)));
-  return { field, verb: "Merge", send: (into) => act(call("POST", "classes/merge", { label, into }), `${label} is now part of ${into}`) };
+  const field = el("select", { "aria-label": t("merge.label", { label }) }, ...others.map((other) => el("option", { value: other }, t("merge.into", { other }))));
+  return { field, verb: t("merge"), send: (into) => act(call("POST", "classes/merge", { label, into }), t("merged", { label, into })) };
 }

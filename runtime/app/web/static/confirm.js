@@ -4,8 +4,8 @@ import { answerCrop, call } from "./api.js";
 import { close, open } from "./cards.js";
 import { $, el, picture } from "./dom.js";
 import { act } from "./notices.js";
-import { askSimilar } from "./similar.js";
 import { answer, on, settled, stateOf, writable } from "./store.js";
+import { said, t } from "./words.js";
 
 export function startConfirm() {
   $("yes").addEventListener("click", () => confirm(suggested()));
@@ -26,19 +26,19 @@ const path = ({ id }, verb) => `answers/${encodeURIComponent(id)}/${verb}`;
 async function confirm(each, label = null) {
   if (!each) return;
   const result = ({ label: taught, accepted, rejected }) =>
-    accepted.length ? `This view is ${taught} now` : `This view was not added: ${rejected[0]?.reason ?? "nothing new"}`;
+    accepted.length ? t("confirmed", { label: taught }) : t("confirm.none", { reason: said(rejected[0]?.reason ?? "same view") });
   const enrollment = await act(call("POST", path(each, "confirm"), { label }), result);
-  if (label) askSimilar(enrollment);
+  if (label && enrollment?.similar?.length) act(import("./similar.js").then(({ askSimilar }) => askSimilar(enrollment)));
 }
 
 async function reject(each) {
-  if (each) await act(call("POST", path(each, "reject")), `This view is not ${each.candidate}`);
+  if (each) await act(call("POST", path(each, "reject")), t("rejected", { label: each.candidate }));
 }
 
 /** Ask for the right name of the picture. */
 function ask(each) {
   if (!each) return;
-  const field = el("input", { list: "names", maxlength: 100, placeholder: "Name…", "aria-label": "Name of this thing", autocomplete: "off", autocapitalize: "off", enterkeyhint: "done", required: true });
+  const field = el("input", { list: "names", maxlength: 100, placeholder: t("name.hint"), "aria-label": t("name.thing"), autocomplete: "off", autocapitalize: "off", enterkeyhint: "done", required: true });
   const send = async (event) => {
     event.preventDefault();
     const label = field.value.trim();
@@ -46,8 +46,8 @@ function ask(each) {
     close("confirm");
     await confirm(each, label);
   };
-  open("confirm", "What is it?",
-    el("div", { class: "shots" }, el("figure", {}, picture(answerCrop(each.id), "The picture to be named"))),
-    el("form", { class: "inline", onsubmit: send }, field, el("button", { class: "primary" }, "Add this view")));
+  open("confirm", t("what"),
+    el("div", { class: "shots" }, el("figure", {}, picture(answerCrop(each.id), t("name.picture")))),
+    el("form", { class: "inline", onsubmit: send }, field, el("button", { class: "primary" }, t("name.add"))));
   field.focus();
 }

@@ -1,5 +1,7 @@
 // Making and changing elements. Text from outside is set as textContent only, so a name cannot become HTML.
 
+import { t } from "./words.js";
+
 export const $ = (id) => document.getElementById(id);
 
 /** el("button", { class: "plain", onclick: f, "aria-label": "Close" }, "words", child, …) */
@@ -59,11 +61,9 @@ export function syncChildren(parent, items, keyOf, make, update) {
   for (const child of old.values()) child.remove();
 }
 
-export const plural = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
-
 /** "4 s", "2 min", "3 h", "5 days" */
 export function span(seconds) {
-  if (seconds < 90) return `${Math.max(0, Math.round(seconds))} s`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
-  return seconds < 172800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86400)} days`;
+  if (seconds < 90) return t("seconds", { n: Math.max(0, Math.round(seconds)) });
+  if (seconds < 5400) return t("minutes", { n: Math.round(seconds / 60) });
+  return seconds < 172800 ? t("hours", { n: Math.round(seconds / 3600) }) : t("days", { n: Math.round(seconds / 86400) });
 }

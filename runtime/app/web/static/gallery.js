@@ -1,10 +1,11 @@
 // The gallery as a whole: undo, redo, upload, and banners about problems of the gallery or the connection.
 
 import { call } from "./api.js";
-import { $, el, syncChildren, plural, span, setText } from "./dom.js";
+import { $, el, syncChildren, span, setText } from "./dom.js";
 import { connect } from "./link.js";
 import { act, redo, undo } from "./notices.js";
 import { on, store, writable } from "./store.js";
+import { said, t } from "./words.js";
 
 export function startGallery() {
   for (const name of ["changed", "link"]) on(name, render);
@@ -16,7 +17,7 @@ export function startGallery() {
 async function upload({ target }) {
   const [file] = target.files;
   if (!file) return;
-  await act(call("POST", "gallery", file, { timeout_s: 600 }), `Added ${file.name}`);
+  await act(call("POST", "gallery", file, { timeout_s: 600 }), t("uploaded", { name: file.name }));
   target.value = "";
 }
 
@@ -24,13 +25,13 @@ function render() {
   const newest = store.state?.undo;
   const undone = store.state?.redo;
   $("undo").disabled = !newest || !writable();
-  setText($("undo-words"), newest ? `Undo: ${newest.what}` : "Nothing to undo");
+  setText($("undo-words"), newest ? t("undo.what", { what: said(newest.what) }) : t("undo.nothing"));
   $("redo").hidden = !undone;
   $("redo").disabled = !writable();
-  $("redo").title = undone ? `Redo: ${undone.what}` : "";
+  $("redo").title = undone ? t("redo.what", { what: said(undone.what) }) : "";
   for (const [quick, all, change] of [["undo-quick", "undo", newest], ["redo-quick", "redo", undone]]) {
     $(quick).disabled = $(all).disabled;
-    $(quick).setAttribute("aria-label", change ? `${all === "undo" ? "Undo" : "Redo"}: ${change.what}` : "Nothing to undo");
+    $(quick).setAttribute("aria-label", change ? t(`${all}.what`, { what: said(change.what) }) : t("undo.nothing"));
     $(quick).title = $(quick).getAttribute("aria-label");
   }
   $("redo-quick").hidden = !undone;
@@ -41,26 +42,26 @@ function render() {
 function banners() {
   const list = [];
   if (store.link === "offline") {
-    list.push({ key: "offline", title: "The device does not answer", text: "Trying again. Nothing that was stored is lost.", verb: "Try now", run: connect });
+    list.push({ key: "offline", title: t("offline.title"), text: t("offline.text"), verb: t("offline.try"), run: connect });
   }
   const gallery = store.state?.gallery;
   if (gallery?.mismatch) {
     const { shots, seconds, done, failed } = gallery.mismatch;
     const busy = done != null;
-    const offer = `Its ${plural(shots, "shot")} can be embedded again from their pictures: about ${span(Math.max(1, seconds))}. Nothing is lost.`;
+    const offer = t("model.offer", { n: shots, span: span(Math.max(1, seconds)) });
     list.push({
-      key: "mismatch", title: "This gallery was filled by another model",
-      text: busy ? `Embedding again: ${done} of ${shots}` : failed || offer, progress: busy ? { done, of: shots } : null,
-      verb: busy ? null : "Embed again", run: () => act(call("POST", "gallery/reembed")),
+      key: "mismatch", title: t("model.title"),
+      text: busy ? t("model.progress", { n: done, of: shots }) : said(failed) || offer, progress: busy ? { done, of: shots } : null,
+      verb: busy ? null : t("model.again"), run: () => act(call("POST", "gallery/reembed")),
     });
   } else if (gallery?.state === "damaged") {
-    list.push({ key: "readonly", title: "The gallery is damaged", text: `Recognition goes on with what is whole; teaching is off. Stop the app and run: edgefs gallery repair --gallery ${gallery.path}` });
+    list.push({ key: "readonly", title: t("damaged.title"), text: t("damaged.text", { path: gallery.path }) });
   } else if (gallery && !gallery.writable) {
-    list.push({ key: "readonly", title: "The gallery cannot be written", text: `${gallery.path ?? "Its folder"} is read-only. Recognition goes on; teaching is off.` });
+    list.push({ key: "readonly", title: t("readonly.title"), text: t("readonly.text", { path: gallery.path ?? t("readonly.folder") }) });
   } else if (gallery?.state === "disk full") {
-    list.push({ key: "readonly", title: "The disk is full", text: "The last change was not stored. Recognition goes on. Free some space and try again." });
+    list.push({ key: "readonly", title: t("full.title"), text: t("full.text") });
   } else if (gallery?.state === "second writer") {
-    list.push({ key: "readonly", title: "Another program is writing to the gallery", text: "The last change was not stored. Try again, or close the other program." });
+    list.push({ key: "readonly", title: t("writer.title"), text: t("writer.text") });
   }
   return list;
 }

@@ -49,6 +49,7 @@ function receive(message) {
     store.answers.set(message.camera, message);
     if (message.id != null && agrees(message)) store.settled.set(message.camera, message);
   }
+  if (message.type === "region") store.regionAnswers.set(`${message.camera}\n${message.region}`, message);
   emit(message.type, message);
 }
 

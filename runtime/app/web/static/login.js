@@ -4,6 +4,7 @@ import { call } from "./api.js";
 import { $, setText } from "./dom.js";
 import { connect } from "./link.js";
 import { on, store } from "./store.js";
+import { t } from "./words.js";
 
 export function startLogin() {
   $("login-card").addEventListener("cancel", (event) => event.preventDefault()); // without the token the page shows nothing
@@ -32,7 +33,7 @@ async function login(token, then = connect) {
     $("token").value = "";
     await then();
   } catch (error) {
-    setText($("login-error"), error.status === 401 ? "That is not the token of this device." : error.message);
+    setText($("login-error"), error.status === 401 ? t("login.wrong") : error.message);
     $("token").select();
   }
 }

@@ -1,29 +1,37 @@
 // The page: link.js writes the state into the store, and every part draws what it shows of it.
+//
+// What the first picture does not need is loaded when it is used: the places by places.js, the cards by their buttons here.
 
-import { startAbout } from "./about.js";
-import { startActions } from "./actions.js";
 import { startAnswer } from "./answer.js";
-import { startBrowserCamera } from "./browser_camera.js";
-import { startCards } from "./cards.js";
+import { CAMERA_KEY } from "./api.js";
 import { startClasses } from "./classes.js";
 import { startConfirm } from "./confirm.js";
+import { $ } from "./dom.js";
 import { startGallery } from "./gallery.js";
-import { startInbox } from "./inbox.js";
 import { connect, watch } from "./link.js";
 import { loginFromLink, startLogin } from "./login.js";
+import { act } from "./notices.js";
 import { startPhotos } from "./photos.js";
 import { startPlaces } from "./places.js";
 import { render as renderPreview, startPreview } from "./preview.js";
 import { startRegion } from "./region.js";
-import { startReject } from "./reject.js";
-import { startSources } from "./sources.js";
-import { startReview } from "./review.js";
+import { startRegions } from "./regions.js";
 import { startTeach } from "./teach.js";
-import { startThings } from "./things.js";
-import { startWhy } from "./why.js";
+import { fillPage } from "./words.js";
 
-const parts = [startPreview, startRegion, startAnswer, startTeach, startClasses, startInbox, startGallery, startCards, startWhy, startConfirm, startReject, startAbout, startSources, startPhotos, startBrowserCamera, startLogin, startReview, startThings, startActions, startPlaces];
+const CARDS = {
+  "about-open": () => import("./about.js"),
+  "sources-open": () => import("./sources.js"),
+  "note-sources": () => import("./sources.js"),
+  "why": () => import("./why.js"),
+  "not-this": () => import("./reject.js"),
+};
+
+const parts = [startPreview, startRegion, startRegions, startAnswer, startTeach, startClasses, startGallery, startConfirm, startPhotos, startLogin, startPlaces];
+fillPage();
 for (const start of parts) start();
+for (const [id, load] of Object.entries(CARDS)) $(id).addEventListener("click", () => act(load().then((card) => card.show())));
+if (localStorage.getItem(CAMERA_KEY)) act(import("./browser_camera.js")); // it goes on sending
 await loginFromLink();
 await connect();
 setInterval(() => {

@@ -2,6 +2,7 @@
 
 import { call } from "./api.js";
 import { $, el } from "./dom.js";
+import { said, t } from "./words.js";
 
 const SECONDS = 8;
 const AT_MOST = 3;
@@ -34,14 +35,14 @@ export async function act(request, text = null) {
   }
 }
 
-const undoOf = (id) => (id == null ? null : { label: "Undo", run: () => undo(id) });
+const undoOf = (id) => (id == null ? null : { label: t("undo"), run: () => undo(id) });
 const sentence = (text) => text[0].toUpperCase() + text.slice(1);
 
 /** Take back one change, named by its id; the device refuses if another change is newer. */
 export async function undo(id) {
   const response = await act(call("POST", "undo", { id }));
-  if (response) notice(sentence(response.what ?? "undone"), { label: "Redo", run: () => redo(id) });
+  if (response) notice(sentence(said(response.what) || t("undone")), { label: t("redo"), run: () => redo(id) });
 }
 
 /** Make a change again that was undone. */
-export const redo = (id) => act(call("POST", "redo", { id }), ({ what }) => sentence(what ?? "redone"));
+export const redo = (id) => act(call("POST", "redo", { id }), ({ what }) => sentence(said(what) || t("redone")));

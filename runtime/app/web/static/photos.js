@@ -1,16 +1,13 @@
-// Photos that are dropped, pasted or chosen: a name teaches them, and without one they are recognised.
+// Photos that are dropped, pasted or chosen; their card is loaded when there are some.
 
-import { call, query } from "./api.js";
-import { close, open } from "./cards.js";
-import { $, el, plural } from "./dom.js";
+import { $ } from "./dom.js";
 import { act } from "./notices.js";
-import { askSimilar } from "./similar.js";
-import { writable } from "./store.js";
+import { t } from "./words.js";
 
-const MOST = 64;
-let urls = [];
+const show = (files) => act(import("./photos_card.js").then((card) => card.show(files)));
 
 export function startPhotos() {
+  document.body.dataset.drop = t("photos.drop"); // shown by the style sheet while photos are dragged
   addEventListener("dragover", (event) => {
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
@@ -28,53 +25,4 @@ export function startPhotos() {
     show([...target.files]);
     target.value = "";
   });
-  $("photos-card").addEventListener("close", release);
-}
-
-export function choosePhotos() {
-  close("sources");
-  $("photos").click();
-}
-
-function release() {
-  for (const url of urls) URL.revokeObjectURL(url);
-  urls = [];
-}
-
-function show(files) {
-  const photos = files.filter((file) => file.type.startsWith("image/")).slice(0, MOST);
-  if (!photos.length) return void act(Promise.reject(new Error("Only pictures can be taught, and none of these files is one.")));
-  release();
-  urls = photos.map((photo) => URL.createObjectURL(photo));
-  const captions = photos.map((photo) => el("figcaption", {}, photo.name));
-  const name = el("input", { id: "photos-name", list: "names", maxlength: 100, placeholder: "Name…", "aria-label": "Name of the thing in these photos", autocomplete: "off", autocapitalize: "off", enterkeyhint: "done", required: true });
-  const teach = (event) => {
-    event.preventDefault();
-    if (name.value.trim()) send(name.value.trim(), photos);
-  };
-  open("photos", plural(photos.length, "photo"),
-    el("div", { class: "changes" }, ...photos.map((_, i) => el("figure", {}, el("img", { src: urls[i], alt: "" }), captions[i]))),
-    el("form", { class: "inline", onsubmit: teach }, name,
-      el("button", { class: "primary", disabled: !writable() }, "Teach"),
-      el("button", { type: "button", class: "plain", onclick: () => recognise(photos, captions) }, "What is it?")));
-  name.focus();
-}
-
-async function send(label, photos) {
-  const form = new FormData();
-  for (const photo of photos) form.append("pictures", photo, photo.name);
-  const result = ({ accepted, rejected }) =>
-    accepted.length ? `${label}: ${plural(accepted.length, "photo")} kept${rejected.length ? `, ${rejected.length} refused (${rejected[0].reason})` : ""}` : `No photo was kept: ${rejected[0]?.reason}`;
-  const enrollment = await act(call("POST", `classes/shots?${query({ label })}`, form, { timeout_s: 120 }), result);
-  if (!enrollment) return;
-  close("photos");
-  askSimilar(enrollment);
-}
-
-async function recognise(photos, captions) {
-  for (const [i, photo] of photos.entries()) {
-    const found = await act(call("POST", "recognize", photo));
-    if (!found) return;
-    captions[i].replaceChildren(el("b", {}, found.label ?? (found.certainty === "maybe" ? `${found.candidate}?` : "Unknown")));
-  }
 }

@@ -1,6 +1,7 @@
 // Small bar charts of visits by hour, drawn as SVG without a library.
 
-import { el, plural, span } from "./dom.js";
+import { el, span } from "./dom.js";
+import { locale, t } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 40;
@@ -32,19 +33,19 @@ export function plots(hours, count) {
 }
 
 function drawn({ label, bars, visits, seconds }, first, count, most) {
-  const name = label ?? "Unknown";
-  const said = `${name}: ${plural(visits, "visit")}, ${span(seconds)} in all`;
+  const name = label ?? t("unknown");
+  const said = t("plot.said", { name, visits: t("visits", { n: visits }), span: span(seconds) });
   const rects = [...bars].map(([place, n]) => {
     const height = Math.max(2, (n / most) * HEIGHT);
     const rect = shape("rect", { x: place + 0.1, y: HEIGHT - height, width: 0.8, height });
     rect.append(shape("title", {}));
-    rect.firstChild.textContent = `${clock(first + place)}: ${plural(n, "visit")}`;
+    rect.firstChild.textContent = `${clock(first + place)}: ${t("visits", { n })}`;
     return rect;
   });
   return el("div", { class: `plot${label == null ? " unknown" : ""}` },
     el("b", { title: name }, name),
     shape("svg", { viewBox: `0 0 ${count} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": said }, ...rects),
-    el("span", { class: "soft" }, plural(visits, "visit")));
+    el("span", { class: "soft" }, t("visits", { n: visits })));
 }
 
 function scale(first, count) {
@@ -53,4 +54,4 @@ function scale(first, count) {
 }
 
 const clock = (hour, day = false) =>
-  new Date(hour * 3600_000).toLocaleString([], day ? { weekday: "short", hour: "numeric" } : { hour: "numeric" });
+  new Date(hour * 3600_000).toLocaleString(locale, day ? { weekday: "short", hour: "numeric" } : { hour: "numeric" });

@@ -3,11 +3,8 @@
 import { BASE, camera as route } from "./api.js";
 import { $, el, span, setVariables, setText } from "./dom.js";
 import { on, show, shown, store } from "./store.js";
+import { said, t } from "./words.js";
 
-const WORDS = {
-  live: "live", connecting: "connecting", stalled: "stalled", reconnecting: "reconnecting",
-  ended: "ended", missing: "no camera", offline: "offline", locked: "locked",
-};
 const AGAIN_MS = 1000;
 const WATCH_MS = 2000;
 const PATIENCE = 3; // checks without a change
@@ -46,7 +43,7 @@ function again() {
   }, AGAIN_MS);
 }
 
-/** The state of the camera and of the connection, as one of the keys of WORDS. */
+/** The state of the camera and of the connection, as a word: a state of a camera, "offline" or "locked". */
 export function condition() {
   if (store.link === "locked" || store.link === "offline") return store.link;
   const camera = shown();
@@ -58,8 +55,8 @@ export function render() {
   const camera = shown();
   const now = condition();
   $("dot").className = `dot ${now}`;
-  setText($("camera-state"), WORDS[now] ?? now);
-  setText($("fps"), now === "live" && camera.fps ? `${Math.round(camera.fps)} fps` : "");
+  setText($("camera-state"), t(`state.${now}`));
+  setText($("fps"), now === "live" && camera.fps ? t("fps", { n: Math.round(camera.fps) }) : "");
   renderSwitcher();
   play(camera, now);
   const note = explain(camera, now);
@@ -74,16 +71,16 @@ export function render() {
 
 function explain(camera, now) {
   const age = camera ? (camera.frame_age_s ?? 0) + (performance.now() - camera.since) / 1000 : 0;
-  const last = camera?.frame_age_s == null ? "" : `Last frame ${span(age)} ago`;
+  const last = camera?.frame_age_s == null ? "" : t("note.last", { span: span(age) });
   switch (now) {
     case "live": return null;
-    case "stalled":
-    case "reconnecting": return [last ? `${last}, reconnecting` : "Reconnecting", camera?.message ?? ""];
-    case "missing": return ["No camera", camera?.message ?? "Choose where the picture comes from."];
-    case "ended": return ["The video has ended", camera.message ?? ""];
-    case "offline": return ["Offline", "The device does not answer. What you see may be old."];
-    case "locked": return ["Locked", ""];
-    default: return ["Connecting", camera?.message ?? ""];
+    case "stalled": return [last || t("note.none"), said(camera?.message)]; // a file or the virtual camera is not reconnecting
+    case "reconnecting": return [last ? t("note.again", { last }) : t("note.reconnecting"), said(camera?.message)];
+    case "missing": return [t("note.missing"), camera ? said(camera.message) : t("note.choose")];
+    case "ended": return [t("note.ended"), said(camera.message)];
+    case "offline": return [t("note.offline"), t("note.old")];
+    case "locked": return [t("note.locked"), ""];
+    default: return [t("note.connecting"), said(camera?.message)];
   }
 }
 
@@ -110,10 +107,10 @@ function renderSwitcher() {
   const one = cameras.length < 2;
   $("cameras").replaceChildren(...cameras.map(({ id, name, state }) => one
     ? el("span", { class: "only", title: name }, short(name))
-    : el("button", { type: "button", "aria-pressed": String(id === store.camera), title: `${name}: ${WORDS[state] ?? state}`, onclick: () => show(id) },
+    : el("button", { type: "button", "aria-pressed": String(id === store.camera), title: t("camera.state", { name, state: t(`state.${state}`) }), onclick: () => show(id) },
       el("i", { class: `dot ${state}` }), el("span", {}, short(name)))));
   if (focused) $("cameras").querySelector("[aria-pressed=true]")?.focus();
 }
 
 /** "Camera 0" for a number, the name of a file without its folder; an address unchanged. */
-export const short = (name) => (/^\d+$/.test(name) ? `Camera ${name}` : name.includes("://") ? name : name.split("/").pop() || name);
+export const short = (name) => (/^\d+$/.test(name) ? t("camera.number", { name }) : name.includes("://") ? name : name.split("/").pop() || name);

@@ -4,6 +4,7 @@ import { call, camera as route } from "./api.js";
 import { $, setText, setVariables } from "./dom.js";
 import { act } from "./notices.js";
 import { on, shown, store } from "./store.js";
+import { t } from "./words.js";
 
 const LEAST = 0.05; // a smaller region is drawn by mistake
 const STEP = 0.02;
@@ -35,11 +36,11 @@ function toggle() {
   const edit = !editing();
   $("stage").classList.toggle("editing", edit);
   $("region-edit").setAttribute("aria-pressed", String(edit));
-  setText($("region-edit").querySelector("span"), edit ? "Done" : "Region");
+  setText($("region-edit").querySelector("span"), t(edit ? "done" : "region"));
   $("region-help").hidden = $("region-whole").hidden = !edit;
+  draw();
   if (!edit) return;
   if (!region) save(CENTRE);
-  draw();
   $("region").focus();
 }
 
@@ -51,6 +52,7 @@ function render() {
 
 function draw() {
   $("region").hidden = !region;
+  $("region-name").hidden = !region || !editing();
   if (region) setVariables($("region"), region);
 }
 
@@ -78,7 +80,7 @@ function at(event) {
 }
 
 function grab(event) {
-  if (!editing() || event.button) return;
+  if (!editing() || event.button || event.target.closest("button")) return;
   const edge = event.target.dataset.edge;
   const whole = region ?? { x: 0, y: 0, w: 1, h: 1 };
   const from = at(event);
@@ -108,6 +110,12 @@ function release() {
 }
 
 const moved = (box, dx, dy) => ({ ...box, x: clamp(box.x + dx, 0, 1 - box.w), y: clamp(box.y + dy, 0, 1 - box.h) });
+
+/** The region that is drawn, as the device is given it; null for the whole picture. */
+export const current = () => region && round(region);
+
+/** Look at the whole picture again, and go on drawing. */
+export const forget = () => save(null);
 
 function whole() {
   save(null);

@@ -2,33 +2,36 @@
 
 import { answerCrop, call } from "./api.js";
 import { close, open } from "./cards.js";
-import { $, el, picture } from "./dom.js";
+import { el, picture } from "./dom.js";
 import { act } from "./notices.js";
 import { settled, writable } from "./store.js";
+import { t } from "./words.js";
 
 const SHOWN = 60;
 
-export function startReject() {
-  $("not-this").addEventListener("click", async () => {
-    const { id, label } = settled() ?? {};
-    if (!label || !writable()) return;
-    const path = `answers/${encodeURIComponent(id)}/reject`;
-    const preview = await act(call("POST", `${path}/preview`, { label }));
-    if (preview) open("reject", `Not ${label}`, ...body(path, label, preview));
-  });
+export function show() {
+  const { id, label } = settled() ?? {};
+  const path = `answers/${encodeURIComponent(id)}/reject`;
+  const apply = () => act(call("POST", path, { label }), t("rejected", { label }));
+  return label && writable() ? askReject(label, `${path}/preview`, apply) : null;
 }
 
-function body(path, label, { of, changes }) {
+/** Show what "not this" would change, as the device answers to `path`, and apply it when a person says so. */
+export async function askReject(label, path, apply) {
+  const preview = await act(call("POST", path, { label }));
+  if (preview) open("reject", t("reject.title", { label }), ...body(preview, apply));
+}
+
+const answered = (text) => (text === "unknown" ? t("unknown") : text);
+
+function body({ of, changes }, apply) {
   const shown = changes.slice(0, SHOWN).map(({ answer: id, before, after }) =>
-    el("figure", {}, picture(answerCrop(id), ""), el("figcaption", {}, el("b", {}, after), `was ${before}`)));
-  const apply = el("button", { type: "button", class: "primary", onclick: async () => {
-    close("reject");
-    await act(call("POST", path, { label }), `This view is not ${label}`);
-  } }, "Apply");
+    el("figure", {}, picture(answerCrop(id), ""), el("figcaption", {}, el("b", {}, answered(after)), t("was", { label: answered(before) }))));
+  const button = el("button", { type: "button", class: "primary", onclick: () => (close("reject"), apply()) }, t("apply"));
   return [
-    el("p", { class: "lead" }, `This changes ${changes.length.toLocaleString("en")} of the last ${of.toLocaleString("en")} answers.`),
-    shown.length ? el("div", { class: "changes", tabindex: "0", role: "group", "aria-label": "Answers that change" }, ...shown) : null,
-    changes.length > SHOWN ? el("p", { class: "soft" }, `The newest ${SHOWN} are shown.`) : null,
-    el("div", { class: "buttons" }, el("button", { type: "button", class: "plain", onclick: () => close("reject") }, "Cancel"), apply),
+    el("p", { class: "lead" }, t("changes", { n: changes.length, of })),
+    shown.length ? el("div", { class: "changes", tabindex: "0", role: "group", "aria-label": t("changes.label") }, ...shown) : null,
+    changes.length > SHOWN ? el("p", { class: "soft" }, t("changes.newest", { n: SHOWN })) : null,
+    el("div", { class: "buttons" }, el("button", { type: "button", class: "plain", onclick: () => close("reject") }, t("cancel")), button),
   ];
 }

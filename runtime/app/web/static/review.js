@@ -2,11 +2,14 @@
 
 import { BASE, call, query } from "./api.js";
 import { close, open } from "./cards.js";
-import { $, el, picture, plural, setText, span, syncChildren } from "./dom.js";
+import { $, el, picture, setText, span, syncChildren } from "./dom.js";
+import { startInbox } from "./inbox.js";
 import { act, notice, undo } from "./notices.js";
 import { plots } from "./plots.js";
 import { short } from "./preview.js";
+import { askReject } from "./reject.js";
 import { labels, on, store, writable } from "./store.js";
+import { locale, number, t } from "./words.js";
 
 const EVERY_MS = 5000;
 const PAGE = 60;
@@ -17,6 +20,7 @@ let wanted = PAGE; // how many are shown
 export const visitCrop = (id) => `${BASE}visits/${encodeURIComponent(id)}/crop`;
 
 export function startReview() {
+  startInbox();
   on("place", (place) => place === "review" && load());
   on("changed", () => store.place === "review" && (renderFilters(), render()));
   for (const id of ["visit-class", "visit-certainty", "visit-camera", "visit-new"]) $(id).addEventListener("change", () => (chosen.clear(), (wanted = PAGE), load()));
@@ -49,12 +53,12 @@ async function loadPlots() {
   const hours = await call("GET", `visits/statistics?days=${days}`).catch(() => null);
   if (!hours) return;
   const drawn = plots(hours, days * 24);
-  $("visit-plots").replaceChildren(...(drawn.length ? drawn : [el("p", { class: "soft" }, "No visit in this time.")]));
+  $("visit-plots").replaceChildren(...(drawn.length ? drawn : [el("p", { class: "soft" }, t("visits.none"))]));
 }
 
 function renderFilters() {
-  choices($("visit-class"), "Every class", labels());
-  choices($("visit-camera"), "Every camera", [...new Set(store.state?.cameras.map((each) => each.name) ?? [])]);
+  choices($("visit-class"), t("every.class"), labels());
+  choices($("visit-camera"), t("every.camera"), [...new Set(store.state?.cameras.map((each) => each.name) ?? [])]);
 }
 
 function choices(select, all, values) {
@@ -71,13 +75,13 @@ function render() {
   $("visits-more").hidden = visits.length < wanted || wanted >= 500;
   syncChildren($("visits"), visits, (visit) => visit.id, make, update);
   $("visit-bar").hidden = !chosen.size;
-  setText($("visit-count"), `${chosen.size.toLocaleString("en")} selected`);
+  setText($("visit-count"), t("selected", { n: chosen.size }));
   for (const button of $("visit-bar").querySelectorAll("[data-say]")) button.disabled = !writable();
 }
 
 function make({ id }) {
-  const box = el("input", { type: "checkbox", "aria-label": "Select this visit", onchange: () => (box.checked ? chosen.add(id) : chosen.delete(id), render()) });
-  const image = el("button", { type: "button", class: "thumb", "aria-label": "Enlarge", onclick: () => enlarge(id) }, picture(visitCrop(id), ""));
+  const box = el("input", { type: "checkbox", "aria-label": t("select"), onchange: () => (box.checked ? chosen.add(id) : chosen.delete(id), render()) });
+  const image = el("button", { type: "button", class: "thumb", "aria-label": t("enlarge"), onclick: () => enlarge(id) }, picture(visitCrop(id), ""));
   return el("li", { class: "visit" }, el("label", { class: "check" }, box), image, el("div", { class: "said" }, el("h3"), el("small", { class: "soft" })), el("p", { class: "acts" }));
 }
 
@@ -96,31 +100,29 @@ function update(row, visit) {
 }
 
 const nameOf = ({ label, certainty, review, review_label }) =>
-  review === "yes" || review === "is" ? review_label : review ? "Unknown" : certainty === "maybe" ? `${label}?` : label ?? "Unknown";
+  review === "yes" || review === "is" ? review_label : review ? t("unknown") : certainty === "maybe" ? t("maybe", { name: label }) : label ?? t("unknown");
 
 const REVIEWED = {
-  yes: () => "confirmed",
-  is: ({ label }) => (label ? `corrected, was ${label}` : "named"),
-  not: ({ label }) => `not ${label}`,
-  stranger: () => "a stranger",
+  yes: () => t("visit.yes"),
+  is: ({ label }) => (label ? t("visit.is", { label }) : t("visit.named")),
+  not: ({ label }) => t("visit.not", { label }),
+  stranger: () => t("visit.stranger"),
 };
 
 function* offers(visit) {
   const { id, label, suggestion } = visit;
   const button = (text, run) => el("button", { type: "button", class: "plain", disabled: !writable(), onclick: run }, text);
-  if (label) yield button("Yes", () => say([id], "yes"));
-  else if (suggestion) yield button(`It is ${suggestion}`, () => say([id], "is", suggestion));
-  yield button("It is…", () => ask([id]));
-  yield label ? button("Not this", () => say([id], "not")) : button("Stranger", () => say([id], "stranger"));
+  if (label) yield button(t("yes"), () => say([id], "yes"));
+  else if (suggestion) yield button(t("it.is", { name: suggestion }), () => say([id], "is", suggestion));
+  yield button(t("it"), () => ask([id]));
+  yield label ? button(t("not"), () => askReject(label, `visits/${id}/not/preview`, () => say([id], "not"))) : button(t("stranger.say"), () => say([id], "stranger"));
 }
 
 function when({ begun_s }) {
   const time = new Date(begun_s * 1000);
   const today = time.toDateString() === new Date().toDateString();
-  return time.toLocaleString([], today ? { hour: "2-digit", minute: "2-digit" } : { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+  return time.toLocaleString(locale, today ? { hour: "2-digit", minute: "2-digit" } : { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 }
-
-const DONE = { yes: "confirmed", is: "named", not: "marked as not this", stranger: "marked as strangers" };
 
 async function say(ids, word, label = null) {
   const result = await act(call("POST", "visits/review", { ids, say: word, label }));
@@ -129,7 +131,7 @@ async function say(ids, word, label = null) {
     for (const id of [...result.operations].reverse()) await undo(id);
     load();
   };
-  notice(`${plural(result.visits, "visit")} ${DONE[word]}`, result.operations.length ? { label: "Undo", run: back } : null);
+  notice(t(`visits.${word}`, { n: result.visits }), result.operations.length ? { label: t("undo"), run: back } : null);
   chosen.clear();
   load();
 }
@@ -139,18 +141,18 @@ function bulk(word) {
   if (word === "is") return ask(ids);
   const fit = ids.filter((id) => word === "stranger" || visits.find((visit) => visit.id === id)?.label);
   if (fit.length) return say(fit, word);
-  return notice("None of these visits names a class. Say what they are.");
+  return notice(t("visits.unfit"));
 }
 
 async function remove() {
-  await act(call("POST", "visits/remove", { ids: [...chosen] }), ({ what }) => what[0].toUpperCase() + what.slice(1));
+  await act(call("POST", "visits/remove", { ids: [...chosen] }), t("visits.removed", { n: chosen.size }));
   chosen.clear();
   load();
 }
 
 /** Ask for the name of visits. */
 function ask(ids) {
-  const field = el("input", { list: "names", maxlength: 100, placeholder: "Name…", "aria-label": "Name of this thing", autocomplete: "off", autocapitalize: "off", enterkeyhint: "done", required: true });
+  const field = el("input", { list: "names", maxlength: 100, placeholder: t("name.hint"), "aria-label": t("name.thing"), autocomplete: "off", autocapitalize: "off", enterkeyhint: "done", required: true });
   const send = (event) => {
     event.preventDefault();
     const label = field.value.trim();
@@ -158,10 +160,10 @@ function ask(ids) {
     close("confirm");
     say(ids, "is", label);
   };
-  open("confirm", "What is it?",
-    el("div", { class: "shots" }, ...ids.slice(0, 4).map((id) => el("figure", {}, picture(visitCrop(id), "The visit to be named")))),
-    ids.length > 4 ? el("p", { class: "soft" }, `and ${ids.length - 4} more`) : null,
-    el("form", { class: "inline", onsubmit: send }, field, el("button", { class: "primary" }, ids.length > 1 ? "Name them" : "Name it")));
+  open("confirm", t("what"),
+    el("div", { class: "shots" }, ...ids.slice(0, 4).map((id) => el("figure", {}, picture(visitCrop(id), t("name.visit"))))),
+    ids.length > 4 ? el("p", { class: "soft" }, t("and", { n: ids.length - 4 })) : null,
+    el("form", { class: "inline", onsubmit: send }, field, el("button", { class: "primary" }, t(ids.length > 1 ? "name.them" : "name.it"))));
   field.focus();
 }
 
@@ -169,5 +171,5 @@ function enlarge(id) {
   const visit = visits.find((each) => each.id === id);
   if (!visit) return;
   open("large", nameOf(visit), el("figure", { class: "large" }, picture(visitCrop(id), nameOf(visit)),
-    el("figcaption", {}, `${new Date(visit.begun_s * 1000).toLocaleString()}, ${short(visit.camera)}, ${plural(visit.frames, "frame")}${visit.score == null ? "" : `, best score ${visit.score.toFixed(2)}`}`)));
+    el("figcaption", {}, [new Date(visit.begun_s * 1000).toLocaleString(locale), short(visit.camera), t("frames", { n: visit.frames }), visit.score != null && t("visit.best", { score: number(visit.score, 2) })].filter(Boolean).join(t("comma")))));
 }

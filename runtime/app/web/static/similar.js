@@ -5,6 +5,7 @@ import { close, open } from "./cards.js";
 import { el, picture } from "./dom.js";
 import { act } from "./notices.js";
 import { store } from "./store.js";
+import { number, t } from "./words.js";
 
 /** Ask about the class most similar to the one just taught; nothing happens if there is none. */
 export function askSimilar(enrollment) {
@@ -16,12 +17,12 @@ export function askSimilar(enrollment) {
     crops[i] == null ? null : el("figure", {}, picture(shotCrop(crops[i]), ""), el("figcaption", {}, el("b", {}, name))));
   const merge = () => {
     close("similar");
-    act(call("POST", "classes/merge", { label, into: other.label }), `${label} is now part of ${other.label}`);
+    act(call("POST", "classes/merge", { label, into: other.label }), t("merged", { label, into: other.label }));
   };
-  open("similar", "The same thing?",
-    el("p", { class: "lead" }, `${label} looks like ${other.label} (${other.score.toFixed(2)}): the same thing?`),
+  open("similar", t("same"),
+    el("p", { class: "lead" }, t("same.lead", { label, other: other.label, score: number(other.score, 2) })),
     el("div", { class: "shots" }, ...pictures),
     el("div", { class: "buttons" },
-      el("button", { type: "button", class: "plain", onclick: () => close("similar") }, "Keep both"),
-      el("button", { type: "button", class: "primary", onclick: merge }, "Merge")));
+      el("button", { type: "button", class: "plain", onclick: () => close("similar") }, t("same.keep")),
+      el("button", { type: "button", class: "primary", onclick: merge }, t("merge"))));
 }

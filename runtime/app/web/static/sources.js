@@ -5,30 +5,27 @@ import { canUseCamera, offerCamera } from "./browser_camera.js";
 import { close, open } from "./cards.js";
 import { $, el, icon, picture } from "./dom.js";
 import { act } from "./notices.js";
-import { choosePhotos } from "./photos.js";
 import { short } from "./preview.js";
-import { on, show, store } from "./store.js";
+import { on, show as showCamera, store } from "./store.js";
+import { t } from "./words.js";
 
 let devices = [];
 
-export function startSources() {
-  for (const id of ["sources-open", "note-sources"]) $(id).addEventListener("click", openPicker);
-  on("changed", () => $("sources-card").open && drawOpen());
-}
+on("changed", () => $("sources-card")?.open && drawOpen());
 
-async function openPicker() {
-  open("sources", "Sources",
+export async function show() {
+  open("sources", t("sources"),
     el("ul", { id: "source-list", class: "sources" }),
-    el("h3", {}, "Add a source"),
+    el("h3", {}, t("source.add")),
     el("div", { id: "devices", class: "devices" }),
     el("div", { class: "acts choices" },
-      el("button", { type: "button", class: "plain", id: "add-browser", disabled: !canUseCamera(), onclick: addOwn }, icon("camera"), "This browser's camera"),
-      el("button", { type: "button", class: "plain", onclick: () => add("demo") }, "Virtual camera"),
-      el("button", { type: "button", class: "plain", onclick: choosePhotos }, "Photos")),
+      el("button", { type: "button", class: "plain", id: "add-browser", disabled: !canUseCamera(), onclick: addOwn }, icon("camera"), t("source.own")),
+      el("button", { type: "button", class: "plain", onclick: () => add("demo") }, t("source.demo")),
+      el("button", { type: "button", class: "plain", onclick: () => (close("sources"), $("photos").click()) }, t("source.photos"))),
     canUseCamera() ? null : el("p", { class: "soft" }, secure()),
     el("form", { class: "inline", onsubmit: addAddress },
-      el("input", { id: "source-what", placeholder: "rtsp://…, a file or a folder", "aria-label": "Address of a camera, or a file or folder on the device", autocomplete: "off", autocapitalize: "off", spellcheck: "false", required: true, maxlength: 2000 }),
-      el("button", { class: "primary" }, "Add")));
+      el("input", { id: "source-what", placeholder: t("source.hint"), "aria-label": t("source.label"), autocomplete: "off", autocapitalize: "off", spellcheck: "false", required: true, maxlength: 2000 }),
+      el("button", { class: "primary" }, t("add"))));
   drawOpen();
   devices = await call("GET", "devices").catch(() => []);
   $("devices")?.replaceChildren(...devices.filter((each) => each.camera == null).map(tile));
@@ -38,7 +35,7 @@ async function openPicker() {
 function secure() {
   const url = new URL("/", location.href);
   url.protocol = "https:";
-  return `To use the camera of this browser, start edgefs live with --https and open ${url}. Browsers give a page the camera only over HTTPS.`;
+  return t("source.secure", { url: url.href });
 }
 
 function tile({ number, name }) {
@@ -56,17 +53,17 @@ function drawOpen() {
 }
 
 function row(camera) {
-  const choose = () => (close("sources"), show(camera.id));
+  const choose = () => (close("sources"), showCamera(camera.id));
   const item = el("li", {},
     el("button", { type: "button", class: "chosen", "aria-pressed": String(camera.id === store.camera), title: camera.name, onclick: choose },
       el("i", { class: `dot ${camera.state}` }), el("span", {}, short(camera.name))),
-    el("button", { type: "button", class: "plain", "aria-label": `Rename ${camera.name}`, onclick: () => rename(item, camera) }, "Rename"),
-    el("button", { type: "button", class: "plain square", "aria-label": `Remove ${camera.name}`, title: "Remove", onclick: () => act(call("DELETE", route(camera.id))) }, icon("close")));
+    el("button", { type: "button", class: "plain", "aria-label": t("source.rename", { name: camera.name }), onclick: () => rename(item, camera) }, t("rename")),
+    el("button", { type: "button", class: "plain square", "aria-label": t("source.remove", { name: camera.name }), title: t("remove"), onclick: () => act(call("DELETE", route(camera.id))) }, icon("close")));
   return item;
 }
 
 function rename(item, { id, name }) {
-  const field = el("input", { "aria-label": `Name of ${name}`, value: name, maxlength: 200, required: true, autocomplete: "off" });
+  const field = el("input", { "aria-label": t("source.name", { name }), value: name, maxlength: 200, required: true, autocomplete: "off" });
   const send = async (event) => {
     event.preventDefault();
     await act(call("PATCH", route(id), { name: field.value.trim() || name }));
@@ -74,7 +71,7 @@ function rename(item, { id, name }) {
     $("source-list").dataset.key = "";
     drawOpen();
   };
-  item.replaceChildren(el("form", { class: "inline", onsubmit: send }, field, el("button", { class: "plain" }, "Save")));
+  item.replaceChildren(el("form", { class: "inline", onsubmit: send }, field, el("button", { class: "plain" }, t("save"))));
   field.focus();
 }
 
@@ -100,11 +97,11 @@ async function addOwn() {
 
 /** Show a camera as soon as the device lists it. */
 function shownWhenListed(id) {
-  if (store.state.cameras.some((each) => each.id === id)) return show(id);
+  if (store.state.cameras.some((each) => each.id === id)) return showCamera(id);
   let waiting = true;
   on("changed", (state) => {
     if (!waiting || !state.cameras.some((each) => each.id === id)) return;
     waiting = false;
-    show(id);
+    showCamera(id);
   });
 }

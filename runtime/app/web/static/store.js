@@ -6,6 +6,7 @@ export const store = {
   link: "connecting", // connecting | online | offline | locked
   state: null, // as GET state answers
   answers: new Map(), // camera id -> the newest answer
+  regionAnswers: new Map(), // "camera id\nname of the region" -> its newest answer
   settled: new Map(), // camera id -> the newest remembered answer that equals the smoothed one
   place: "live", // live | review | things | actions
   camera: null, // id of the one that is shown

@@ -1,18 +1,16 @@
 // Teaching: hold the button or the space bar, or press Enter to begin and to end. The name is typed before or after.
 
 import { call, camera as route } from "./api.js";
-import { $, el, icon, plural, setText } from "./dom.js";
+import { $, el, icon, setText, setVariables } from "./dom.js";
 import { act, notice } from "./notices.js";
 import { condition } from "./preview.js";
-import { askSimilar } from "./similar.js";
 import { labels, on, shown, store, writable } from "./store.js";
+import { number, said, t } from "./words.js";
 
 const STRIP = 12; // pictures in the strip
-const IDLE = matchMedia("(hover: none)").matches
-  ? "Hold the button while you turn the thing."
-  : "Hold the button or the space bar while you turn the thing.";
-const OTHERS = "Another browser is teaching now. Holding the button starts a new session.";
-const AGAIN = "No view was kept. Hold for about a second while you turn the thing.";
+const IDLE = t(matchMedia("(hover: none)").matches ? "teach.touch" : "teach.idle");
+const OTHERS = t("teach.others");
+const AGAIN = t("teach.again");
 
 let phase = "idle"; // idle | held | naming | saving
 let camera = null; // the camera that is taught, even while another one is shown
@@ -20,6 +18,7 @@ let own = null; // the camera whose session this page began, until the device re
 let ending = false; // whether a request that ends the session waits for its response
 let last = null; // the last request of the session; the next one waits for its response
 let kept = 0;
+let region = null; // the part of the first lesson in which something moves
 let refused = 0;
 let advice = IDLE; // the line that is shown between sessions
 let ignoreClick = false; // whether the next click belongs to the release of the button
@@ -53,6 +52,7 @@ export function startTeach() {
     else $("hold").focus();
   });
   $("discard").addEventListener("click", () => discard());
+  $("use-region").addEventListener("click", useRegion);
 }
 
 const name = () => $("name").value.trim();
@@ -80,7 +80,7 @@ function keydown(event) {
 
 function begin() {
   if (phase !== "idle" || !ready()) return;
-  [phase, camera, kept, refused] = ["held", store.camera, 0, 0];
+  [phase, camera, kept, refused, region] = ["held", store.camera, 0, 0, null];
   own = camera;
   $("frames").replaceChildren();
   coach("");
@@ -98,11 +98,11 @@ function fail(error) {
 
 function end() {
   if (phase !== "held") return;
-  if (name()) return void save();
+  if (name() && !region) return void save();
   last = last.then(() => call("POST", `${route(camera)}/teach/pause`));
   last.then(() => (kept ? null : discard(AGAIN)), fail);
   phase = "naming";
-  coach("What is it?");
+  coach(t("what"));
   render();
   $("name").focus();
 }
@@ -112,7 +112,7 @@ async function save() {
   if (!label) return void $("name").focus();
   phase = "saving";
   render();
-  const stored = ({ label: taught, accepted }) => (count(accepted) ? `${taught}: ${plural(count(accepted), "view")} kept` : AGAIN);
+  const stored = ({ label: taught, accepted }) => (count(accepted) ? t("teach.stored", { label: taught, n: count(accepted) }) : AGAIN);
   ending = true;
   const enrollment = await act(last.then(() => call("POST", `${route(camera)}/teach/stop`, { label })), stored);
   ending = false;
@@ -122,10 +122,10 @@ async function save() {
   }
   phase = "idle";
   $("name").value = "";
-  advice = enrollment.advice?.[0] ?? (count(enrollment.accepted) ? IDLE : AGAIN);
+  advice = said(enrollment.advice?.[0]) || (count(enrollment.accepted) ? IDLE : AGAIN);
   render();
   $("hold").focus();
-  askSimilar(enrollment);
+  if (enrollment.similar?.length) act(import("./similar.js").then(({ askSimilar }) => askSimilar(enrollment)));
 }
 
 async function discard(line = IDLE) {
@@ -137,20 +137,37 @@ async function discard(line = IDLE) {
   ending = false;
 }
 
+/** Show the part of the picture in which something moves: the first lesson can be limited to it. */
+function suggest(moves) {
+  region = moves ?? null;
+  $("suggestion").hidden = !region;
+  if (region) setVariables($("suggestion"), region);
+}
+
+/** Keep only that part of the lesson, so that the background is not learned with the thing. */
+async function useRegion() {
+  const cut = region;
+  suggest(null);
+  render();
+  await act(last.then(() => call("POST", `${route(camera)}/teach/region`, { region: cut })), t("region.used"));
+  $("name").focus();
+}
+
 const count = (frames) => (Array.isArray(frames) ? frames.length : (frames ?? 0));
 
-function frame({ accepted, reason, line, thumb, kept: nKept, refused: nRefused }) {
+function frame({ accepted, reason, line, thumb, kept: nKept, refused: nRefused, region: moves }) {
   kept = nKept;
+  if (!labels().length) suggest(moves);
   refused = nRefused;
-  if (phase === "held") coach(line ?? ""); // a late frame must not replace "What is it?"
+  if (phase === "held") coach(said(line)); // a late frame must not replace t("what")
   const list = $("frames");
   const newest = list.firstElementChild;
   if (!accepted && newest?.dataset.reason === reason) { // frames refused for the same reason share one picture
     newest.dataset.times = Number(newest.dataset.times) + 1;
-    setText(newest.lastElementChild, `${reason} ×${newest.dataset.times}`);
+    setText(newest.lastElementChild, t("frame.times", { reason: said(reason), n: Number(newest.dataset.times) }));
   } else {
     const image = thumb ? el("img", { src: thumb, alt: "" }) : el("div", { class: "blank" });
-    const tile = el("li", { class: accepted ? "kept-frame" : "refused" }, image, accepted ? icon("check") : null, el("span", {}, accepted ? "kept" : reason));
+    const tile = el("li", { class: accepted ? "kept-frame" : "refused" }, image, accepted ? icon("check") : null, el("span", {}, accepted ? t("frame.kept") : said(reason)));
     if (!accepted) [tile.dataset.reason, tile.dataset.times] = [reason, 1];
     list.prepend(tile);
     while (list.children.length > STRIP) list.lastElementChild.remove();
@@ -174,7 +191,7 @@ function coach(line) {
 }
 
 function renderKept() {
-  $("kept").replaceChildren(el("b", {}, String(kept)), `kept${refused ? `, ${refused} refused` : ""}`);
+  $("kept").replaceChildren(el("b", {}, number(kept)), refused ? t("kept.refused", { n: refused }) : t("frame.kept"));
 }
 
 function render() {
@@ -183,11 +200,13 @@ function render() {
   $("teach").classList.toggle("naming", naming);
   $("hold").disabled = !can && phase === "idle";
   $("hold").classList.toggle("held", phase === "held");
-  setText($("hold-words"), phase === "held" ? "Let go when done" : labels().includes(name()) ? "Hold to add views" : "Hold to teach");
+  setText($("hold-words"), t(phase === "held" ? "hold.held" : labels().includes(name()) ? "hold.add" : "hold"));
   $("save").hidden = $("discard").hidden = !naming;
   $("save").disabled = !name() || phase === "saving";
-  setText($("save"), `Keep ${plural(kept, "view")}`);
+  setText($("save"), t("keep", { n: kept }));
   $("strip").hidden = phase === "idle";
+  if (phase === "idle") suggest(null);
+  $("use-region").hidden = !(naming && region);
   if (phase !== "idle") renderKept();
   if (phase === "idle") coach(idleLine(can));
   const options = labels();
@@ -201,7 +220,7 @@ function idleLine(can) {
   const teaching = store.state?.cameras.filter((each) => each.teaching).map((each) => each.id) ?? [];
   if (!ending && !teaching.includes(own)) own = null;
   if (can) return shown().teaching && shown().id !== own ? OTHERS : advice;
-  if (store.state && !store.state.gallery.writable) return "Teaching is off: the gallery cannot be written.";
-  if (store.state?.gallery.mismatch) return "Teaching is off until the gallery is embedded again.";
-  return store.link === "online" ? "Teaching needs a live picture." : "";
+  if (store.state && !store.state.gallery.writable) return t("teach.readonly");
+  if (store.state?.gallery.mismatch) return t("teach.model");
+  return store.link === "online" ? t("teach.live") : "";
 }

@@ -2,9 +2,10 @@
 
 import { call, query, shotCrop } from "./api.js";
 import { open } from "./cards.js";
-import { $, el, picture, plural, setText, syncChildren } from "./dom.js";
+import { $, el, picture, setText, syncChildren } from "./dom.js";
 import { act } from "./notices.js";
 import { labels, on, store, writable } from "./store.js";
+import { locale, said, t } from "./words.js";
 
 let opened = null; // the label of the class that is open
 let shots = [];
@@ -23,9 +24,9 @@ function render() {
   $("thing-back").hidden = $("views").hidden = $("thing-advice").hidden = !one;
   $("thing-list").hidden = Boolean(one);
   $("no-things").hidden = classes.length > 0;
-  setText($("things-title"), one ? one.label : "Things");
+  setText($("things-title"), one ? one.label : t("things"));
   if (one) {
-    setText($("thing-advice"), `${plural(one.shots, "shot")}, ${plural(Math.round(one.views), "different view")}. ${one.reliable ? "It is reliable." : `Next: ${one.advice}.`}`);
+    setText($("thing-advice"), [t("thing.has", { views: t("views", { n: Math.round(one.views) }), shots: t("shots", { n: one.shots }) }), one.reliable ? t("thing.reliable") : t("thing.next", { advice: said(one.advice) })].join(t("space")));
     const key = JSON.stringify(one);
     if (key !== drawn) load(one.label, key);
   } else syncChildren($("thing-list"), classes, (each) => each.label, make, update);
@@ -48,7 +49,7 @@ function update(card, { shots: count, advice, crops }) {
     fresh.dataset.shot = crops[0];
     image.replaceWith(fresh);
   }
-  setText(card.querySelector(".soft"), `${plural(count, "shot")} · ${advice}`);
+  setText(card.querySelector(".soft"), `${t("shots", { n: count })} · ${said(advice)}`);
 }
 
 async function load(label, key) {
@@ -65,26 +66,26 @@ function view(shot) {
   const { id, source, time_s, negative } = shot;
   const acts = el("div", { class: "acts" });
   const others = labels().filter((other) => other !== opened);
-  if (!negative && others.length) acts.append(el("button", { type: "button", class: "plain", onclick: () => move(acts, id, others) }, "Move"));
-  acts.append(el("button", { type: "button", class: "plain", onclick: () => act(call("DELETE", `shots/${id}`), `Deleted a view of ${opened}`) }, "Delete"));
-  const when = new Date(time_s * 1000).toLocaleString([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+  if (!negative && others.length) acts.append(el("button", { type: "button", class: "plain", onclick: () => move(acts, id, others) }, t("move")));
+  acts.append(el("button", { type: "button", class: "plain", onclick: () => act(call("DELETE", `shots/${id}`), t("view.deleted", { label: opened })) }, t("delete")));
+  const when = new Date(time_s * 1000).toLocaleString(locale, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
   return el("li", {}, el("figure", {},
-    el("button", { type: "button", class: "thumb", "aria-label": `Enlarge the view of ${when}`, onclick: () => enlarge(shot, when) }, picture(shotCrop(id), "")),
-    el("figcaption", {}, el("b", {}, negative ? `not ${opened}` : when), negative ? when : source)), negative ? "" : acts);
+    el("button", { type: "button", class: "thumb", "aria-label": t("view.enlarge", { when }), onclick: () => enlarge(shot, when) }, picture(shotCrop(id), "")),
+    el("figcaption", {}, el("b", {}, negative ? t("visit.not", { label: opened }) : when), negative ? when : said(source))), negative ? "" : acts);
 }
 
 function enlarge({ id, source, quality }, when) {
-  open("large", opened, el("figure", { class: "large" }, picture(shotCrop(id), `A view of ${opened}`), el("figcaption", {}, `${when}, ${source}, sharpness ${Math.round(100 * quality)} of 100`)));
+  open("large", opened, el("figure", { class: "large" }, picture(shotCrop(id), t("view.of", { label: opened })), el("figcaption", {}, [when, said(source), t("sharpness", { n: Math.round(100 * quality) })].join(t("comma")))));
 }
 
 /** Show a field with the other classes in place of the actions. */
 function move(acts, id, others) {
   const before = [...acts.children];
-  const select = el("select", { class: "move", "aria-label": "Move this view to", onchange: () => {
+  const select = el("select", { class: "move", "aria-label": t("move.label"), onchange: () => {
     const label = select.value;
-    if (label) act(call("POST", `shots/${id}/move`, { label }), `Moved a view to ${label}`);
+    if (label) act(call("POST", `shots/${id}/move`, { label }), t("view.moved", { label }));
   }, onkeydown: (event) => event.key === "Escape" && (acts.replaceChildren(...before), acts.firstElementChild.focus()) },
-  el("option", { value: "" }, "Move to…"), ...others.map((value) => el("option", { value }, value)));
+  el("option", { value: "" }, t("move.to")), ...others.map((value) => el("option", { value }, value)));
   acts.replaceChildren(select);
   select.focus();
 }

@@ -13,6 +13,7 @@ from runtime.app.core.camera_reader import CameraSource
 from runtime.app.core.camera_worker import CameraWorker
 from runtime.app.core.hub import Hub
 from runtime.app.core.messages import Answer
+from runtime.app.core.regions import CameraRegions
 from runtime.app.visits.log import VisitLog
 from runtime.bundle import Bundle
 from runtime.camera import FakeCamera, Frame, open_camera, realtime
@@ -44,7 +45,7 @@ class Player:
     def __init__(self, recognizer: Recognizer) -> None:
         self.answers: list[Answer] = []
         source = CameraSource("fake", lambda: realtime(FakeCamera([])))
-        self.worker = CameraWorker("0", source, None, Shared(recognizer), self.answers.append)
+        self.worker = CameraWorker("0", source, CameraRegions(), Shared(recognizer), self.answers.append)
         self.index = 0
 
     def play(self, frames: list[np.ndarray]) -> list[Answer]:

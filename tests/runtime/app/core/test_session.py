@@ -60,6 +60,31 @@ def test_a_camera_is_live_only_while_its_picture_is_young(session):
     assert session.camera(101.0).state == "live"
 
 
+def test_a_region_suggests_itself_where_something_moves_and_cuts_what_was_kept(session):
+    class Cutting(HalfCoach):
+        def cut(self, part):
+            self.kept = [part(frame) for frame in self.kept]
+
+    def shown(i):
+        frame = np.zeros((72, 128, 3), np.uint8)
+        frame[20:50, 40 + 2 * i : 60 + 2 * i] = 200
+        return frame
+
+    session.start_teaching(Cutting())
+    messages = [session.teach(shown(i), lambda _: b"") for i in range(16)]
+    assert messages[0].region is None
+    region = messages[-1].region
+    assert 0 < region.x < 40 / 128
+    assert region.w * region.h < 0.45
+    session.cut_teaching(region)
+    assert session.region == region
+    assert {frame.shape for frame in session.teaching.kept} == {session.cut(shown(0)).shape}
+    with pytest.raises(InvalidState, match="looks at a region already"):
+        session.cut_teaching(region)
+    session.start_teaching(Cutting())
+    assert {session.teach(shown(i), lambda _: b"").region for i in range(16)} == {None}
+
+
 def test_a_late_frame_of_a_file_does_not_blame_a_cable():
     session = CameraSession("0", "clip", recorded=True)
     session.health = CameraHealth("live", fps=30.0)

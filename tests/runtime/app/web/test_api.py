@@ -234,7 +234,7 @@ def test_a_region_is_stored_beside_the_gallery(live):
     region = {"x": 0.25, "y": 0.25, "w": 0.5, "h": 0.5}
     assert ok(live.http.put("/api/v1/cameras/0/region", json={"region": region}))["region"] == region
     kept = json.loads((live.service.recognizer.gallery.path.parent / "gallery.db.cameras.json").read_text())
-    assert kept == {"fake camera": region}
+    assert kept == {"fake camera": {"region": region, "named": []}}
     for wrong in ({"x": 2, "y": 0, "w": 1, "h": 1}, {"x": 0, "y": 0, "w": 0, "h": 1}, "all", 7):
         error(live.http.put("/api/v1/cameras/0/region", json={"region": wrong}), 422, "BadRequest")
 

@@ -22,6 +22,8 @@ CHANGES = [
     lambda g: g.undo(),
     lambda g: g.redo(),
     lambda g: g.remove_shot(1),
+    lambda g: g.add("cup", shots(5)),
+    lambda g: g.move_shot(2, "cup"),
     lambda g: g.set_stranger_rate(0.1),
     lambda g: g.set_stranger_rate(0.2),
     lambda g: g.add_unknown_frames(np.ones((300, DIM), np.float32)),

@@ -52,6 +52,16 @@ def test_what_was_taught_is_one_visit_with_a_picture_and_is_forgotten_with_its_c
     assert live.http.get(f"/api/v1/visits/{visit['id']}/crop").status_code == 404
 
 
+def test_not_this_shows_what_it_would_change_before_it_is_said(live):
+    teach(live)
+    visit = visited(live, label="mug")[0]
+    shown = ok(live.http.post(f"/api/v1/visits/{visit['id']}/not/preview"))
+    assert shown["of"] >= len(shown["changes"]) > 0
+    assert {change["before"] for change in shown["changes"]} <= {"mug", "mug?"}
+    assert visits(live, label="mug")[0]["review"] is None, "nothing was changed"
+    assert live.http.post("/api/v1/visits/999/not/preview").status_code == 404
+
+
 def test_a_renamed_class_keeps_its_visits(live):
     teach(live)
     visited(live, label="mug")
