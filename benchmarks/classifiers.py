@@ -1,0 +1,106 @@
+"""Export every classifier of torchvision in float32 to ONNX and OpenVINO, or store the reason why it is refused.
+
+    python -m benchmarks.classifiers [NAME ...] [--afresh]
+
+The weights are random, with the statistics of one batch. Each network is tried at 64, 96 and 224 pixels until one size
+is taken, and every artifact is compared with torch on photographs. The result is stored after each network, and the
+next run goes on with those that are missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import time
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torchvision import models
+
+from benchmarks.common import RESULTS, host, save
+from edgefs.reports.tables import table
+from exporters.errors import ExportError
+from exporters.pipeline import export
+from exporters.sources.pictures import Pictures, verification_pictures
+from exporters.sources.torchvision_source import torchvision_source
+from exporters.targets.request import Request
+from runtime.errors import BundleError
+from runtime.preprocess import Preprocess
+
+THEME = "classifiers"
+SIZES = (64, 96, 224)
+PICTURES = 8
+HEADER = ("name", "pixels", "dim", "onnx", "openvino", "seconds", "error")
+
+
+def names() -> list[str]:
+    """The classifiers of torchvision."""
+    return list(models.list_models(module=models))
+
+
+def measure(name: str) -> dict[str, Any]:
+    """Export one network at the smallest size that it takes.
+
+    Returns:
+        The size, the number of features, the lowest cosine to torch for each target, and the seconds of the export; or
+        the reason of the refusal.
+    """
+    begin, error = time.perf_counter(), ""
+    for size in SIZES:
+        try:
+            source = torchvision_source(name, weights="none", size=size)
+            exported = export(source, Request(threads=1), _pictures(source.preprocess))
+        except (ExportError, BundleError) as refusal:
+            error = str(refusal).splitlines()[0]
+            continue
+        cosines = {made.target: made.min_cosine for made in exported.reports}
+        missing = [f"{made.target}: {made.reason}" for made in exported.reports if not made.kept]
+        return {
+            "name": name,
+            "pixels": size,
+            "dim": exported.bundle.dim,
+            **cosines,
+            "seconds": round(time.perf_counter() - begin, 1),
+            "error": "; ".join(missing),
+        }
+    return {"name": name, "error": error, "seconds": round(time.perf_counter() - begin, 1)}
+
+
+def _pictures(preprocess: Preprocess) -> Pictures:
+    """A few of the photographs of scikit-image, each of another thing."""
+    pictures = verification_pictures(None, preprocess)
+    chosen = slice(None, None, len(pictures) // PICTURES)
+    return replace(pictures, frames=pictures.frames[chosen], labels=pictures.labels[chosen])
+
+
+def stored() -> dict[str, dict[str, Any]]:
+    """The networks that are stored already, if the machine and the versions are the same."""
+    rows: dict[str, dict[str, Any]] = {}
+    for path in RESULTS.glob(f"{THEME}_*.json"):
+        saved, here = json.loads(path.read_text()), host()
+        if all(saved["host"][fact] == here[fact] for fact in ("machine", "versions")):
+            rows |= {row["name"]: row for row in saved["figures"]}
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="networks of torchvision (default: all that are not stored yet)")
+    parser.add_argument("--afresh", action="store_true", help="measure stored networks again")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = {} if args.afresh else stored()
+    for name in args.names or [name for name in names() if name not in rows]:
+        rows[name] = measure(name)
+        print(rows[name], flush=True)
+        save(THEME, {"figures": [rows[known] for known in names() if known in rows]})
+        gc.collect()
+    path = save(THEME, {"figures": [rows[known] for known in names() if known in rows]})
+    print(table([tuple(str(row.get(key, ""))[:80] for key in HEADER) for row in rows.values()], HEADER))
+    print(f"written to {path}")
+
+
+if __name__ == "__main__":
+    main()
