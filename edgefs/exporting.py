@@ -30,6 +30,7 @@ def export(
     overwrite: bool = False,
     weights: str = "DEFAULT",
     size: int | None = None,
+    crop: str | None = None,
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
     colour: str = "rgb",
@@ -62,6 +63,8 @@ def export(
         overwrite: Whether an existing bundle is replaced.
         weights: Of a backbone: a file, "DEFAULT" (those of its library) or "none" (random).
         size: Pixels of a side of the square input; None means that of the model.
+        crop: What is used of a frame: "square" (its centre), "stretch" (all, squeezed) or "pad" (all, with grey
+            borders). None means that of the model, or "square" for a square input and "stretch" for any other.
         mean: Mean of the pixels in 0..1, one number or one per channel; None means that of the weights.
         std: Standard deviation of the pixels, likewise.
         colour: What an ONNX file or a module expects: "rgb", "bgr" or "grey".
@@ -95,8 +98,11 @@ def export(
 
     progress("source")
     source = _open(
-        model, kind, weights=weights, size=size, mean=mean, std=std, colour=colour, metric=metric, preprocess=preprocess
-    )
+        model, kind, weights=weights, size=size, crop=crop, mean=mean, std=std, colour=colour, metric=metric,
+        preprocess=preprocess,
+    )  # fmt: skip
+    if crop:
+        source.preprocess = replace(source.preprocess, crop=crop)
     source.name = name or source.name
     progress("pictures")
     if calibrate:
@@ -141,6 +147,7 @@ def _open(
     *,
     weights: str,
     size: int | None,
+    crop: str | None,
     mean: float | Sequence[float] | None,
     std: float | Sequence[float] | None,
     colour: str,
@@ -160,7 +167,7 @@ def _open(
         from exporters.sources.onnx_source import open_onnx
 
         mean, std = _numbers(mean, 1), _numbers(std, 1)
-        return open_onnx(path, size=size, colour=colour, metric=metric, mean=mean, std=std)
+        return open_onnx(path, size=size, crop=crop, colour=colour, metric=metric, mean=mean, std=std)
     from edgefs.sources import backbone_source, checkpoint_source
 
     if kind == "checkpoint":

@@ -137,6 +137,7 @@ def open_onnx(
     size: int | None = None,
     colour: str = "rgb",
     metric: str = "cosine",
+    crop: str | None = None,
     resampler: str = "half-area-linear",
 ) -> OnnxSource:
     """Open an ONNX file as an embedder.
@@ -153,6 +154,8 @@ def open_onnx(
         size: Pixels of a side, for a file that leaves its input size open.
         colour: What the network expects: "rgb", "bgr" or "grey".
         metric: "cosine" or "euclidean".
+        crop: What is used of a frame, see `runtime.preprocess.Preprocess`; None means the centred square for a square
+            input, and the whole frame for any other.
         resampler: How frames are resized; see `runtime.preprocess.Preprocess`.
 
     Raises:
@@ -168,7 +171,7 @@ def open_onnx(
             "the graph at the embedding (onnx.utils.extract_model)"
         )
     if known := contract_of(model, path, digest):
-        return _own_file(model, path, digest, *known, others=(mean, std, size))
+        return _own_file(model, path, digest, *known, others=(mean, std, size, crop))
     given = inputs_of(model)[0]
     if given.type.tensor_type.elem_type not in FLOATS:
         raise SourceError(f"the input {given.name} of {path} must be float32, float16 or uint8; export it again")
@@ -182,7 +185,9 @@ def open_onnx(
             f"{path} takes floats, so its normalisation must be given: --mean and --std of the pixels in 0..1 "
             "(--mean 0 --std 1 for none)"
         )
-    preprocess = Preprocess(*size_and_channels(given, size, path), resampler=resampler)
+    sides, channels = size_and_channels(given, size, path)
+    crop = crop or ("square" if sides[0] == sides[1] else "stretch")
+    preprocess = Preprocess(sides, channels, crop, resampler)
     values = [list(numbers or [fallback]) for numbers, fallback in ((mean, 0.0), (std, 1.0))]
     if any(len(numbers) not in (1, preprocess.channels) for numbers in values):
         raise SourceError(f"--mean and --std must have 1 or {preprocess.channels} numbers; give one per channel")
@@ -201,7 +206,7 @@ def _own_file(
     """Open a file that edgefs wrote. It normalises, and was centred if it ever will be, inside its graph."""
     if any(option is not None for option in others):
         raise SourceError(
-            f"{path} was written by edgefs and contains its own normalisation and size; leave out --mean, --std, --size"
+            f"{path} was written by edgefs and contains its own normalisation and size; leave out --mean, --std, --size, --crop"
         )
     colour = "grey" if preprocess.channels == 1 else "bgr"
     facts = {"onnx": path.name, "onnx_sha256": digest, "colour": colour, "contract": "edgefs"}

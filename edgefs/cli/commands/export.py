@@ -23,13 +23,14 @@ from edgefs.exporting import CALIBRATION_FRAMES
 from edgefs.reports.export_page import number
 from edgefs.reports.tables import table
 from exporters.targets import TARGETS
+from runtime.preprocess import CROPS
 
 if TYPE_CHECKING:
     from exporters.pipeline import Exported
 
 # Options that `edgefs.export` takes under the same name.
 SAME = (
-    *("name", "overwrite", "targets", "precisions", "weights", "size", "mean", "std", "colour", "metric"),
+    *("name", "overwrite", "targets", "precisions", "weights", "size", "crop", "mean", "std", "colour", "metric"),
     *("calibrate", "frames", "base", "verify", "exporter", "slim", "allow", "compute", "max_batch"),
     *("triton", "ovms", "report"),
 )
@@ -52,6 +53,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--weights", default="DEFAULT", metavar="FILE|DEFAULT|none",
         help="weights of --backbone: a file, those of its library, or random (default: DEFAULT)")  # fmt: skip
     add("--size", type=positive, metavar="N", help="pixels of a side of the square input (default: the source's)")
+    add("--crop", choices=CROPS,
+        help="what is used of a frame: its centre, all of it squeezed, or all of it with grey borders (default: the "
+        "model's own, or square for a square input and stretch for any other)")  # fmt: skip
     add("--mean", type=numbers, metavar="R,G,B", help="mean of the pixels in 0..1 (default: that of the weights)")
     add("--std", type=numbers, metavar="R,G,B", help="standard deviation of the pixels (default: that of the weights)")
     add("--colour", choices=("rgb", "bgr", "grey"), default="rgb", help="what --onnx expects (default: rgb)")
