@@ -35,6 +35,8 @@ def export(
     std: float | Sequence[float] | None = None,
     colour: str = "rgb",
     metric: str = "cosine",
+    output: str | None = None,
+    pool: str | None = None,
     preprocess: Preprocess | None = None,
     calibrate: str | Path | None = None,
     frames: int = CALIBRATION_FRAMES,
@@ -69,6 +71,8 @@ def export(
         std: Standard deviation of the pixels, likewise.
         colour: What an ONNX file or a module expects: "rgb", "bgr" or "grey".
         metric: "cosine" or "euclidean"; a checkpoint has its own.
+        output: The tensor or layer of an ONNX file that is the embedding; None means its only output.
+        pool: How the map or the tokens at the end of an ONNX file become one vector: "mean", "gem" or "cls".
         preprocess: Of a module, in place of `size`.
         calibrate: A folder or a video of pictures as the device will see them; required for int8.
         frames: How many of them are used.
@@ -99,7 +103,7 @@ def export(
     progress("source")
     source = _open(
         model, kind, weights=weights, size=size, crop=crop, mean=mean, std=std, colour=colour, metric=metric,
-        preprocess=preprocess,
+        output=output, pool=pool, preprocess=preprocess,
     )  # fmt: skip
     if crop:
         source.preprocess = replace(source.preprocess, crop=crop)
@@ -152,6 +156,8 @@ def _open(
     std: float | Sequence[float] | None,
     colour: str,
     metric: str,
+    output: str | None,
+    pool: str | None,
     preprocess: Preprocess | None,
 ) -> Source:
     if hasattr(model, "state_dict"):
@@ -167,7 +173,11 @@ def _open(
         from exporters.sources.onnx_source import open_onnx
 
         mean, std = _numbers(mean, 1), _numbers(std, 1)
-        return open_onnx(path, size=size, crop=crop, colour=colour, metric=metric, mean=mean, std=std)
+        return open_onnx(
+            path, size=size, crop=crop, colour=colour, metric=metric, output=output, pool=pool, mean=mean, std=std
+        )
+    if output or pool:
+        raise OptionError("--output and --pool say where an ONNX file ends; leave them out without --onnx")
     from edgefs.sources import backbone_source, checkpoint_source
 
     if kind == "checkpoint":

@@ -45,7 +45,7 @@ def contract_of(model: onnx.ModelProto, path: Path, digest: str) -> tuple[Prepro
 
 
 def _bundle_with(path: Path, digest: str) -> Bundle | None:
-    """Return the bundle that this file lies in, directly or as a reduced precision in onnx/int8/. Raises BundleError."""
+    """Return the bundle that holds this file, as model.onnx or in a folder such as onnx/int8. Raises BundleError."""
     for folder in path.absolute().parents[:DEPTH]:
         if not _is_bundle(folder / "manifest.json"):
             continue

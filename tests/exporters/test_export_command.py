@@ -56,6 +56,19 @@ def test_a_users_onnx_becomes_a_bundle_that_engines_open(user_onnx, photos, tmp_
     assert " s  openvino fp16" in err, "a line for each stage where there is no terminal"
 
 
+def test_where_a_file_ends_how_it_is_pooled_and_what_it_sees_are_options(user_onnx, photos, tmp_path, capsys):
+    path = user_onnx(end="scores", batch=1)
+    options = ("--mean", "0.5", "--std", "0.25", "--targets", "onnx", "--verify", photos, "--crop", "pad")
+    where = ("--output", "act", "--pool", "gem", "--out", tmp_path / "b.edgefs")
+    status, report, _ = run(capsys, "--onnx", path, *options, *where)
+    assert status == 0
+    assert report["passed"]
+    bundle = Bundle.load(tmp_path / "b.edgefs")
+    assert (bundle.preprocess.crop, bundle.dim) == ("pad", 8)
+    source = bundle.manifest["provenance"]["source"]
+    assert (source["output"], source["pool"]) == ("act", "gem")
+
+
 def test_a_checkpoint_keeps_its_own_metric_and_centring(tmp_path, photos, capsys):
     checkpoint = pytest.importorskip("edgefs.checkpoint")
     config = pytest.importorskip("edgefs.methods")

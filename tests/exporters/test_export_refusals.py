@@ -46,8 +46,8 @@ def refusal(answer):
     ({"end": "topk"}, ["operator TopK in its layer largest", "replace it"]),
     ({"end": "fixed"}, ["any number of frames", "dynamic batch"]),
     ({"external": True}, ["external data", "one file"]),
-    ({"nodes": ["act"]}, ["outputs ['y', 'act']", "extract_model"]),
-    ({"end": "softmax"}, ["probabilities", "before the classifier"]),
+    ({"nodes": ["act"]}, ["outputs ['y', 'act']", "--output NAME"]),
+    ({"end": "softmax"}, ["probabilities", "--output f"]),
     ({"end": "constant"}, ["different embeddings", "--mean"]),
     ({"size": "s"}, ["--size N"]),
 ])  # fmt: skip

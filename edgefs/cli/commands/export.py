@@ -30,7 +30,21 @@ if TYPE_CHECKING:
 
 # Options that `edgefs.export` takes under the same name.
 SAME = (
-    *("name", "overwrite", "targets", "precisions", "weights", "size", "crop", "mean", "std", "colour", "metric"),
+    *(
+        "name",
+        "overwrite",
+        "targets",
+        "precisions",
+        "weights",
+        "size",
+        "crop",
+        "mean",
+        "std",
+        "colour",
+        "metric",
+        "output",
+        "pool",
+    ),
     *("calibrate", "frames", "base", "verify", "exporter", "slim", "allow", "compute", "max_batch"),
     *("triton", "ovms", "report"),
 )
@@ -61,6 +75,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--colour", choices=("rgb", "bgr", "grey"), default="rgb", help="what --onnx expects (default: rgb)")
     add("--metric", choices=("cosine", "euclidean"), default="cosine",
         help="metric of --onnx and --backbone (default: cosine)")  # fmt: skip
+    add("--output", metavar="NAME", help="tensor or layer of --onnx that is the embedding (default: its only output)")
+    add(
+        "--pool", choices=("mean", "gem", "cls"), help="make one vector of the map or of the tokens that --onnx ends in"
+    )
 
     add = parser.add_argument_group("pictures").add_argument
     add("--calibrate", metavar="FOLDER|VIDEO", help="pictures as the device will see them; int8 needs them")

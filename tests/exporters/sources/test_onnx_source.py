@@ -72,7 +72,7 @@ def test_grey_files_want_grey_frames(user_onnx, pictures):
     ("make", "options", "message"),
     [
         ({"external": True}, IMAGENET, "external data"),
-        ({"nodes": ["act"]}, IMAGENET, r"outputs \['y', 'act'\]; cut the graph"),
+        ({"nodes": ["act"]}, IMAGENET, r"outputs \['y', 'act'\]; name the embedding"),
         ({"size": "s"}, IMAGENET, "--size N"),
         ({}, {**IMAGENET, "size": 64}, "contradicts"),
         ({}, {}, "--mean and --std"),
