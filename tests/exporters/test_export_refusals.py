@@ -47,7 +47,7 @@ def refusal(answer):
     ({"end": "fixed"}, ["any number of frames", "dynamic batch"]),
     ({"external": True}, ["external data", "one file"]),
     ({"nodes": ["act"]}, ["outputs ['y', 'act']", "--output NAME"]),
-    ({"end": "softmax"}, ["probabilities", "--output f"]),
+    ({"end": "softmax"}, ["probabilities", "before the classifier"]),
     ({"end": "constant"}, ["different embeddings", "--mean"]),
     ({"size": "s"}, ["--size N"]),
 ])  # fmt: skip
