@@ -2,10 +2,10 @@
 
     python -m benchmarks.classifiers [NAME ...] [--afresh]
 
-The weights are random, and the statistics of every BatchNorm are those of photographs: with those of noise, the features
-of a deep EfficientNet grow to 1e8 and torch in float32 differs from torch in float64. Each network is tried at 64, 96
-and 224 pixels until one size is taken, and every artifact is compared with torch on photographs. The result is stored
-after each network, and the next run goes on with those that are missing.
+The weights are random, and the statistics of every BatchNorm are those of photographs: with those of noise, the
+features of a deep EfficientNet grow to 1e8, and torch in float32 differs from torch in float64. Each network is tried
+at 64, 96 and 224 pixels until one size is taken, and every artifact is compared with torch on photographs. The result
+is stored after each network, and the next run goes on with those that are missing.
 """
 
 from __future__ import annotations
