@@ -131,15 +131,16 @@ def _set_common(trt: Any, config: Any, options: TensorRtOptions) -> list[str]:
 
 
 def _set_precision_by_flags(trt: Any, network: Any, config: Any, precision: str, typed: TypedModel) -> list[str]:
-    """Allow float16 (and int8), and hold the arithmetic of head and tail in float32."""
+    """Allow float16 (and int8); hold in float32 the arithmetic of head and tail, and what float16 cannot hold."""
     names = ("FP16", "INT8") if precision == "int8" else ("FP16",)
     for name in (*names, "OBEY_PRECISION_CONSTRAINTS"):
         config.set_flag(getattr(trt.BuilderFlag, name))
     held = []
     keep = {f"[ONNX Layer: {name}]" for name in float32_nodes(onnx.load_from_string(typed.data).graph)}
+    large = {f"[ONNX Layer: {name}]" for name in typed.too_large}
     kinds = [getattr(trt.LayerType, kind) for kind in _ARITHMETIC]
     for layer in (network.get_layer(i) for i in range(network.num_layers)):
-        if layer.metadata in keep and layer.type in kinds:
+        if (layer.metadata in keep and layer.type in kinds) or layer.metadata in large:
             layer.precision = trt.DataType.FLOAT
             layer.set_output_type(0, trt.DataType.FLOAT)
             held.append(layer.name)
