@@ -44,7 +44,7 @@ def to_half(model: bytes, spare: Collection[str] = ()) -> bytes:
     keep = float32_nodes(proto.graph) | set(spare)
     if len(keep) == len(proto.graph.node):
         raise ExportError(
-            "the network must compute more than its metric, in numbers below 65504, to gain from float16, but does not; "
+            "the network must compute more than its metric in numbers below 65504 to gain from float16, but does not; "
             "export fp32 only"
         )
     types = _types(proto)

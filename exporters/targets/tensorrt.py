@@ -45,7 +45,7 @@ def build(model: bytes, precision: str, request: Request) -> Candidate:
     flagged = uses_flags(version, options)
     frames = request.calibration.frames if request.calibration else None
     _check_options(trt, precision, options)
-    typed = typed_model(model, precision, frames, for_flags=flagged)
+    typed = typed_model(model, precision, frames, for_flags=flagged, for_dla=options.dla_core is not None)
     smallest = 1 if options.dla_core is None else request.max_batch
     profile = Profile(typed.shape, (smallest, smallest, request.max_batch))
     flags: list[str] = []  # the same options as trtexec calls them
@@ -74,7 +74,7 @@ def build(model: bytes, precision: str, request: Request) -> Candidate:
         typed=typed,
         profile=profile,
         trtexec=lambda onnx, file: trtexec_line(version, onnx, file, profile, typed.input, flags),
-        reason=f"built by TensorRT {version} on this machine",
+        reason=f"built by TensorRT {version} on this machine{_dla_remark(precision, options)}",
         library_version=version,
         compute_capabilities=(machine.compute_capability,),
         compatibility=options.compatibility,
@@ -151,6 +151,12 @@ def _set_precision_by_flags(trt: Any, network: Any, config: Any, precision: str,
         if held
         else flags
     )
+
+
+def _dla_remark(precision: str, options: TensorRtOptions) -> str:
+    if options.dla_core is None or precision != "int8":
+        return ""
+    return ", with quantisers at the outputs of products too, without which the DLA does not compute int8"
 
 
 def _use_dla(trt: Any, builder: Any, config: Any, core: int) -> list[str]:

@@ -61,7 +61,12 @@ class TypedModel:
 
 
 def typed_model(
-    model: bytes, precision: str, calibration: NDArray[np.uint8] | None = None, *, for_flags: bool = False
+    model: bytes,
+    precision: str,
+    calibration: NDArray[np.uint8] | None = None,
+    *,
+    for_flags: bool = False,
+    for_dla: bool = False,
 ) -> TypedModel:
     """Convert the float32 file `uint8 [N, H, W, C] -> float32 [N, D]` to a precision and check it.
 
@@ -70,6 +75,7 @@ def typed_model(
         precision: "fp32", "fp16" or "int8".
         calibration: Real frames, `uint8 [N, H, W, C]`; required for int8, otherwise used for the check if given.
         for_flags: Whether builder flags will lower the precision of float32 layers, so that fp16 keeps the file.
+        for_dla: Whether the plan is for a DLA, which wants quantisers at other places.
 
     Raises:
         ExportError: The file cannot be converted, or the result does not agree with the float32 file.
@@ -82,7 +88,7 @@ def typed_model(
     proto = with_float_weights(onnx.load_from_string(model))
     name_nodes(proto.graph)
     if precision == "int8" and calibration is not None:
-        data = to_int8(model, calibration)
+        data = to_int8(model, calibration, for_dla=for_dla)
     if calibration is None or not len(calibration):
         calibration = np.random.default_rng(0).integers(0, 256, (2, *shape), np.uint8)
     spare: dict[str, float] = {}
