@@ -25,6 +25,7 @@ class Report:
         p1_cosine: The first percentile of the cosines.
         neighbour_agreement: Share of pictures whose nearest other picture stays the same.
         accuracy: Few-shot accuracy for each shot count.
+        mixed_accuracy: The same, taught in the source's float32 and asked in this artifact.
         accuracy_difference: The lowest difference over the shot counts, in points.
         latency_ms: Median time of one frame on this machine.
         first_diverging_layer: The first layer that differs, if a gate failed.
@@ -41,6 +42,7 @@ class Report:
     p1_cosine: float | None
     neighbour_agreement: float | None
     accuracy: Sequence[Paired]
+    mixed_accuracy: Sequence[Paired]
     accuracy_difference: float | None
     latency_ms: float | None
     first_diverging_layer: str | None
@@ -94,6 +96,7 @@ def _report(result: CheckResult, kept: bool, reason: str) -> Report:
         p1_cosine=round(measured.p1_cosine, 6) if measured else None,
         neighbour_agreement=round(measured.neighbour_agreement, 4) if measured else None,
         accuracy=measured.accuracy if measured else (),
+        mixed_accuracy=measured.mixed if measured else (),
         accuracy_difference=measured.accuracy_difference if measured else None,
         latency_ms=result.latency.p50_ms if result.latency else None,
         first_diverging_layer=result.diverges,
