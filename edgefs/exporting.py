@@ -83,8 +83,8 @@ def export(
         ovms: An OpenVINO Model Server repository to which every OpenVINO artifact is added.
         progress: Called with a description of each step as it begins.
         request: The options below as one object.
-        options: Fields of `exporters.Request`: targets, precisions, allow, exporter, slim, max_batch, compute, threads,
-            tensorrt. They take precedence over `request`.
+        options: Fields of `exporters.Request`: targets, precisions, allow, keep, exporter, slim, max_batch, compute,
+            threads, tensorrt. They take precedence over `request`.
 
     Returns:
         The saved bundle, a report for every artifact, and whether all passed.

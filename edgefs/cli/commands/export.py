@@ -7,8 +7,8 @@ examples:
   edgefs export --onnx mine.onnx --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --size 224 --out mine.edgefs
   edgefs export --backbone resnet18 --out pc.edgefs --targets tensorrt-rtx --precisions fp16 --compute SM86,SM120
 
-A reduced precision is kept only if it is faster here than fp32 of the same target and within tolerance, or if --allow
-is given. The exit status is 1 if an artifact failed.
+A reduced precision is kept if it is within tolerance, and faster here than fp32 of the same target, or smaller and not
+clearly slower. --allow waives the tolerance and --keep the speed. The exit status is 1 if an artifact failed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SAME = (
         "output",
         "pool",
     ),
-    *("calibrate", "frames", "base", "verify", "exporter", "slim", "allow", "compute", "max_batch"),
+    *("calibrate", "frames", "base", "verify", "exporter", "slim", "allow", "keep", "compute", "max_batch"),
     *("triton", "ovms", "report"),
 )
 
@@ -93,7 +93,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--exporter", choices=("dynamo", "legacy"), default="dynamo",
         help="torch's exporter; legacy accepts some networks that dynamo does not (default: dynamo)")  # fmt: skip
     add("--slim", action="store_true", help="let onnxslim remove redundant layers")
-    add("--allow", action="store_true", help="keep artifacts that fail a gate or are not faster than fp32")
+    add("--allow", action="store_true", help="keep artifacts that fail a gate")
+    add("--keep", type=names, default=(), metavar="A,B",
+        help="precisions to keep even if they are slower here, for another device (default: none)")  # fmt: skip
     add("--compute", type=names, default=("SM86", "SM89", "SM120"), metavar="SM86,SM120",
         help="GPU architectures that tensorrt-rtx builds for (default: SM86,SM89,SM120)")  # fmt: skip
     add("--max-batch", type=positive, default=8, metavar="N",
