@@ -10,7 +10,7 @@ from onnx.external_data_helper import uses_external_data
 
 def fixed_batch(model: onnx.ModelProto) -> int | None:
     """Return the batch size that the first input states; None if it is open."""
-    sides = model.graph.input[0].type.tensor_type.shape.dim
+    sides = model.graph.input[0].type.tensor_type.shape.dim if model.graph.input else ()
     return int(sides[0].dim_value) or None if sides else None
 
 

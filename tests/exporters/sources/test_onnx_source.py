@@ -87,6 +87,16 @@ def test_what_cannot_be_an_embedder_is_refused_with_the_reason(user_onnx, make, 
         open_onnx(user_onnx(**make), **options)
 
 
+def test_a_file_without_an_input_is_refused(user_onnx):
+    path = user_onnx()
+    model = onnx.load(path)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros((1, 3, 32, 32), np.float32), "x"))
+    del model.graph.input[:]
+    onnx.save(model, path)
+    with pytest.raises(SourceError, match=r"has inputs \[\]"):
+        open_onnx(path, **IMAGENET)
+
+
 def test_a_batch_size_fixed_in_a_reshape_is_found(user_onnx, pictures):
     source = open_onnx(user_onnx(end="fixed"), **IMAGENET)
     with pytest.raises(ExportError, match=r"any batch size|own embedding|any number"):
