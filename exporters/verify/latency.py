@@ -1,7 +1,7 @@
 """Measure the latency of several functions side by side, so that a busy machine slows all of them alike.
 
-Two functions are compared round by round, and the median of the ratios has an interval. A verdict that the mood of the
-machine could turn round is "too close to tell".
+Two functions are compared round by round, and the median of the ratios has an interval. A difference that a busy
+machine could cause is "too close to tell".
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Speed:
     high: float
 
     @property
-    def verdict(self) -> str:
+    def result(self) -> str:
         """FASTER or SLOWER if the whole interval is, by a margin; otherwise CLOSE."""
         if self.low > CLEAR:
             return FASTER

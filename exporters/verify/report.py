@@ -81,11 +81,11 @@ def _decide(result: CheckResult, fp32: CheckResult | None, speed: Speed | None, 
     if speed is None or fp32 is None or fp32.latency is None or result.latency is None:
         return True, candidate.reason or "as asked"
     found = f"{speed} the speed of fp32 here ({result.latency.p50_ms:.2f} against {fp32.latency.p50_ms:.2f} ms){remark}"
-    if speed.verdict == FASTER:
+    if speed.result == FASTER:
         return True, f"within tolerance, {found}"
-    if speed.verdict == CLOSE and _size(result) < _size(fp32):
+    if speed.result == CLOSE and _size(result) < _size(fp32):
         return True, f"within tolerance and smaller, and the speed is too close to tell: {found}"
-    slow = "slower" if speed.verdict == SLOWER else "neither clearly faster nor smaller"
+    slow = "slower" if speed.result == SLOWER else "neither clearly faster nor smaller"
     if candidate.precision in request.keep:
         return True, f"kept on demand (--keep {candidate.precision}) although it is {slow}: {found}"
     return False, f"it is {slow}: {found}; --keep {candidate.precision} keeps it for another device"

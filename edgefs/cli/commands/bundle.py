@@ -1,10 +1,10 @@
-"""Check a bundle, write it in the newest format, or add a plan to it and judge it on the device that runs it.
+"""Check a bundle, write it in the newest format, add a plan to it, or compare its precisions on the device.
 
 examples:
   edgefs bundle verify shop.edgefs.zip
   edgefs bundle seal old.edgefs             # a bundle of format 1 gets the digest of format 2
   edgefs bundle add-plan shop.edgefs --target tensorrt --precision fp16
-  edgefs bundle judge shop.edgefs           # which precisions are faster than fp32 here
+  edgefs bundle decide shop.edgefs           # which precisions are faster than fp32 here
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from edgefs.cli import bundle_judge, bundle_plan, bundle_seal, bundle_verify
+from edgefs.cli import bundle_decide, bundle_plan, bundle_seal, bundle_verify
 
-ACTIONS = {"verify": bundle_verify, "seal": bundle_seal, "add-plan": bundle_plan, "judge": bundle_judge}
+ACTIONS = {"verify": bundle_verify, "seal": bundle_seal, "add-plan": bundle_plan, "decide": bundle_decide}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -11,22 +11,22 @@ def times(scale: float, moods: np.ndarray, seed: int) -> Latency:
 
 
 @pytest.mark.parametrize(
-    ("factor", "verdict"), [(0.8, FASTER), (0.95, FASTER), (1.0, CLOSE), (1.01, CLOSE), (1.25, SLOWER)]
+    ("factor", "result"), [(0.8, FASTER), (0.95, FASTER), (1.0, CLOSE), (1.01, CLOSE), (1.25, SLOWER)]
 )
 @pytest.mark.parametrize("seed", range(5))
-def test_the_mood_of_the_machine_does_not_change_the_verdict(factor, verdict, seed):
+def test_a_busy_machine_does_not_change_the_result(factor, result, seed):
     """Rounds in which the machine is busy take three times as long, for both."""
     moods = 1 + 2 * (np.random.default_rng(seed).random(100) < 0.3)
     speed = times(factor, moods, seed + 10).speed_of(times(1.0, moods, seed + 20))
-    assert speed.verdict == verdict
+    assert speed.result == result
     assert speed.low <= speed.ratio <= speed.high
     assert speed.ratio == pytest.approx(1 / factor, rel=0.03)
 
 
 def test_few_rounds_with_a_wide_spread_are_too_close_to_tell():
     mine = Latency((1.0, 3.0, 1.0, 3.0, 1.0, 3.0, 1.0))
-    assert mine.speed_of(Latency((2.0,) * 7)).verdict == CLOSE
-    assert Latency((1.0,) * 7).speed_of(Latency((2.0,) * 7)).verdict == FASTER
+    assert mine.speed_of(Latency((2.0,) * 7)).result == CLOSE
+    assert Latency((1.0,) * 7).speed_of(Latency((2.0,) * 7)).result == FASTER
 
 
 def test_calls_are_timed_in_turn():

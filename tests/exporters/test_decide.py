@@ -1,4 +1,4 @@
-"""The speed of a bundle's precisions is judged again on the device."""
+"""The speed of a bundle's precisions is compared again on the device."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 
 from edgefs.cli import main
-from exporters import judge as judging
+from exporters import decide as deciding
 from exporters.targets import onnx_cpu
 from exporters.targets.request import Request
 from exporters.verify.latency import CLOSE, FASTER, Latency
@@ -30,7 +30,7 @@ def bundle(tmp_path):
     half = onnx_cpu.build(own.read("model.onnx"), "fp16", Request())
     frames, embeddings = own.golden()
     made = Bundle.build(
-        name="judged",
+        name="decided",
         description="",
         preprocess=own.preprocess,
         metric=own.metric,
@@ -43,31 +43,31 @@ def bundle(tmp_path):
             Artifact("tensorrt", "fp16", "tensorrt/fp16/model.plan", 0.99),
         ),
     )
-    return made.save(tmp_path / "judged.edgefs")
+    return made.save(tmp_path / "decided.edgefs")
 
 
-def test_the_command_judges_without_torch_and_onnx(bundle):
+def test_the_command_decides_without_torch_and_onnx(bundle):
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT, "bundle", "judge", str(bundle.path), "--threads", "1", "--json", "-"],
+        [sys.executable, "-c", WITHOUT, "bundle", "decide", str(bundle.path), "--threads", "1", "--json", "-"],
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    half, plan = json.loads(done.stdout)["judged"]
+    half, plan = json.loads(done.stdout)["decided"]
     assert (half["target"], half["precision"]) == ("onnx", "fp16")
-    assert half["verdict"] in ("faster", "slower", "too close to tell")
+    assert half["result"] in ("faster", "slower", "too close to tell")
     assert half["speed"]["low"] <= half["speed"]["ratio"] <= half["speed"]["high"]
     assert plan["speed"] is None
-    assert plan["verdict"].startswith("not run: ")
+    assert plan["result"].startswith("not run: ")
 
 
-def test_the_verdict_is_that_of_the_rounds(bundle, monkeypatch):
-    monkeypatch.setattr(judging, "interleaved", lambda _: [Latency((2.0,) * 9), Latency((1.0,) * 9)])
-    assert judging.judge(bundle)[0].verdict == FASTER
-    monkeypatch.setattr(judging, "interleaved", lambda _: [Latency((2.0,) * 9)] * 2)
-    assert judging.judge(bundle)[0].verdict == CLOSE
+def test_the_result_is_that_of_the_rounds(bundle, monkeypatch):
+    monkeypatch.setattr(deciding, "interleaved", lambda _: [Latency((2.0,) * 9), Latency((1.0,) * 9)])
+    assert deciding.decide(bundle)[0].result == FASTER
+    monkeypatch.setattr(deciding, "interleaved", lambda _: [Latency((2.0,) * 9)] * 2)
+    assert deciding.decide(bundle)[0].result == CLOSE
 
 
 def test_a_bundle_of_float32_only_is_told_how_to_get_more(capsys):
-    assert main(["bundle", "judge", str(default_bundle().path)]) == 0
+    assert main(["bundle", "decide", str(default_bundle().path)]) == 0
     assert "--keep fp16,int8" in capsys.readouterr().out

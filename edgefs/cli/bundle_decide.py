@@ -24,24 +24,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    from exporters.judge import judge
+    from exporters.decide import decide
 
     bundle = Bundle.load(args.path)
     reduced = [artifact for artifact in bundle.artifacts if artifact.precision != "fp32"]
     with Stages(len(reduced)) as progress:
-        judged = judge(bundle, threads=args.threads, progress=progress)
-    if judged:
+        decided = decide(bundle, threads=args.threads, progress=progress)
+    if decided:
         rows = [
             (
                 one.target,
                 one.precision,
                 f"{one.latency_ms:.2f}" if one.latency_ms else "-",
                 str(one.speed or "-"),
-                one.verdict,
+                one.result,
             )
-            for one in judged
+            for one in decided
         ]
-        print(table(rows, ("target", "precision", "ms", "speed of fp32", "verdict")))
+        print(table(rows, ("target", "precision", "ms", "speed of fp32", "result")))
     else:
         print(f"{args.path} has no reduced precision; export it with --precisions fp16,int8 --keep fp16,int8")
-    return {"bundle": args.path, "judged": [asdict(one) for one in judged]}
+    return {"bundle": args.path, "decided": [asdict(one) for one in decided]}

@@ -1,4 +1,4 @@
-"""Take the verdict on the speed of a bundle's reduced precisions again, on the device that will run them.
+"""Decide again which reduced precisions of a bundle are faster than fp32, on the device that will run them.
 
 An export decides on the machine that exports. Torch and ONNX are not needed here.
 """
@@ -17,25 +17,25 @@ from runtime.errors import EngineError
 
 
 @dataclass(frozen=True)
-class Judged:
-    """The verdict on one artifact.
+class Decided:
+    """The result for one artifact.
 
     Attributes:
         target: Its target.
         precision: Its precision.
         latency_ms: Median time of one frame; None if it could not be run here.
         speed: How many times as fast it is as fp32 in the same engine, with an interval; None likewise.
-        verdict: "faster", "slower", "too close to tell", or the reason why it could not be run here.
+        result: "faster", "slower", "too close to tell", or the reason why it could not be run here.
     """
 
     target: str
     precision: str
     latency_ms: float | None
     speed: Speed | None
-    verdict: str
+    result: str
 
 
-def judge(bundle: Bundle, *, threads: int | None = None, progress: Callable[[str], object] = str) -> list[Judged]:
+def decide(bundle: Bundle, *, threads: int | None = None, progress: Callable[[str], object] = str) -> list[Decided]:
     """Time every reduced precision of a bundle and fp32 of the same engine in turn.
 
     Args:
@@ -43,15 +43,15 @@ def judge(bundle: Bundle, *, threads: int | None = None, progress: Callable[[str
         threads: CPU threads of one call; None means as `runtime.engines.open_engine` chooses.
         progress: Called with the name of each artifact as it begins.
     """
-    judged = []
+    decided = []
     for artifact in bundle.artifacts:
         if artifact.precision != "fp32":
             progress(f"{artifact.target} {artifact.precision}")
-            judged.append(_judge(bundle, artifact, threads))
-    return judged
+            decided.append(_decide(bundle, artifact, threads))
+    return decided
 
 
-def _judge(bundle: Bundle, artifact: Artifact, threads: int | None) -> Judged:
+def _decide(bundle: Bundle, artifact: Artifact, threads: int | None) -> Decided:
     name = next(name for name in ENGINES if engine_spec(name).targets[0] == artifact.target)
     frame, calls = bundle.golden()[0][:1], []
     try:
@@ -61,6 +61,6 @@ def _judge(bundle: Bundle, artifact: Artifact, threads: int | None) -> Judged:
                 calls.append(partial(engine.embed, frame))
             fp32, own = interleaved(calls)
     except EngineError as error:
-        return Judged(artifact.target, artifact.precision, None, None, f"not run: {error}")
+        return Decided(artifact.target, artifact.precision, None, None, f"not run: {error}")
     speed = own.speed_of(fp32)
-    return Judged(artifact.target, artifact.precision, own.p50_ms, speed, speed.verdict)
+    return Decided(artifact.target, artifact.precision, own.p50_ms, speed, speed.result)
