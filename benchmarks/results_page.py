@@ -28,6 +28,7 @@ name says otherwise. "a ± b" is a mean with its 95 % interval. What was tried a
 ABOUT = {
     "accuracy": "Few-shot accuracy of the default network on data that it was not trained on, in percent.",
     "backbones": "Networks of timm: the lowest cosine of each engine to torch, on photographs.",
+    "classifiers": "Classifiers of torchvision in float32: the lowest cosine of each artifact to torch, or the reason.",
     "clips": "Real clips: taught by holding a thing to the camera, then asked about other seconds and other things.",
     "compare-onnxruntime": "How often `edgefs bench --compare` is right, on pairs of real runs.",
     "demo": "The demo over three seeds of its virtual camera.",

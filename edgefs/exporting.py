@@ -30,10 +30,13 @@ def export(
     overwrite: bool = False,
     weights: str = "DEFAULT",
     size: int | None = None,
+    crop: str | None = None,
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
     colour: str = "rgb",
     metric: str = "cosine",
+    output: str | None = None,
+    pool: str | None = None,
     preprocess: Preprocess | None = None,
     calibrate: str | Path | None = None,
     frames: int = CALIBRATION_FRAMES,
@@ -62,10 +65,14 @@ def export(
         overwrite: Whether an existing bundle is replaced.
         weights: Of a backbone: a file, "DEFAULT" (those of its library) or "none" (random).
         size: Pixels of a side of the square input; None means that of the model.
+        crop: What is used of a frame: "square" (its centre), "stretch" (all, squeezed) or "pad" (all, with grey
+            borders). None means that of the model, or "square" for a square input and "stretch" for any other.
         mean: Mean of the pixels in 0..1, one number or one per channel; None means that of the weights.
         std: Standard deviation of the pixels, likewise.
         colour: What an ONNX file or a module expects: "rgb", "bgr" or "grey".
         metric: "cosine" or "euclidean"; a checkpoint has its own.
+        output: The tensor or layer of an ONNX file that is the embedding; None means its only output.
+        pool: How the map or the tokens at the end of an ONNX file become one vector: "mean", "gem" or "cls".
         preprocess: Of a module, in place of `size`.
         calibrate: A folder or a video of pictures as the device will see them; required for int8.
         frames: How many of them are used.
@@ -76,8 +83,8 @@ def export(
         ovms: An OpenVINO Model Server repository to which every OpenVINO artifact is added.
         progress: Called with a description of each step as it begins.
         request: The options below as one object.
-        options: Fields of `exporters.Request`: targets, precisions, allow, exporter, slim, max_batch, compute, threads,
-            tensorrt. They take precedence over `request`.
+        options: Fields of `exporters.Request`: targets, precisions, allow, keep, exporter, slim, max_batch, compute,
+            threads, tensorrt. They take precedence over `request`.
 
     Returns:
         The saved bundle, a report for every artifact, and whether all passed.
@@ -95,8 +102,11 @@ def export(
 
     progress("source")
     source = _open(
-        model, kind, weights=weights, size=size, mean=mean, std=std, colour=colour, metric=metric, preprocess=preprocess
-    )
+        model, kind, weights=weights, size=size, crop=crop, mean=mean, std=std, colour=colour, metric=metric,
+        output=output, pool=pool, preprocess=preprocess,
+    )  # fmt: skip
+    if crop:
+        source.preprocess = replace(source.preprocess, crop=crop)
     source.name = name or source.name
     progress("pictures")
     if calibrate:
@@ -141,10 +151,13 @@ def _open(
     *,
     weights: str,
     size: int | None,
+    crop: str | None,
     mean: float | Sequence[float] | None,
     std: float | Sequence[float] | None,
     colour: str,
     metric: str,
+    output: str | None,
+    pool: str | None,
     preprocess: Preprocess | None,
 ) -> Source:
     if hasattr(model, "state_dict"):
@@ -160,7 +173,11 @@ def _open(
         from exporters.sources.onnx_source import open_onnx
 
         mean, std = _numbers(mean, 1), _numbers(std, 1)
-        return open_onnx(path, size=size, colour=colour, metric=metric, mean=mean, std=std)
+        return open_onnx(
+            path, size=size, crop=crop, colour=colour, metric=metric, output=output, pool=pool, mean=mean, std=std
+        )
+    if output or pool:
+        raise OptionError("--output and --pool say where an ONNX file ends; leave them out without --onnx")
     from edgefs.sources import backbone_source, checkpoint_source
 
     if kind == "checkpoint":

@@ -13,6 +13,7 @@ from time import perf_counter
 import numpy as np
 
 from exporters.errors import ExportError
+from exporters.sources.pictures import Pictures
 from exporters.targets import target_of
 from exporters.targets.request import Request
 from exporters.targets.target import Candidate
@@ -63,6 +64,9 @@ def add_plan(bundle: Bundle, request: Request, *, progress: Callable[[str], obje
         raise ExportError(f"--target must be one of {', '.join(TARGETS)}, but is {name!r}")
     target = target_of(name)
     target.check(request)
+    if request.calibration is None:  # the ranges of activations are looked at for float16
+        frames, _ = bundle.golden()
+        request = replace(request, calibration=Pictures(frames, np.arange(len(frames)), (), "golden frames"))
     progress(f"{name} {precision}")
     candidate = target.build(bundle.read("model.onnx"), precision, replace(request, progress=progress))
     made = _with_plan(bundle, candidate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from exporters.errors import ExportError, ToolMissing
 from exporters.targets import TARGETS, target_of
@@ -27,6 +28,8 @@ def build(model: bytes, request: Request, check: CandidateCheck, progress: Progr
     Raises:
         ToolMissing: A library is not installed.
     """
+    if request.calibration is None:  # no int8 is asked for, but the ranges of activations are looked at for float16
+        request = replace(request, calibration=check.pictures)
     for name in TARGETS:
         asked = request.precisions if name in request.targets else ()
         baseline = name == "onnx" or (asked and cpu_engine(name))

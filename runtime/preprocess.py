@@ -8,7 +8,7 @@ can change an embedding more than int8 quantisation does.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -19,7 +19,8 @@ from runtime.errors import BundleCorrupt, FrameError, OptionError
 from runtime.opencv import load_cv2
 
 RESAMPLERS = ("linear", "area", "half-area-linear")
-CROPS = ("square", "stretch")
+CROPS = ("square", "stretch", "pad")
+PAD_GREY = 128  # of the borders beside a padded frame
 Frames = NDArray[np.uint8] | Iterable[NDArray[np.uint8]]
 
 
@@ -30,7 +31,8 @@ class Preprocess:
     Attributes:
         size: (height, width) of the engine's input, in pixels.
         channels: 3 (BGR) or 1 (grey).
-        crop: "square" uses the largest centred square of the frame, "stretch" uses the whole frame.
+        crop: "square" uses the largest centred square of the frame, "stretch" the whole frame, squeezed to the size,
+            and "pad" the whole frame with its proportions, in the middle of a grey picture.
         resampler: "linear" (cv2, four source pixels for each target pixel: the fastest), "area" (cv2, all source
             pixels: the slowest), or "half-area-linear" (area by 1/2 while the frame is more than twice too large, then
             linear).
@@ -98,6 +100,8 @@ class Preprocess:
             out = np.empty(self.shape, np.uint8)
         elif out.shape != self.shape or out.dtype != np.uint8 or not out.flags.writeable:
             raise FrameError(f"out must be a writable uint8 array {self.shape}, but got {out.dtype} {out.shape}")
+        if self.crop == "pad":
+            return self._padded(frame, out)
         channels = frame.shape[2] if frame.ndim == 3 else 1
         if channels == self.channels and out.flags.c_contiguous:
             self._resize(frame, out.reshape(-1).reshape(out.shape))  # reshaping gives plain strides even if a side is 1
@@ -106,6 +110,14 @@ class Preprocess:
             out[..., 0] = cv2.cvtColor(self._resize(frame), cv2.COLOR_BGR2GRAY)
         else:
             out[:] = self._resize(frame).reshape(*self.size, channels)
+        return out
+
+    def _padded(self, frame: NDArray[np.uint8], out: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        scale = min(side / length for side, length in zip(self.size, frame.shape, strict=False))
+        height, width = (max(1, round(length * scale)) for length in frame.shape[:2])
+        y, x = (self.size[0] - height) // 2, (self.size[1] - width) // 2
+        out[:] = PAD_GREY
+        out[y : y + height, x : x + width] = replace(self, size=(height, width), crop="stretch")(frame)
         return out
 
     def _resize(self, frame: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:

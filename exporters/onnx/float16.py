@@ -7,16 +7,16 @@ Runtime's own converter is not used: it leaves the graph unsorted and casts at e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper, shape_inference
 
 from exporters.errors import ExportError
+from exporters.onnx.activation_ranges import HALF_MAX
 from exporters.onnx.weight_storage import drop_unused_weights, with_float_weights
 
-HALF_MAX = float(np.finfo(np.float16).max)
 HALF_TINY = float(np.finfo(np.float16).smallest_subnormal)
 SMALL_BYTES = 1024
 HEAD = frozenset({"Cast", "Transpose", "Gather", "Sub", "Mul", "Div", "Add"})
@@ -26,21 +26,26 @@ TAIL = frozenset(
 )
 
 
-def to_half(model: bytes) -> bytes:
+def to_half(model: bytes, spare: Collection[str] = ()) -> bytes:
     """Convert an embedder `uint8 [N, H, W, C] -> float32 [N, D]`; its input and its output keep their types.
 
     Weights beyond ±65504 (attention masks) are clipped to ±65504. Weights below 6e-8 are raised to 6e-8, because they
     would become 0.
 
+    Args:
+        model: The float32 ONNX file.
+        spare: Names of layers, as `name_nodes` gives them, that stay float32 too.
+
     Raises:
-        ExportError: There is no layer between head and tail.
+        ExportError: There is no layer between head and tail, or all of them are spared.
     """
     proto = with_float_weights(onnx.load_from_string(model))
     name_nodes(proto.graph)
-    keep = float32_nodes(proto.graph)
+    keep = float32_nodes(proto.graph) | set(spare)
     if len(keep) == len(proto.graph.node):
         raise ExportError(
-            "the network must compute more than its metric to gain from float16, but does not; export fp32 only"
+            "the network must compute more than its metric in numbers below 65504 to gain from float16, but does not; "
+            "export fp32 only"
         )
     types = _types(proto)
     body = {n.name for n in proto.graph.node} - keep

@@ -20,6 +20,7 @@ from runtime.preprocess import Preprocess
 
 OPSET = 18
 EXPORTERS = ("dynamo", "legacy")
+MAX_BYTES = 2**31 - 1  # of a protocol buffer
 
 
 def to_onnx(
@@ -39,9 +40,10 @@ def to_onnx(
         The ONNX file.
 
     Raises:
-        ExportError: Torch cannot trace the network, or a device would refuse the file.
+        ExportError: Torch cannot trace the network, it is too large, or a device would refuse the file.
         ToolMissing: onnxslim is not installed.
     """
+    _check_size(graph)
     round_weights(graph, weights)
     example = torch.zeros((2, *preprocess.shape), dtype=torch.uint8)
     network = type(graph.network).__name__
@@ -57,6 +59,16 @@ def to_onnx(
         ) from error
     store_weights(model, weights)
     return finish(model, preprocess, graph.metric, name=network, slim=slim)
+
+
+def _check_size(graph: EmbedderGraph) -> None:
+    """Refuse a network that no self-contained ONNX file can hold, before it is traced."""
+    size = sum(tensor.numel() * tensor.element_size() for tensor in (*graph.parameters(), *graph.buffers()))
+    if size > MAX_BYTES:
+        raise ExportError(
+            f"{type(graph.network).__name__} must have less than {MAX_BYTES / 1e9:.1f} GB of float32 weights, which is "
+            f"what one ONNX file can hold, but has {size / 1e9:.1f} GB; choose a smaller network"
+        )
 
 
 def _dynamo(graph: EmbedderGraph, example: torch.Tensor) -> onnx.ModelProto:

@@ -40,6 +40,6 @@ def check_embeddings(source: Source, frames: NDArray[np.uint8]) -> None:
         )
     if (features >= 0).all() and np.allclose(features.sum(axis=1), 1, atol=1e-3):
         raise SourceError(
-            f"{source.name} must end in features, but its outputs are probabilities that sum to 1; cut it before the "
-            "classifier (onnx.utils.extract_model)"
+            f"{source.name} must end in features, but its outputs are probabilities that sum to 1; end it before the "
+            "classifier (an ONNX file: --output NAME)"
         )

@@ -6,7 +6,6 @@ lies in, states the preprocessing and the metric; without them its channels woul
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -14,8 +13,11 @@ import onnx
 
 from exporters.errors import SourceError
 from runtime.bundle import Bundle
+from runtime.bundle.manifest import FORMAT
 from runtime.errors import BundleError
 from runtime.preprocess import Preprocess
+
+DEPTH = 3  # folders from a file in a bundle to the bundle, at most
 
 
 def contract_of(model: onnx.ModelProto, path: Path, digest: str) -> tuple[Preprocess, str] | None:
@@ -29,12 +31,9 @@ def contract_of(model: onnx.ModelProto, path: Path, digest: str) -> tuple[Prepro
     Raises:
         SourceError: The stored contract is damaged.
     """
-    manifest = path.parent / "manifest.json"
     try:
-        if path.name == "model.onnx" and manifest.is_file():
-            bundle = Bundle.load(path.parent)
-            if hashlib.sha256(bundle.read(path.name)).hexdigest() == digest:
-                return bundle.preprocess, bundle.metric
+        if bundle := _bundle_with(path, digest):
+            return bundle.preprocess, bundle.metric
         stored = {entry.key: entry.value for entry in model.metadata_props}
         if "edgefs.preprocess" not in stored:
             return None
@@ -43,3 +42,24 @@ def contract_of(model: onnx.ModelProto, path: Path, digest: str) -> tuple[Prepro
         raise SourceError(
             f"{path} must hold the contract that edgefs stored with it, but it is damaged: {error}; export it again"
         ) from error
+
+
+def _bundle_with(path: Path, digest: str) -> Bundle | None:
+    """Return the bundle that holds this file, as model.onnx or in a folder such as onnx/int8. Raises BundleError."""
+    for folder in path.absolute().parents[:DEPTH]:
+        if not _is_bundle(folder / "manifest.json"):
+            continue
+        bundle = Bundle.load(folder)
+        name = path.absolute().relative_to(folder).as_posix()
+        if bundle.manifest["files"].get(name, {}).get("sha256") == digest:
+            return bundle
+    return None
+
+
+def _is_bundle(manifest: Path) -> bool:
+    """Many programs have a file of this name."""
+    try:
+        stored = json.loads(manifest.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(stored, dict) and stored.get("format") == FORMAT

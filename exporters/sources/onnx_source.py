@@ -1,6 +1,6 @@
 """A user's own ONNX embedder as the source of an export: our head is put before it and our tail behind it.
 
-    frames uint8 [N, H, W, C] -> cast -> colour -> layout -> mean/std -> the user's graph -> float32 -> metric
+    frames uint8 [N, H, W, C] -> cast -> colour -> layout -> mean/std -> the user's graph -> float32 -> pool -> metric
 
 The reference is the user's file itself in ONNX Runtime, fed from numpy, so it does not depend on the changed graph.
 """
@@ -24,7 +24,9 @@ from exporters.onnx.session import open_session
 from exporters.onnx.tail import apply_metric
 from exporters.sources.onnx_chain import OnnxChain
 from exporters.sources.onnx_contract import contract_of
-from exporters.sources.onnx_file import free_batch, inputs_of, is_planar, read_onnx, size_and_channels
+from exporters.sources.onnx_file import OnnxFile, inputs_of, is_planar, read_onnx, size_and_channels
+from exporters.sources.onnx_output import check_end
+from exporters.sources.onnx_pool import append_pool, pooled
 from runtime.preprocess import Preprocess
 
 FLOATS = {TensorProto.FLOAT: np.float32, TensorProto.FLOAT16: np.float16, TensorProto.UINT8: np.uint8}
@@ -36,29 +38,49 @@ class OnnxSource:
     centres = True
 
     def __init__(
-        self, model: onnx.ModelProto, preprocess: Preprocess, mean: Sequence[float], std: Sequence[float], colour: str,
-        metric: str, name: str, facts: Mapping[str, Any],
+        self, file: OnnxFile, preprocess: Preprocess, mean: Sequence[float], std: Sequence[float], colour: str,
+        metric: str, name: str, facts: Mapping[str, Any], pool: str | None = None,
     ) -> None:  # fmt: skip
         self.name, self.preprocess, self.metric, self.facts = name, preprocess, metric, facts
-        self.model, self.colour = model, colour
+        self.file, self.model, self.colour, self.pool = file, file.model, colour, pool
         self.base_mean: NDArray[np.float32] | None = None
         self.mean = np.asarray(255 * np.asarray(mean), np.float32)
         self.scale = np.asarray(1 / (255 * np.asarray(std)), np.float32)
-        self.input = inputs_of(model)[0]
+        self.input = inputs_of(file.model)[0]
         self.dtype = self.input.type.tensor_type.elem_type
         self.planar = is_planar(self.input)
+        self.rank = 2  # of the output
         self._session: Any = None
 
     def features(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        rows = pooled(self.outputs(frames), self.pool, planar=self.planar)
+        return rows.reshape(len(frames), -1).astype(np.float32)
+
+    def outputs(self, frames: NDArray[np.uint8]) -> NDArray[Any]:
+        """Return what the user's file answers, `[N, ...]`. Raises SourceError."""
+        batch = self.file.batch
         try:
-            self._session = self._session or open_session(self.model.SerializeToString())
-            rows = in_batches(lambda some: self._session.run(None, {self.input.name: self._pixels(some)})[0], frames)
+            self._session = self._session or open_session(self.file.reference.SerializeToString())
+            rows = in_batches(self._run, frames) if batch is None else self._run_in_fixed_batches(frames, batch)
+            if len(rows) != len(frames):
+                raise ValueError(f"{len(frames)} frames give {len(rows)} rows")
         except Exception as error:  # ONNX Runtime's own kinds
             raise SourceError(
                 f"{self.name} must run on any number of frames {self.preprocess.shape}, but ONNX Runtime says: "
                 f"{error}; export it with a dynamic batch, or choose another --size"
             ) from error
-        return rows.reshape(len(frames), -1).astype(np.float32)
+        return rows
+
+    def _run(self, frames: NDArray[np.uint8]) -> NDArray[Any]:
+        rows: NDArray[Any] = self._session.run(None, {self.input.name: self._pixels(frames)})[0]
+        return rows
+
+    def _run_in_fixed_batches(self, frames: NDArray[np.uint8], batch: int) -> NDArray[Any]:
+        """Fill the last batch with copies of the last frame."""
+        missing = -len(frames) % batch
+        filled = np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)])
+        rows = np.concatenate([self._run(filled[i : i + batch]) for i in range(0, len(filled), batch)])
+        return rows[: len(frames)]
 
     def _pixels(self, frames: NDArray[np.uint8]) -> NDArray[Any]:
         """Prepare with numpy what the user's file expects."""
@@ -119,8 +141,9 @@ class OnnxSource:
     def _tail(self) -> onnx.ModelProto:
         kind = self.model.graph.output[0].type.tensor_type.elem_type
         chain = OnnxChain("tail", helper.make_tensor_value_info("raw", kind, None))
-        chain.then("Flatten", axis=1)
         chain.then("Cast", to=TensorProto.FLOAT)
+        append_pool(chain, self.pool, self.rank, planar=self.planar)
+        chain.then("Flatten", axis=1)
         if self.metric == "cosine":
             if self.base_mean is not None:
                 chain.then("Sub", self.base_mean)
@@ -137,6 +160,9 @@ def open_onnx(
     size: int | None = None,
     colour: str = "rgb",
     metric: str = "cosine",
+    output: str | None = None,
+    pool: str | None = None,
+    crop: str | None = None,
     resampler: str = "half-area-linear",
 ) -> OnnxSource:
     """Open an ONNX file as an embedder.
@@ -153,22 +179,27 @@ def open_onnx(
         size: Pixels of a side, for a file that leaves its input size open.
         colour: What the network expects: "rgb", "bgr" or "grey".
         metric: "cosine" or "euclidean".
+        output: The tensor or layer at which the file ends; None means its only output.
+        pool: How a map or tokens become one vector: "mean", "gem" or "cls"; see `exporters.sources.onnx_pool`.
+        crop: What is used of a frame, see `runtime.preprocess.Preprocess`; None means the centred square for a square
+            input, and the whole frame for any other.
         resampler: How frames are resized; see `runtime.preprocess.Preprocess`.
 
     Raises:
-        SourceError: The file cannot be an embedder: external data, several outputs, a size that contradicts the file,
-            an opset that cannot be converted.
+        SourceError: The file cannot be an embedder: external data, several outputs, class scores, a map without
+            `pool`, a size that contradicts the file, an opset that cannot be converted.
     """
     path = Path(path)
-    model, digest = read_onnx(path)
+    file = read_onnx(path, output)
+    model = file.model
     if len(inputs_of(model)) != 1 or len(model.graph.output) != 1:
         names = [[value.name for value in values] for values in (inputs_of(model), model.graph.output)]
         raise SourceError(
-            f"{path} must have one input and one output, but has inputs {names[0]} and outputs {names[1]}; cut "
-            "the graph at the embedding (onnx.utils.extract_model)"
+            f"{path} must have one input and one output, but has inputs {names[0]} and outputs {names[1]}; name "
+            "the embedding with --output NAME"
         )
-    if known := contract_of(model, path, digest):
-        return _own_file(model, path, digest, *known, others=(mean, std, size))
+    if known := contract_of(model, path, file.digest):
+        return _own_file(file, path, *known, others=(mean, std, size, crop, output, pool))
     given = inputs_of(model)[0]
     if given.type.tensor_type.elem_type not in FLOATS:
         raise SourceError(f"the input {given.name} of {path} must be float32, float16 or uint8; export it again")
@@ -182,7 +213,9 @@ def open_onnx(
             f"{path} takes floats, so its normalisation must be given: --mean and --std of the pixels in 0..1 "
             "(--mean 0 --std 1 for none)"
         )
-    preprocess = Preprocess(*size_and_channels(given, size, path), resampler=resampler)
+    sides, channels = size_and_channels(given, size, path)
+    crop = crop or ("square" if sides[0] == sides[1] else "stretch")
+    preprocess = Preprocess(sides, channels, crop, resampler)
     values = [list(numbers or [fallback]) for numbers, fallback in ((mean, 0.0), (std, 1.0))]
     if any(len(numbers) not in (1, preprocess.channels) for numbers in values):
         raise SourceError(f"--mean and --std must have 1 or {preprocess.channels} numbers; give one per channel")
@@ -190,22 +223,28 @@ def open_onnx(
         raise SourceError(
             f"{path} takes {preprocess.channels} channels, which --colour {colour} does not fit; say what it expects"
         )
-    free_batch(model)
-    facts = {"onnx": path.name, "onnx_sha256": digest, "mean": values[0], "std": values[1], "colour": colour}
-    return OnnxSource(model, preprocess, values[0], values[1], colour, metric, path.stem, facts)
+    facts = {
+        "onnx": path.name, "onnx_sha256": file.digest, "mean": values[0], "std": values[1], "colour": colour,
+        "output": output, "pool": pool,
+    }  # fmt: skip
+    source = OnnxSource(file, preprocess, values[0], values[1], colour, metric, path.stem, facts, pool)
+    shape = source.outputs(np.zeros((1, *preprocess.shape), np.uint8)).shape
+    check_end(model, shape, path, pool=pool, chosen=output is not None)
+    source.rank = len(shape)
+    return source
 
 
 def _own_file(
-    model: onnx.ModelProto, path: Path, digest: str, preprocess: Preprocess, metric: str, *, others: Sequence[object]
+    file: OnnxFile, path: Path, preprocess: Preprocess, metric: str, *, others: Sequence[object]
 ) -> OnnxSource:
     """Open a file that edgefs wrote. It normalises, and was centred if it ever will be, inside its graph."""
     if any(option is not None for option in others):
         raise SourceError(
-            f"{path} was written by edgefs and contains its own normalisation and size; leave out --mean, --std, --size"
+            f"{path} was written by edgefs and contains its own normalisation, size and embedding; leave out --mean, "
+            "--std, --size, --crop, --output and --pool"
         )
     colour = "grey" if preprocess.channels == 1 else "bgr"
-    facts = {"onnx": path.name, "onnx_sha256": digest, "colour": colour, "contract": "edgefs"}
-    free_batch(model)
-    source = OnnxSource(model, preprocess, [0.0], [1.0], colour, metric, path.stem, facts)
+    facts = {"onnx": path.name, "onnx_sha256": file.digest, "colour": colour, "contract": "edgefs"}
+    source = OnnxSource(file, preprocess, [0.0], [1.0], colour, metric, path.stem, facts)
     source.centres = False
     return source

@@ -8,9 +8,12 @@ the engine fixes it to one, because static shapes are faster.
 from __future__ import annotations
 
 import io
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
+
+import onnx
 
 from exporters.errors import ExportError
 from exporters.targets.nncf_int8 import import_nncf, quantised, quantised_except_worst
@@ -51,7 +54,11 @@ def build(model: bytes, precision: str, request: Request, *, spare_worst: bool =
             made = f"NNCF {import_nncf().__version__} post-training {remark}".strip()
             network.set_rt_info(made, ["edgefs", "quantisation"])
         network.set_rt_info(precision, ["edgefs", "precision"])
-        network.set_rt_info("uint8 NHWC, BGR or grey", ["edgefs", "input"])
+        proto = onnx.load_from_string(model)
+        for entry in proto.metadata_props:  # the whole contract: preprocess, metric, input
+            if entry.key.startswith("edgefs."):
+                network.set_rt_info(entry.value, entry.key.split("."))
+        _name_layers(network, proto.graph)
         xml, weights = _serialised(openvino, network, half=precision == "fp16")
     except ExportError:
         raise
@@ -64,6 +71,15 @@ def build(model: bytes, precision: str, request: Request, *, spare_worst: bool =
 def build_again(model: bytes, precision: str, request: Request) -> Candidate | None:
     """Build int8 once more, with the layers that lose most from it in float32."""
     return build(model, precision, request, spare_worst=True) if precision == "int8" else None
+
+
+def _name_layers(network: Any, graph: onnx.GraphProto) -> None:
+    """Number the layers without a name in the ONNX graph; OpenVINO numbers them by a counter of the whole process."""
+    known = {node.name for node in graph.node} | {name for node in graph.node for name in node.output}
+    for i, op in enumerate(network.get_ordered_ops()):
+        kind, name = op.get_type_name(), op.get_friendly_name()
+        if name not in known and re.fullmatch(r"[A-Za-z]+_\d+", name):
+            op.set_friendly_name(f"{kind}.{i}")
 
 
 def _serialised(openvino: Any, network: Any, *, half: bool) -> tuple[bytes, bytes]:

@@ -115,7 +115,7 @@ def plan_candidate(
     files = {file: plan, passport_name(file): passport.to_json()}
     if typed.converted:
         files[onnx] = typed.data
-    reason = f"{reason}; its ONNX on this CPU: min cosine {typed.min_cosine:.5f} to float32"
+    reason = f"{reason}; its ONNX on this CPU: min cosine {typed.min_cosine:.5f} to float32{typed.remark}"
     return Candidate(target, typed.precision, file, files, reason)
 
 

@@ -45,7 +45,8 @@ class Request:
         precisions: Of "fp32", "fp16" and "int8".
         calibration: Pictures as the device will see them; required for "int8".
         base: Pictures of classes that no gallery will hold, for the base mean and the rejection table.
-        allow: Whether artifacts are kept that fail a gate or are not faster than fp32.
+        allow: Whether artifacts are kept that fail a gate.
+        keep: Precisions that are kept even if they are not faster than fp32 on this machine.
         exporter: "dynamo" or "legacy"; see `exporters.onnx.trace`.
         slim: Whether onnxslim removes redundant nodes from the ONNX file.
         max_batch: The largest batch of a TensorRT plan.
@@ -64,6 +65,7 @@ class Request:
     calibration: Pictures | None = None
     base: Pictures | None = None
     allow: bool = False
+    keep: Sequence[str] = ()
     exporter: str = "dynamo"
     slim: bool = False
     max_batch: int = 8
@@ -79,6 +81,8 @@ class Request:
                 raise ExportError(
                     f"targets and precisions must be some of {', '.join(known)}, but got {wrong or 'none'}"
                 )
+        if wrong := [name for name in self.keep if name not in PRECISIONS]:
+            raise ExportError(f"--keep must name some of {', '.join(PRECISIONS)}, but got {wrong}")
         if "int8" in self.precisions:
             _ = self.calibration_frames
 

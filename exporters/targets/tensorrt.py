@@ -45,7 +45,7 @@ def build(model: bytes, precision: str, request: Request) -> Candidate:
     flagged = uses_flags(version, options)
     frames = request.calibration.frames if request.calibration else None
     _check_options(trt, precision, options)
-    typed = typed_model(model, precision, frames, for_flags=flagged)
+    typed = typed_model(model, precision, frames, for_flags=flagged, for_dla=options.dla_core is not None)
     smallest = 1 if options.dla_core is None else request.max_batch
     profile = Profile(typed.shape, (smallest, smallest, request.max_batch))
     flags: list[str] = []  # the same options as trtexec calls them
@@ -74,7 +74,7 @@ def build(model: bytes, precision: str, request: Request) -> Candidate:
         typed=typed,
         profile=profile,
         trtexec=lambda onnx, file: trtexec_line(version, onnx, file, profile, typed.input, flags),
-        reason=f"built by TensorRT {version} on this machine",
+        reason=f"built by TensorRT {version} on this machine{_dla_remark(precision, options)}",
         library_version=version,
         compute_capabilities=(machine.compute_capability,),
         compatibility=options.compatibility,
@@ -131,15 +131,16 @@ def _set_common(trt: Any, config: Any, options: TensorRtOptions) -> list[str]:
 
 
 def _set_precision_by_flags(trt: Any, network: Any, config: Any, precision: str, typed: TypedModel) -> list[str]:
-    """Allow float16 (and int8), and hold the arithmetic of head and tail in float32."""
+    """Allow float16 (and int8); hold in float32 the arithmetic of head and tail, and what float16 cannot hold."""
     names = ("FP16", "INT8") if precision == "int8" else ("FP16",)
     for name in (*names, "OBEY_PRECISION_CONSTRAINTS"):
         config.set_flag(getattr(trt.BuilderFlag, name))
     held = []
     keep = {f"[ONNX Layer: {name}]" for name in float32_nodes(onnx.load_from_string(typed.data).graph)}
+    large = {f"[ONNX Layer: {name}]" for name in typed.too_large}
     kinds = [getattr(trt.LayerType, kind) for kind in _ARITHMETIC]
     for layer in (network.get_layer(i) for i in range(network.num_layers)):
-        if layer.metadata in keep and layer.type in kinds:
+        if (layer.metadata in keep and layer.type in kinds) or layer.metadata in large:
             layer.precision = trt.DataType.FLOAT
             layer.set_output_type(0, trt.DataType.FLOAT)
             held.append(layer.name)
@@ -150,6 +151,12 @@ def _set_precision_by_flags(trt: Any, network: Any, config: Any, precision: str,
         if held
         else flags
     )
+
+
+def _dla_remark(precision: str, options: TensorRtOptions) -> str:
+    if options.dla_core is None or precision != "int8":
+        return ""
+    return ", with quantisers at the outputs of products too, without which the DLA does not compute int8"
 
 
 def _use_dla(trt: Any, builder: Any, config: Any, core: int) -> list[str]:

@@ -6,13 +6,15 @@ how well a precision recognises is measured later.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 from exporters.errors import ExportError
+from exporters.onnx.activation_ranges import HALF_MAX, nodes_beside, too_large
 from exporters.onnx.float16 import name_nodes, to_half
 from exporters.onnx.session import embed_as_written
 from exporters.onnx.weight_storage import with_float_weights
@@ -35,6 +37,7 @@ class TypedModel:
         shape: (H, W, C) of one frame.
         min_cosine: The lowest agreement of its embeddings with those of the float32 file.
         converted: Whether it differs from model.onnx in more than names.
+        too_large: The layers that stay float32 because float16 cannot hold their numbers, with the largest of each.
     """
 
     precision: str
@@ -43,10 +46,27 @@ class TypedModel:
     shape: tuple[int, int, int]
     min_cosine: float
     converted: bool
+    too_large: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def remark(self) -> str:
+        """What should be known about the conversion, as the end of a sentence, or ""."""
+        if not self.too_large:
+            return ""
+        name = max(self.too_large, key=lambda layer: self.too_large[layer])
+        return (
+            f"; {name} reaches {self.too_large[name]:.3g} but float16 ends at {HALF_MAX:.0f}, so that it and "
+            f"{len(self.too_large) - 1} layers beside it stay in float32"
+        )
 
 
 def typed_model(
-    model: bytes, precision: str, calibration: NDArray[np.uint8] | None = None, *, for_flags: bool = False
+    model: bytes,
+    precision: str,
+    calibration: NDArray[np.uint8] | None = None,
+    *,
+    for_flags: bool = False,
+    for_dla: bool = False,
 ) -> TypedModel:
     """Convert the float32 file `uint8 [N, H, W, C] -> float32 [N, D]` to a precision and check it.
 
@@ -55,6 +75,7 @@ def typed_model(
         precision: "fp32", "fp16" or "int8".
         calibration: Real frames, `uint8 [N, H, W, C]`; required for int8, otherwise used for the check if given.
         for_flags: Whether builder flags will lower the precision of float32 layers, so that fp16 keeps the file.
+        for_dla: Whether the plan is for a DLA, which wants quantisers at other places.
 
     Raises:
         ExportError: The file cannot be converted, or the result does not agree with the float32 file.
@@ -64,16 +85,19 @@ def typed_model(
     height, width, channels = (dim.dim_value for dim in value.type.tensor_type.shape.dim[1:])
     shape = height, width, channels
     _check_arguments(precision, shape, calibration)
+    proto = with_float_weights(onnx.load_from_string(model))
+    name_nodes(proto.graph)
     if precision == "int8" and calibration is not None:
-        data = to_int8(model, calibration)
-    elif precision == "fp16" and not for_flags:
-        data = to_half(model)
-    else:
-        proto = with_float_weights(onnx.load_from_string(model))
-        name_nodes(proto.graph)
-        data = proto.SerializeToString()
+        data = to_int8(model, calibration, for_dla=for_dla)
     if calibration is None or not len(calibration):
         calibration = np.random.default_rng(0).integers(0, 256, (2, *shape), np.uint8)
+    spare: dict[str, float] = {}
+    if precision == "fp16" or (precision == "int8" and for_flags):  # what the flags do not make int8 becomes float16
+        spare = nodes_beside(proto.graph, too_large(proto, calibration))
+    if precision == "fp16" and not for_flags:
+        data = to_half(model, spare)
+    elif precision != "int8":
+        data = proto.SerializeToString()
     frames = calibration[:CHECKED]
     worst = float(agreement(embed_as_written(model, frames), embed_as_written(data, frames)).min())
     if not worst >= MIN_COSINE[precision]:
@@ -82,7 +106,7 @@ def typed_model(
             f"{worst:.5f}; leave this precision out"
         )
     converted = precision == "int8" or (precision == "fp16" and not for_flags)
-    return TypedModel(precision, data, value.name, shape, worst, converted)
+    return TypedModel(precision, data, value.name, shape, worst, converted, spare)
 
 
 def _check_arguments(precision: str, shape: tuple[int, int, int], calibration: NDArray[np.uint8] | None) -> None:

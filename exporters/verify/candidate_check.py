@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -109,6 +109,9 @@ class CandidateCheck:
                 embeddings = embed_as_written(candidate.files.get(file, self.model), self.pictures.frames)
         except (BundleError, EngineError, ExportError) as error:
             return CheckResult(candidate, failed=(str(error),))
+        if engine is not None and candidate.precision == "fp16" and engine.info.arithmetic == "f32":
+            remarks = [candidate.reason, "its weights are float16, but it computed in float32 here"]
+            candidate = replace(candidate, reason="; ".join(filter(None, remarks)))
         measured = measure(self.reference, embeddings, self.pictures.labels, self.source.metric)
         failed = tuple(failed_gates(candidate.precision, measured))
         result = CheckResult(candidate, measured, engine, failed)

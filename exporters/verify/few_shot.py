@@ -41,6 +41,7 @@ def paired_accuracy(
     n_shot: int,
     n_episodes: int = 1000,
     seed: int = 0,
+    mixed: bool = False,
 ) -> Paired | None:
     """Compare the few-shot accuracy of two embeddings of the same pictures.
 
@@ -52,6 +53,7 @@ def paired_accuracy(
         n_shot: Pictures per class; lowered if the classes are too small.
         n_episodes: Number of episodes.
         seed: Of the episodes.
+        mixed: Whether prototypes are made from the reference: a gallery that one precision filled, asked in another.
 
     Returns:
         None if fewer than five classes have two pictures.
@@ -68,8 +70,9 @@ def paired_accuracy(
     for episode in range(n_episodes):
         chosen = rng.choice(len(own), N_WAY, replace=False)
         rows = np.stack([rng.permutation(own[i])[: n_shot + n_query] for i in chosen])
-        for side, z in enumerate((reference, embeddings)):
-            shares[episode, side] = _share_right(z, rows[:, :n_shot], rows[:, n_shot:], metric)
+        taught = reference if mixed else embeddings
+        for side, (own_shots, asked) in enumerate(((reference, reference), (taught, embeddings))):
+            shares[episode, side] = _share_right(own_shots, asked, rows[:, :n_shot], rows[:, n_shot:], metric)
     differences = 100 * (shares[:, 1] - shares[:, 0])
     return Paired(
         n_way=N_WAY,
@@ -90,9 +93,11 @@ def neighbour_agreement(reference: NDArray[np.float32], embeddings: NDArray[np.f
     return float((first == second).mean())
 
 
-def _share_right(z: NDArray[np.float32], support: Rows, query: Rows, metric: str) -> float:
-    prototypes = np.stack([class_mean(z[rows], metric) for rows in support])
-    scores = _scores(z[query.ravel()], prototypes, metric)
+def _share_right(
+    taught: NDArray[np.float32], asked: NDArray[np.float32], support: Rows, query: Rows, metric: str
+) -> float:
+    prototypes = np.stack([class_mean(taught[rows], metric) for rows in support])
+    scores = _scores(asked[query.ravel()], prototypes, metric)
     return float((scores.argmax(axis=1).reshape(query.shape) == np.arange(len(query))[:, None]).mean())
 
 

@@ -17,6 +17,7 @@ from runtime.engines import agreement
 MIN_COSINE = {"fp32": 0.9999, "fp16": 0.999}  # int8 has a limit on accuracy only
 MAX_LOSS = {"fp32": 0.5, "fp16": 0.5, "int8": 1.0}  # percentage points of few-shot accuracy
 SHOTS = (1, 5)
+MIXED = "taught in fp32 and asked in this precision, "  # the same fingerprint, so that a gallery may be used by both
 
 
 @dataclass(frozen=True)
@@ -28,17 +29,19 @@ class Measured:
         p1_cosine: The first percentile of the cosines.
         neighbour_agreement: Share of pictures whose nearest other picture stays the same.
         accuracy: Few-shot accuracy for each shot count; empty without classes.
+        mixed: The same, taught in the reference and asked in the artifact: they share galleries.
     """
 
     min_cosine: float
     p1_cosine: float
     neighbour_agreement: float
     accuracy: tuple[Paired, ...]
+    mixed: tuple[Paired, ...] = ()
 
     @property
     def accuracy_difference(self) -> float | None:
         """The lowest difference over the shot counts, in points; negative is a loss. None without classes."""
-        return min((paired.difference for paired in self.accuracy), default=None)
+        return min((paired.difference for paired in (*self.accuracy, *self.mixed)), default=None)
 
 
 def measure(
@@ -48,12 +51,16 @@ def measure(
     if embeddings.shape != reference.shape or not np.isfinite(embeddings).all():
         return Measured(-1.0, -1.0, 0.0, ())
     cosines = agreement(embeddings, reference)
-    pairs = (paired_accuracy(reference, embeddings, labels, metric=metric, n_shot=n) for n in SHOTS)
+    accuracy, mixed = (
+        [paired_accuracy(reference, embeddings, labels, metric=metric, n_shot=n, mixed=both) for n in SHOTS]
+        for both in (False, True)
+    )
     return Measured(
         float(cosines.min()),
         float(np.percentile(cosines, 1)),
         neighbour_agreement(reference, embeddings, metric),
-        tuple(pair for pair in pairs if pair is not None),
+        tuple(pair for pair in accuracy if pair is not None),
+        tuple(pair for pair in mixed if pair is not None),
     )
 
 
@@ -66,9 +73,10 @@ def failed_gates(precision: str, measured: Measured) -> list[str]:
     if not measured.accuracy and precision != "fp32":
         failed.append("few-shot accuracy must be measured on five classes or more of two pictures, but there are fewer")
     failed += [
-        f"{pair.n_way}-way {pair.n_shot}-shot accuracy must not lose more than {MAX_LOSS[precision]} points, but loses "
-        f"{-pair.difference:.2f} ± {pair.difference_interval:.2f}"
-        for pair in measured.accuracy
+        f"{how}{pair.n_way}-way {pair.n_shot}-shot accuracy must not lose more than {MAX_LOSS[precision]} points, but "
+        f"loses {-pair.difference:.2f} ± {pair.difference_interval:.2f}"
+        for how, pairs in (("", measured.accuracy), (MIXED, measured.mixed))
+        for pair in pairs
         if not -pair.difference <= MAX_LOSS[precision]
     ]
     return failed

@@ -1,4 +1,8 @@
-"""Measure the latency of several functions side by side, so that a busy machine slows all of them alike."""
+"""Measure the latency of several functions side by side, so that a busy machine slows all of them alike.
+
+Two functions are compared round by round, and the median of the ratios has an interval. A difference that a busy
+machine could cause is "too close to tell".
+"""
 
 from __future__ import annotations
 
@@ -8,25 +12,49 @@ from time import perf_counter
 
 import numpy as np
 
-MAX_ROUNDS, MIN_ROUNDS, BUDGET_S = 100, 5, 6.0
-FASTER = 0.97  # of the other's time; a smaller gain is noise and does not justify another file
+MAX_ROUNDS, MIN_ROUNDS, BUDGET_S = 100, 7, 6.0
+CLEAR = 1.03  # a smaller difference in speed does not justify another file, nor the loss of one
+Z = 1.96  # of a 95 % interval
+FASTER, CLOSE, SLOWER = "faster", "too close to tell", "slower"
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Time of one frame in milliseconds.
+    """Time of one frame in milliseconds, of every round. Functions that were timed together share their rounds."""
 
-    Attributes:
-        p50_ms: The median.
-        best_ms: The shortest time, on which other processes have the least influence.
-    """
+    rounds_ms: tuple[float, ...]
 
-    p50_ms: float
-    best_ms: float
+    @property
+    def p50_ms(self) -> float:
+        """The median."""
+        return float(np.median(self.rounds_ms))
 
-    def beats(self, other: Latency) -> bool:
-        """Return whether both the median and the shortest time are lower by a clear margin; one alone may be chance."""
-        return self.p50_ms < FASTER * other.p50_ms and self.best_ms < FASTER * other.best_ms
+    def speed_of(self, other: Latency) -> Speed:
+        """Return how many times the speed of another function this one has, compared round by round."""
+        rounds = min(len(self.rounds_ms), len(other.rounds_ms))
+        ratios = np.sort(np.divide(other.rounds_ms[:rounds], self.rounds_ms[:rounds]))
+        margin = Z * np.sqrt(rounds) / 2  # ranks of a sign test: no distribution of the times is assumed
+        low, high = int(max(0, np.floor(rounds / 2 - margin))), int(min(rounds - 1, np.ceil(rounds / 2 + margin)))
+        return Speed(float(np.median(ratios)), float(ratios[low]), float(ratios[high]))
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How many times as fast one function is as another: the median over the rounds, and its 95 % interval."""
+
+    ratio: float
+    low: float
+    high: float
+
+    @property
+    def result(self) -> str:
+        """FASTER or SLOWER if the whole interval is, by a margin; otherwise CLOSE."""
+        if self.low > CLEAR:
+            return FASTER
+        return SLOWER if self.high < 1 / CLEAR else CLOSE
+
+    def __str__(self) -> str:
+        return f"{self.ratio:.2f} times ({self.low:.2f} to {self.high:.2f})"
 
 
 def interleaved(calls: Sequence[Callable[[], object]]) -> list[Latency]:
@@ -44,4 +72,4 @@ def interleaved(calls: Sequence[Callable[[], object]]) -> list[Latency]:
             start = perf_counter()
             calls[i]()
             times[i].append(1e3 * (perf_counter() - start))
-    return [Latency(float(np.median(measured)), min(measured)) for measured in times]
+    return [Latency(tuple(measured)) for measured in times]

@@ -20,7 +20,9 @@ ALLOWED_OPERATORS = frozenset(
     GlobalAveragePool GlobalMaxPool Greater HardSigmoid HardSwish Identity InstanceNormalization
     LayerNormalization LeakyRelu Log MatMul Max MaxPool Min Mul Neg Not PRelu Pad Pow QuantizeLinear Range
     Reciprocal ReduceL2 ReduceMax ReduceMean ReduceSum Relu Reshape Resize Shape Sigmoid Sign Sin Slice Softmax
-    Softplus Split Sqrt Squeeze Sub Sum Tanh Tile Transpose Unsqueeze Where""".split()  # noqa: SIM905 a list would be five times as long
+    Softplus Split Sqrt Squeeze Sub Sum Tanh Tile Transpose Unsqueeze Where
+    And Celu DepthToSpace Einsum GreaterOrEqual GroupNormalization Less LessOrEqual LpNormalization Mish Or ReduceL1
+    ReduceMin ReduceSumSquare Round Selu Softsign SpaceToDepth""".split()  # noqa: SIM905 a list would be five times as long
 )
 # Floating types of TensorProto.DataType and how numpy reads them; bfloat16 is the upper half of a float32.
 _FLOATS = {1: "<f4", 10: "<f2", 11: "<f8", 16: "<u2"}

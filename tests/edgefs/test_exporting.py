@@ -49,7 +49,7 @@ class TestModels:
         (tmp_path / "mine.onnx").write_bytes(tiny.model(metric="euclidean").SerializeToString())
         exported = edgefs.export(
             tmp_path / "mine.onnx", tmp_path / "b.zip", colour="bgr", name="theirs",
-            request=Request(targets=("openvino",), precisions=("fp16",), allow=True), precisions=("fp32",),
+            request=Request(targets=("openvino",), precisions=("fp16",), keep=("fp16",)), precisions=("fp32",),
         )  # fmt: skip
         assert exported.bundle.name == "theirs"
         assert [(a.target, a.precision) for a in exported.bundle.artifacts] == [("onnx", "fp32"), ("openvino", "fp32")]

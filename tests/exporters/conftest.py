@@ -145,10 +145,12 @@ def user_onnx(tmp_path):
         end="flat",
         nodes=(),
         external=False,
+        ir_version=8,
     ):
         rng = np.random.default_rng(0)
         weights = {"w": rng.standard_normal((8, channels, 3, 3)), "b": rng.standard_normal(8)}
         weights["fc"] = rng.standard_normal((8, 8))
+        weights["classes"] = rng.standard_normal((8, 1000))
         sides = [batch, channels, size, size] if layout == "NCHW" else [batch, size, size, channels]
         steps, at = [], "x"
         if dtype != TensorProto.FLOAT:
@@ -174,6 +176,17 @@ def user_onnx(tmp_path):
                 helper.make_node("Flatten", ["pooled"], ["f"]),
                 helper.make_node("Gemm", ["f", "fc"], ["y"], "projection"),
             ],
+            "map": [helper.make_node("Identity", ["act"], ["y"])],
+            "tokens": [
+                helper.make_node("Reshape", ["act", "places"], ["line"]),
+                helper.make_node("Transpose", ["line"], ["y"], perm=[0, 2, 1]),
+            ],
+            "scores": [
+                helper.make_node("Flatten", ["pooled"], ["f"]),
+                helper.make_node("Gemm", ["f", "classes"], ["scores"], "classifier"),
+                helper.make_node("Identity", ["scores"], ["y"]),
+            ],
+            "line": [helper.make_node("Reshape", ["pooled", "row"], ["y"])],
             "fixed": [helper.make_node("Reshape", ["pooled", "shape"], ["y"])],
             "topk": [
                 helper.make_node("Flatten", ["pooled"], ["f"]),
@@ -184,14 +197,23 @@ def user_onnx(tmp_path):
         tensors = [numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()]
         tensors.append(numpy_helper.from_array(np.array([1, 8], np.int64), "shape"))
         tensors.append(numpy_helper.from_array(np.array([8], np.int64), "k"))
+        tensors.append(numpy_helper.from_array(np.array([0, 8, -1], np.int64), "places"))
+        tensors.append(numpy_helper.from_array(np.array([1, -1], np.int64), "row"))
         outputs = [
             helper.make_tensor_value_info(
-                "y", TensorProto.FLOAT, None if end == "fixed" else [batch, 8] + [1, 1] * (end == "pooled")
+                "y",
+                TensorProto.FLOAT,
+                None if end in ("fixed", "map", "tokens", "scores") else [batch, 8] + [1, 1] * (end == "pooled"),
             )
         ]
         outputs += [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in nodes]
-        graph = helper.make_graph(steps, "user", [helper.make_tensor_value_info("x", dtype, sides)], outputs, tensors)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+        used = {name for step in steps for name in step.input}
+        tensors = [tensor for tensor in tensors if tensor.name in used]
+        inputs = [helper.make_tensor_value_info("x", dtype, sides)]
+        if ir_version < 4:  # weights were inputs
+            inputs += [helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in tensors]
+        graph = helper.make_graph(steps, "user", inputs, outputs, tensors)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version)
         path = tmp_path / "user.onnx"
         onnx.save(model, path, save_as_external_data=external, size_threshold=0)
         return path

@@ -56,7 +56,7 @@ def test_int8_is_tried_again_without_its_worst_layers_when_it_fails(
     exported = export(traced, Request(targets=("openvino",), precisions=("int8",), calibration=pictures), pictures)
     assert tries == [("fp32", False), ("int8", False), ("int8", True)]
     assert exported.passed
-    assert exported.reports[-1].reason.endswith("; 3 of 9 layers kept in float32")
+    assert "; 3 of 9 layers kept in float32" in exported.reports[-1].reason
 
 
 def test_one_precision_that_cannot_be_built_does_not_cost_the_others(traced, pictures, build_openvino):

@@ -46,7 +46,7 @@ def refusal(answer):
     ({"end": "topk"}, ["operator TopK in its layer largest", "replace it"]),
     ({"end": "fixed"}, ["any number of frames", "dynamic batch"]),
     ({"external": True}, ["external data", "one file"]),
-    ({"nodes": ["act"]}, ["outputs ['y', 'act']", "extract_model"]),
+    ({"nodes": ["act"]}, ["outputs ['y', 'act']", "--output NAME"]),
     ({"end": "softmax"}, ["probabilities", "before the classifier"]),
     ({"end": "constant"}, ["different embeddings", "--mean"]),
     ({"size": "s"}, ["--size N"]),
@@ -139,7 +139,7 @@ def test_int8_is_calibrated_on_a_video_and_the_bundle_says_on_which_of_its_frame
         writer.write(cv2.resize(rng.integers(0, 256, (6, 8, 3), np.uint8), (64, 48)))
     writer.release()
     options = ("--targets", "onnx,openvino", "--precisions", "fp32,int8", "--calibrate", clip, "--frames", "20")
-    status, report, err = export("--onnx", user_onnx(), *PIXELS, *options, "--allow")
+    status, report, err = export("--onnx", user_onnx(), *PIXELS, *options, "--allow", "--keep", "int8")
     assert status == 0, err
     bundle = Bundle.load(report["bundle"])
     assert {(a.target, a.precision) for a in bundle.artifacts} >= {("onnx", "int8"), ("openvino", "int8")}

@@ -60,7 +60,9 @@ def test_mobilenet_v3_small_in_every_precision_on_every_cpu_target(photos, tmp_p
     pytest.importorskip("nncf")
     source = torchvision_source("mobilenet_v3_small", weights="none", size=96)
     pictures = sample_pictures(photos, source.preprocess)
-    request = Request(precisions=("fp32", "fp16", "int8"), calibration=pictures, base=pictures, allow=True)
+    request = Request(
+        precisions=("fp32", "fp16", "int8"), calibration=pictures, base=pictures, allow=True, keep=("fp16", "int8")
+    )
     exported = export(source, request, pictures)
     assert len(exported.reports) == 6
     assert all(report.kept and np.isfinite(report.min_cosine) for report in exported.reports)

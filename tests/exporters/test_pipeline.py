@@ -24,7 +24,7 @@ ALL = ("fp32", "fp16", "int8")
 def test_everything_asked_for_is_built_measured_and_bundled(traced, pictures, tmp_path):
     pytest.importorskip("nncf")
     stages = []
-    request = Request(precisions=ALL, calibration=pictures, base=pictures, allow=True)
+    request = Request(precisions=ALL, calibration=pictures, base=pictures, allow=True, keep=ALL)
     exported = export(traced, request, pictures, progress=stages.append)
     assert [(report.target, report.precision) for report in exported.reports] == [
         (t, p) for t in ("onnx", "openvino") for p in ALL

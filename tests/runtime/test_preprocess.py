@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import BundleCorrupt, FrameError, OptionError
-from runtime.preprocess import CROPS, RESAMPLERS, Preprocess, as_frames, centre_square, chunks
+from runtime.preprocess import CROPS, PAD_GREY, RESAMPLERS, Preprocess, as_frames, centre_square, chunks
 
 COLOUR, GREY = Preprocess((24, 20)), Preprocess((24, 20), channels=1)
 
@@ -62,6 +62,20 @@ def test_square_uses_the_centre_and_stretch_uses_the_whole_frame():
     assert Preprocess((24, 20), crop="stretch")(frame).max() == 255
     assert centre_square(frame).shape == (50, 50, 3)
     assert np.shares_memory(centre_square(frame), frame)
+
+
+@pytest.mark.parametrize("resampler", RESAMPLERS)
+@pytest.mark.parametrize(
+    ("shape", "rows", "columns"), [((60, 30, 3), (0, 64), (0, 32)), ((30, 90, 3), (26, 37), (0, 32))]
+)
+def test_pad_keeps_the_proportions_and_all_of_the_frame(shape, rows, columns, resampler):
+    frame = np.full(shape, 20, np.uint8)
+    frame[[0, -1]], frame[:, [0, -1]] = 250, 250
+    made = Preprocess((64, 32), crop="pad", resampler=resampler)(frame)
+    shown = made[slice(*rows), slice(*columns)]
+    assert all(edge.max() > 60 for edge in (shown[0], shown[-1], shown[:, 0], shown[:, -1])), "no edge is cut off"
+    made[slice(*rows), slice(*columns)] = PAD_GREY
+    assert (made == PAD_GREY).all()
 
 
 @pytest.mark.parametrize(
@@ -210,4 +224,6 @@ def test_an_invalid_option_is_an_option_error_and_in_a_manifest_a_corrupt_bundle
 def test_a_frame_of_any_size_becomes_an_input_of_any_size(frame_size, size, crop, resampler, depth, channels):
     preprocess = Preprocess(size, channels=channels, crop=crop, resampler=resampler)
     frame = np.full((*frame_size, *depth), 77, np.uint8)
-    assert (preprocess(frame) == 77).all()
+    made = preprocess(frame)
+    assert (made == 77).any()
+    assert set(np.unique(made)) <= ({77, PAD_GREY} if crop == "pad" else {77})

@@ -1,4 +1,4 @@
-"""Check or sign a bundle, write it in the newest format, or add a TensorRT plan to it on the device that runs it.
+"""Check or sign a bundle, write it in the newest format, add a plan to it, or compare its precisions on the device.
 
 examples:
   edgefs bundle verify shop.edgefs.zip
@@ -7,6 +7,7 @@ examples:
   edgefs bundle verify shop.edgefs --trusted-keys keys/
   edgefs bundle seal old.edgefs             # a bundle of format 1 gets the digest of format 2
   edgefs bundle add-plan shop.edgefs --target tensorrt --precision fp16
+  edgefs bundle decide shop.edgefs           # which precisions are faster than fp32 here
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from edgefs.cli import bundle_key, bundle_plan, bundle_seal, bundle_sign, bundle_verify
+from edgefs.cli import bundle_decide, bundle_key, bundle_plan, bundle_seal, bundle_sign, bundle_verify
 
 ACTIONS = {
     "verify": bundle_verify,
@@ -22,6 +23,7 @@ ACTIONS = {
     "make-key": bundle_key,
     "seal": bundle_seal,
     "add-plan": bundle_plan,
+    "decide": bundle_decide,
 }
 
 

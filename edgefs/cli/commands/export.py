@@ -7,8 +7,8 @@ examples:
   edgefs export --onnx mine.onnx --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --size 224 --out mine.edgefs
   edgefs export --backbone resnet18 --out pc.edgefs --targets tensorrt-rtx --precisions fp16 --compute SM86,SM120
 
-A reduced precision is kept only if it is faster here than fp32 of the same target and within tolerance, or if --allow
-is given. The exit status is 1 if an artifact failed.
+A reduced precision is kept if it is within tolerance, and faster here than fp32 of the same target, or smaller and not
+clearly slower. --allow waives the tolerance and --keep the speed. The exit status is 1 if an artifact failed.
 """
 
 from __future__ import annotations
@@ -23,14 +23,29 @@ from edgefs.exporting import CALIBRATION_FRAMES
 from edgefs.reports.export_page import number
 from edgefs.reports.tables import table
 from exporters.targets import TARGETS
+from runtime.preprocess import CROPS
 
 if TYPE_CHECKING:
     from exporters.pipeline import Exported
 
 # Options that `edgefs.export` takes under the same name.
 SAME = (
-    *("name", "overwrite", "targets", "precisions", "weights", "size", "mean", "std", "colour", "metric"),
-    *("calibrate", "frames", "base", "verify", "exporter", "slim", "allow", "compute", "max_batch"),
+    *(
+        "name",
+        "overwrite",
+        "targets",
+        "precisions",
+        "weights",
+        "size",
+        "crop",
+        "mean",
+        "std",
+        "colour",
+        "metric",
+        "output",
+        "pool",
+    ),
+    *("calibrate", "frames", "base", "verify", "exporter", "slim", "allow", "keep", "compute", "max_batch"),
     *("triton", "ovms", "report"),
 )
 
@@ -52,11 +67,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--weights", default="DEFAULT", metavar="FILE|DEFAULT|none",
         help="weights of --backbone: a file, those of its library, or random (default: DEFAULT)")  # fmt: skip
     add("--size", type=positive, metavar="N", help="pixels of a side of the square input (default: the source's)")
+    add("--crop", choices=CROPS,
+        help="what is used of a frame: its centre, all of it squeezed, or all of it with grey borders (default: the "
+        "model's own, or square for a square input and stretch for any other)")  # fmt: skip
     add("--mean", type=numbers, metavar="R,G,B", help="mean of the pixels in 0..1 (default: that of the weights)")
     add("--std", type=numbers, metavar="R,G,B", help="standard deviation of the pixels (default: that of the weights)")
     add("--colour", choices=("rgb", "bgr", "grey"), default="rgb", help="what --onnx expects (default: rgb)")
     add("--metric", choices=("cosine", "euclidean"), default="cosine",
         help="metric of --onnx and --backbone (default: cosine)")  # fmt: skip
+    add("--output", metavar="NAME", help="tensor or layer of --onnx that is the embedding (default: its only output)")
+    add(
+        "--pool", choices=("mean", "gem", "cls"), help="make one vector of the map or of the tokens that --onnx ends in"
+    )
 
     add = parser.add_argument_group("pictures").add_argument
     add("--calibrate", metavar="FOLDER|VIDEO", help="pictures as the device will see them; int8 needs them")
@@ -71,7 +93,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--exporter", choices=("dynamo", "legacy"), default="dynamo",
         help="torch's exporter; legacy accepts some networks that dynamo does not (default: dynamo)")  # fmt: skip
     add("--slim", action="store_true", help="let onnxslim remove redundant layers")
-    add("--allow", action="store_true", help="keep artifacts that fail a gate or are not faster than fp32")
+    add("--allow", action="store_true", help="keep artifacts that fail a gate")
+    add("--keep", type=names, default=(), metavar="A,B",
+        help="precisions to keep even if they are slower here, for another device (default: none)")  # fmt: skip
     add("--compute", type=names, default=("SM86", "SM89", "SM120"), metavar="SM86,SM120",
         help="GPU architectures that tensorrt-rtx builds for (default: SM86,SM89,SM120)")  # fmt: skip
     add("--max-batch", type=positive, default=8, metavar="N",

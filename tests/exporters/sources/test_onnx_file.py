@@ -13,7 +13,8 @@ pytest.importorskip("torch")
 from onnx import TensorProto, helper  # noqa: E402
 
 from exporters.errors import SourceError  # noqa: E402
-from exporters.sources.onnx_file import free_batch, is_planar, size_and_channels  # noqa: E402
+from exporters.onnx.session import open_session  # noqa: E402
+from exporters.sources.onnx_file import is_planar, size_and_channels  # noqa: E402
 from exporters.sources.onnx_source import open_onnx  # noqa: E402
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -43,12 +44,6 @@ def test_an_input_that_is_no_picture_of_known_size_is_refused(sides, asked, mess
         size_and_channels(picture(*sides), asked, Path("x.onnx"))
 
 
-def test_the_batch_size_becomes_dynamic(user_onnx):
-    model = onnx.load(user_onnx(batch=1))
-    free_batch(model)
-    assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
-
-
 @pytest.mark.parametrize("content", [b"", b"no model", b"\xff" * 99])
 def test_other_files_are_not_onnx(tmp_path, content):
     path = tmp_path / "x.onnx"
@@ -70,3 +65,12 @@ def test_nan_weights_are_named(user_onnx):
     onnx.save(model, path)
     with pytest.raises(SourceError, match="w has 1 NaN"):
         open_onnx(path, **IMAGENET)
+
+
+def test_weights_among_the_inputs_are_weights(user_onnx, pictures):
+    """As files of format version 3 list them."""
+    old, new = (open_onnx(user_onnx(ir_version=version, opset=13), **IMAGENET) for version in (3, 8))
+    assert [value.name for value in old.model.graph.input] == ["x"]
+    np.testing.assert_array_equal(old.embed(pictures.frames), new.embed(pictures.frames))
+    embeddings = [open_session(source.to_onnx()).run(None, {"frames": pictures.frames})[0] for source in (old, new)]
+    np.testing.assert_array_equal(*embeddings)

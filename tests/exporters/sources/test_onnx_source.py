@@ -72,7 +72,7 @@ def test_grey_files_want_grey_frames(user_onnx, pictures):
     ("make", "options", "message"),
     [
         ({"external": True}, IMAGENET, "external data"),
-        ({"nodes": ["act"]}, IMAGENET, r"outputs \['y', 'act'\]; cut the graph"),
+        ({"nodes": ["act"]}, IMAGENET, r"outputs \['y', 'act'\]; name the embedding"),
         ({"size": "s"}, IMAGENET, "--size N"),
         ({}, {**IMAGENET, "size": 64}, "contradicts"),
         ({}, {}, "--mean and --std"),
@@ -85,6 +85,16 @@ def test_grey_files_want_grey_frames(user_onnx, pictures):
 def test_what_cannot_be_an_embedder_is_refused_with_the_reason(user_onnx, make, options, message):
     with pytest.raises(SourceError, match=message):
         open_onnx(user_onnx(**make), **options)
+
+
+def test_a_file_without_an_input_is_refused(user_onnx):
+    path = user_onnx()
+    model = onnx.load(path)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros((1, 3, 32, 32), np.float32), "x"))
+    del model.graph.input[:]
+    onnx.save(model, path)
+    with pytest.raises(SourceError, match=r"has inputs \[\]"):
+        open_onnx(path, **IMAGENET)
 
 
 def test_a_batch_size_fixed_in_a_reshape_is_found(user_onnx, pictures):

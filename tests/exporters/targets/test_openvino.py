@@ -1,13 +1,16 @@
 """OpenVINO IR: what it says about itself, and refusals."""
 
+import json
 import sys
 
+import onnx
 import pytest
 
 openvino_library = pytest.importorskip("openvino")
 
 from exporters import ExportError, Request, ToolMissing  # noqa: E402
 from exporters.targets import openvino  # noqa: E402
+from runtime.preprocess import Preprocess  # noqa: E402
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
@@ -19,6 +22,18 @@ def test_the_ir_states_its_precision_and_fp16_halves_the_weights(tiny, precision
     single = openvino.build(tiny.model().SerializeToString(), "fp32", Request())
     ratio = len(weights) / len(single.files["openvino/fp32/model.bin"])
     assert ratio == pytest.approx(1 if precision == "fp32" else 0.5, abs=0.1)
+
+
+def test_the_ir_holds_the_whole_contract_and_is_the_same_each_time(tiny):
+    proto, preprocess = tiny.model(), Preprocess((32, 32), crop="pad")
+    onnx.helper.set_model_props(
+        proto, {"edgefs.preprocess": json.dumps(preprocess.to_json()), "edgefs.metric": "cosine"}
+    )
+    first, second = (openvino.build(proto.SerializeToString(), "fp32", Request()).files for _ in range(2))
+    assert first == second
+    read = openvino_library.Core().read_model(first["openvino/fp32/model.xml"], first["openvino/fp32/model.bin"])
+    assert Preprocess.from_json(json.loads(read.get_rt_info(["edgefs", "preprocess"]).value)) == preprocess
+    assert read.get_rt_info(["edgefs", "metric"]).value == "cosine"
 
 
 def test_only_int8_has_a_second_attempt(tiny):

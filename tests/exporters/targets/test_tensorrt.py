@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -64,3 +65,28 @@ def test_deliberate_mistakes_are_noticed(walk):
     assert len(said) == 10
     for mistake, words in said.items():
         assert words.startswith(f"TensorRT {walk.version}"), mistake
+
+
+def test_the_flags_hold_a_layer_in_float32_that_float16_cannot_hold(tiny):
+    """Of the layers "Relu_5" and "Gemm_8" of the tiny network, the first one is too large."""
+    from exporters.targets.tensorrt import _set_precision_by_flags
+    from exporters.targets.typed_model import TypedModel
+
+    names = ("FP16", "OBEY_PRECISION_CONSTRAINTS", "ELEMENTWISE", "UNARY", "REDUCE", "FLOAT")
+    kinds = SimpleNamespace(**dict(zip(names, names, strict=True)))
+    trt = SimpleNamespace(BuilderFlag=kinds, LayerType=kinds, DataType=kinds)
+    held: dict[str, str] = {}
+    layers = [
+        SimpleNamespace(
+            name=name,
+            metadata=f"[ONNX Layer: {name}]",
+            type="OTHER",
+            set_output_type=lambda _, kind, n=name: held.update({n: kind}),
+        )
+        for name in ("Relu_5", "Gemm_8")
+    ]
+    network = SimpleNamespace(num_layers=2, get_layer=layers.__getitem__)
+    typed = TypedModel("fp16", tiny.model().SerializeToString(), "frames", (32, 32, 3), 1.0, False, {"Relu_5": 1e6})
+    flags = _set_precision_by_flags(trt, network, SimpleNamespace(set_flag=lambda _: None), "fp16", typed)
+    assert held == {"Relu_5": "FLOAT"}
+    assert "--layerPrecisions=Relu_5:fp32" in flags

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 pytest.importorskip("onnxruntime")
 
 from exporters.errors import ExportError
-from exporters.targets.tensorrt_int8 import to_int8
+from exporters.targets.tensorrt_int8 import check_placement, to_int8
 
 
 def graph_of(data: bytes) -> onnx.GraphProto:
@@ -65,3 +65,26 @@ def test_a_network_without_products_and_too_few_frames_are_refused(tiny, pattern
         helper.make_tensor_value_info("embeddings", TensorProto.FLOAT, None)])  # fmt: skip
     with pytest.raises(ExportError, match="int8 needs one of Conv, Gemm, MatMul"):
         to_int8(helper.make_model(graph).SerializeToString(), patterns)
+
+
+def test_a_planted_quantiser_between_a_product_and_its_activation_is_caught_by_name(tiny, patterns, cosines):
+    model = tiny.model().SerializeToString()
+    usual, for_dla = to_int8(model, patterns), to_int8(model, patterns, for_dla=True)
+    check_placement(graph_of(usual))
+    with pytest.raises(ExportError, match=r"maps_QuantizeLinear is between Conv_4\S* and Relu_5"):
+        check_placement(graph_of(for_dla))
+    assert len(graph_of(usual).node) < len(graph_of(for_dla).node)
+    assert cosines(model, usual, patterns).mean() > cosines(model, for_dla, patterns).mean()
+
+
+def test_the_placement_is_checked_when_a_file_is_made(tiny, patterns, monkeypatch):
+    from exporters.targets import tensorrt_int8
+
+    def everywhere(*arguments, **options):
+        options.pop("OpTypesToExcludeOutputQuantization")
+        return quantise(*arguments, **options)
+
+    quantise = tensorrt_int8.quantise
+    monkeypatch.setattr(tensorrt_int8, "quantise", everywhere)
+    with pytest.raises(ExportError, match="no quantiser may be between a product and its activation"):
+        to_int8(tiny.model().SerializeToString(), patterns)

@@ -41,6 +41,6 @@ def test_the_agreement_with_the_float32_file_is_measured(tiny, patterns, precisi
 
 def test_a_conversion_that_went_wrong_is_refused(tiny, patterns, monkeypatch):
     other = tiny.model(seed=5).SerializeToString()
-    monkeypatch.setattr("exporters.targets.typed_model.to_half", lambda _: other)
+    monkeypatch.setattr("exporters.targets.typed_model.to_half", lambda *_: other)
     with pytest.raises(ExportError, match=r"must keep a cosine of 0.999 to float32 on the CPU, but the worst is"):
         typed_model(tiny.model().SerializeToString(), "fp16", patterns)

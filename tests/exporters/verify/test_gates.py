@@ -31,6 +31,23 @@ def test_a_gain_never_fails_and_int8_is_limited_by_accuracy_alone(precision, fou
     assert failed_gates(precision, found) == []
 
 
+def test_a_planted_loss_between_precisions_is_caught_by_name():
+    """Turned embeddings name as many pictures right as before, but not beside prototypes that were not turned."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(8), 6)
+    z = rng.standard_normal((8, 16))[labels] + 0.3 * rng.standard_normal((48, 16))
+    z = (z / np.linalg.norm(z, axis=1, keepdims=True)).astype(np.float32)
+    turned = np.concatenate(
+        [np.cos(1.3) * z[:, :8] - np.sin(1.3) * z[:, 8:], np.sin(1.3) * z[:, :8] + np.cos(1.3) * z[:, 8:]], axis=1
+    )
+    found = measure(z, turned, labels, "cosine")
+    assert [paired.difference for paired in found.accuracy] == pytest.approx([0, 0])
+    failed = failed_gates("int8", found)
+    assert len(failed) == 2
+    assert all(line.startswith("taught in fp32 and asked in this precision, 5-way") for line in failed)
+    assert measure(z, z, labels, "cosine").mixed == measure(z, z, labels, "cosine").accuracy
+
+
 def test_the_measure_of_the_same_embeddings_is_perfect_and_of_nan_the_worst():
     rng = np.random.default_rng(0)
     z = rng.standard_normal((24, 8)).astype(np.float32)
