@@ -84,6 +84,15 @@ def _parts(cell: Cell) -> Iterator[str]:
             yield f"![](data:image/png;base64,{output['data']['image/png']})"
 
 
+def on_files(files, config):
+    """A hook of MkDocs: every notebook becomes a page as well."""
+    from mkdocs.structure.files import File
+
+    for file in [file for file in files if file.src_uri.endswith(".ipynb")]:
+        files.append(File.generated(config, file.src_uri.replace(".ipynb", ".md"), content=page(Path(file.abs_src_path))))
+    return files
+
+
 if __name__ == "__main__":
     for name in sys.argv[1:]:
         store(Path(name))

@@ -27,6 +27,8 @@ def in_repository(uri: str) -> str:
 def in_site(path: str) -> str:
     """Path below the root of the site of a file of the repository."""
     path = INSTEAD.get(path, path)
+    if path.endswith(".ipynb"):  # docs/notebooks.py makes a page of it
+        path = path.replace(".ipynb", ".md")
     return path.removeprefix("docs/") if path.startswith("docs/") else f"{FOLDER}/{path}"
 
 

@@ -5,6 +5,7 @@ import contextlib
 import importlib
 import importlib.util
 import io
+import json
 import os
 import re
 import shlex
@@ -27,7 +28,7 @@ INLINE = re.compile(r"`([^`\n]+)`")
 # Examples that are run here. The others need torch or data; tests/test_extending.py runs those of docs/extending.md.
 RUN = ("README.md", "docs/trust.md")
 # Pages of which every command and example is run, in order; see tests/docs/walk.py.
-WALKED = ["docs/index.md", "docs/install.md", "docs/first-hour.md", *(page for page in PAGES if "docs/how-to/" in page)]
+WALKED = ["docs/install.md", "docs/first-hour.md", *(page for page in PAGES if "docs/how-to/" in page)]
 TORCH = ("docs/how-to/another-model.md",)
 
 
@@ -149,7 +150,7 @@ def test_every_command_in_the_text_exists_with_its_options(page, parser):
 # -- whole pages
 
 
-def tested(page):
+def with_mark(page):
     return pytest.param(page, marks=pytest.mark.torch) if page in TORCH else page
 
 
@@ -172,7 +173,7 @@ def material(walk, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("page", [tested(page) for page in WALKED])
+@pytest.mark.parametrize("page", [with_mark(page) for page in WALKED])
 def test_everything_on_a_page_runs(page, walk, material, tmp_path):
     if page in TORCH:
         pytest.importorskip("torch")
@@ -212,6 +213,41 @@ def test_the_picture_of_the_imports_is_up_to_date(monkeypatch):
     assert picture.PAGE.read_text() == picture.page(), "run: make docs"
 
 
+# -- tutorials
+
+TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.ipynb"))
+
+
+def sources(notebook, kind):
+    return ["".join(each["source"]) for each in json.loads(notebook.read_text())["cells"] if each["cell_type"] == kind]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("notebook", TUTORIALS, ids=lambda path: path.stem)
+def test_a_tutorial_runs_and_draws(notebook, tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("skimage")
+    code = (
+        "import pathlib, sys, notebooks\n"
+        "shown = sum(notebooks.run(pathlib.Path(sys.argv[1])), [])\n"
+        "print(sum('image/png' in each.get('data', ()) for each in shown))"
+    )
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'docs'}"}
+    command = [sys.executable, "-c", code, str(notebook)]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 4
+
+
+@pytest.mark.parametrize("notebook", TUTORIALS, ids=lambda path: path.stem)
+def test_a_tutorial_is_the_same_in_chinese(notebook):
+    chinese = ROOT / "docs" / "zh" / "tutorials" / notebook.name
+    assert sources(chinese, "code") == sources(notebook, "code")
+    texts, translated = sources(notebook, "markdown"), sources(chinese, "markdown")
+    assert [headings(text) for text in translated] == [headings(text) for text in texts]
+    assert all(re.search(r"[\u4e00-\u9fff]", text) for text in translated)
+
+
 # -- the site
 
 
@@ -230,7 +266,10 @@ def test_the_site_is_built_without_a_warning_and_has_every_page(site):
     for page in PAGES:
         if page.startswith("docs/") and page != "docs/api.md":
             assert (site / page.removeprefix("docs/")).with_suffix(".html").is_file()
-    assert "edgefs.Recognizer" in (site / "reference.html").read_text()
+    reference = (site / "reference.html").read_text()
+    for package in ("edgefs", "runtime", "exporters"):
+        for name in importlib.import_module(package).__all__:
+            assert f'id="{package}.{name}"' in reference or f'id="edgefs.{name}"' in reference, name
 
 
 def test_no_page_of_the_site_loads_anything_from_another_host(site):
@@ -257,7 +296,7 @@ def code(text):
     return [re.sub(r"\s*#.*", "", block) for language, block in BLOCK.findall(text) if language != "text"]
 
 
-@pytest.mark.parametrize("page", WALKED)
+@pytest.mark.parametrize("page", ["docs/index.md", *WALKED])
 def test_a_page_has_a_chinese_one_with_every_heading_and_all_its_code(page):
     chinese = page.replace("docs/", "docs/zh/", 1)
     assert chinese in CHINESE
