@@ -13,7 +13,7 @@ from pathlib import Path
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).resolve().parents[1]
-LINK = re.compile(r"(?<=\]\()(?!https?:|mailto:|#)([^)#\s]+)")
+LINK = re.compile(r"(?<=\]\()(?!https?:|mailto:|data:|#)([^)#\s]+)")
 FOLDER = "project"
 # A generated page that the site has in another form.
 INSTEAD = {"docs/api.md": "docs/reference.md"}
