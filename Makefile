@@ -59,7 +59,7 @@ $(VENV)/dev.stamp: $(VENV)/demo.stamp
 $(TORCH)/dev.stamp: pyproject.toml
 	@echo "Installing torch and the export tools into $(TORCH): about 5 GB, usually 5 to 10 minutes."
 	$(PYTHON) -m venv $(TORCH)
-	$(TORCH)/bin/python -m pip install --quiet -e '.[dev,train,export,models,timm,tensorrt-rtx]'
+	$(TORCH)/bin/python -m pip install --quiet -e '.[dev,train,export,models,timm,tensorrt-rtx,peers]'
 	touch $@
 
 help:  ## list the targets

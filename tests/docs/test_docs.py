@@ -213,6 +213,23 @@ def test_the_picture_of_the_imports_is_up_to_date(monkeypatch):
     assert picture.PAGE.read_text() == picture.page(), "run: make docs"
 
 
+# The library of a section of docs/coming-from.md; the others need none beside torch.
+LIBRARIES = {"supervision": "supervision", "Hugging Face datasets": "datasets", "timm": "timm", "easyfsl": "easyfsl"}
+LIBRARIES["learn2learn"] = "learn2learn"
+SECTIONS = re.findall(r"^## (.*)", PAGES["docs/coming-from.md"], re.MULTILINE)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_examples_of_coming_from_run(section, walk, material, tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip(LIBRARIES.get(section, "torch"), reason="pip install 'edgefs[peers]'")
+    text = PAGES["docs/coming-from.md"].split(f"\n## {section}\n")[1].split("\n## ")[0]
+    examples = "\n".join(code for language, code in BLOCK.findall(text) if language == "python")
+    commands = [("sh", code) for language, code in BLOCK.findall(text) if language == "sh"]
+    assert walk.walk([*commands, *([("python", examples)] if examples else [])], material, tmp_path / "here") > 0
+
+
 # -- tutorials
 
 TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.ipynb"))

@@ -34,6 +34,9 @@ def material(folder: Path) -> None:
             _pictures(folder / root / label, film(pictures[name], 60, np.random.default_rng([seed, ord(label[0])])))
     for name in ("coins", "retina"):
         _pictures(folder / "other-photos", film(pictures[name], 60, np.random.default_rng(7)), name)
+    for i, (name, picture) in enumerate(pictures.items()):  # as many classes as training in episodes needs
+        for half, part in enumerate(np.array_split(picture, 2, axis=1)):
+            _pictures(folder / "many" / f"{name}{half}", film(part, 60, np.random.default_rng([8, i, half])))
     clips = {"belt": ("coffee", "cat"), "mug-clip": ("coffee",)}
     for clip, names in clips.items():
         form = cv2.VideoWriter_fourcc(*"mp4v")
