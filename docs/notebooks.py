@@ -89,7 +89,9 @@ def on_files(files, config):
     from mkdocs.structure.files import File
 
     for file in [file for file in files if file.src_uri.endswith(".ipynb")]:
-        files.append(File.generated(config, file.src_uri.replace(".ipynb", ".md"), content=page(Path(file.abs_src_path))))
+        files.append(
+            File.generated(config, file.src_uri.replace(".ipynb", ".md"), content=page(Path(file.abs_src_path)))
+        )
     return files
 
 

@@ -61,7 +61,7 @@ def lines(text: str) -> list[str]:
 
 
 def walk(blocks: list[tuple[str, str]], material: Path, here: Path) -> int:
-    """Run every block; returns the number of commands, examples and files. `text` and `console` are for reading only."""
+    """Run every block but `text` and `console`; returns the number of commands, examples and files."""
     shutil.copytree(material, here)
     count = 0
     for language, text in blocks:
