@@ -38,7 +38,7 @@ docs: $(VENV)/dev.stamp  ## write the generated pages (results, API, imports, th
 	$(VENV)/bin/python -m benchmarks.results_page
 	$(VENV)/bin/python -m benchmarks.imports_picture
 	$(VENV)/bin/python -m edgefs.reports.api > docs/api.md.new && mv docs/api.md.new docs/api.md
-	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 
 $(VENV)/demo.stamp: pyproject.toml
 	@echo "Installing edgefs with its engines into $(VENV): about 300 MB to download, usually 1 to 2 minutes."
