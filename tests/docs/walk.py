@@ -34,9 +34,9 @@ def material(folder: Path) -> None:
             _pictures(folder / root / label, film(pictures[name], 60, np.random.default_rng([seed, ord(label[0])])))
     for name in ("coins", "retina"):
         _pictures(folder / "other-photos", film(pictures[name], 60, np.random.default_rng(7)), name)
-    for i, (name, picture) in enumerate(pictures.items()):  # as many classes as training in episodes needs
+    for name, picture in pictures.items():  # as many classes as training in episodes needs
         for half, part in enumerate(np.array_split(picture, 2, axis=1)):
-            _pictures(folder / "many" / f"{name}{half}", film(part, 60, np.random.default_rng([8, i, half])))
+            _pictures(folder / "many" / f"{name}{half}", (part[8 * i :] for i in range(8)), every=1)
     clips = {"belt": ("coffee", "cat"), "mug-clip": ("coffee",)}
     for clip, names in clips.items():
         form = cv2.VideoWriter_fourcc(*"mp4v")
@@ -48,10 +48,10 @@ def material(folder: Path) -> None:
     shutil.copy(folder / "test-photos/mug/0.jpg", folder / "photo.jpg")
 
 
-def _pictures(folder: Path, frames, name: str = "") -> None:
+def _pictures(folder: Path, frames, name: str = "", every: int = 10) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for i, frame in enumerate(frames):
-        if i % 10 == 0:
+        if i % every == 0:
             cv2.imwrite(str(folder / f"{name}{i}.jpg"), frame)
 
 
