@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV = .venv
 TORCH = .venv-torch
+DIST = .venv-dist
 
-.PHONY: demo live test test-slow test-torch lint bench docs help clean
+.PHONY: demo live test test-slow test-torch lint bench docs dist help clean
 
 demo: $(VENV)/demo.stamp  ## enrol, recognise, answer "unknown": the main job in a minute
 	$(VENV)/bin/edgefs demo
@@ -39,6 +40,14 @@ docs: $(VENV)/dev.stamp  ## write the generated pages: results, API, imports, an
 	$(VENV)/bin/python -m benchmarks.imports_picture
 	$(VENV)/bin/python -m edgefs.reports.api > docs/api.md.new && mv docs/api.md.new docs/api.md
 
+dist: $(DIST)/dist.stamp  ## pack the commit that is checked out: an sdist, and a wheel built from it; the same bytes each time
+	rm -rf build/commit dist
+	mkdir -p build/commit
+	git archive HEAD | tar -x -C build/commit
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(DIST)/bin/python -m build --outdir dist build/commit
+	$(DIST)/bin/python -m twine check --strict dist/*
+	cd dist && sha256sum *
+
 $(VENV)/demo.stamp: pyproject.toml
 	@echo "Installing edgefs with its engines into $(VENV): about 300 MB to download, usually 1 to 2 minutes."
 	$(PYTHON) -m venv $(VENV)
@@ -61,8 +70,14 @@ $(TORCH)/dev.stamp: pyproject.toml
 	$(TORCH)/bin/python -m pip install --quiet -e '.[dev,train,export,models,timm,tensorrt-rtx]'
 	touch $@
 
+$(DIST)/dist.stamp: pyproject.toml
+	@echo "Installing the tools that pack into $(DIST): usually half a minute."
+	$(PYTHON) -m venv $(DIST)
+	$(DIST)/bin/python -m pip install --quiet 'build>=1.2' 'twine>=6.1'
+	touch $@
+
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## */  make \1: /p' $(MAKEFILE_LIST)
 
 clean:  ## delete everything that was installed or built here
-	rm -rf $(VENV) $(TORCH) build *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output
+	rm -rf $(VENV) $(TORCH) $(DIST) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output
