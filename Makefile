@@ -73,7 +73,7 @@ $(TORCH)/dev.stamp: pyproject.toml
 $(DIST)/dist.stamp: pyproject.toml
 	@echo "Installing the tools that pack into $(DIST): usually half a minute."
 	$(PYTHON) -m venv $(DIST)
-	$(DIST)/bin/python -m pip install --quiet 'build>=1.2' 'twine>=6.1'
+	$(DIST)/bin/python -m pip install --quiet 'build>=1.2' 'twine>=6.1' 'uv>=0.9'
 	touch $@
 
 help:  ## list the targets
