@@ -4,7 +4,7 @@ VENV = .venv
 TORCH = .venv-torch
 DIST = .venv-dist
 
-.PHONY: demo live test test-slow test-torch lint bench docs dist help clean
+.PHONY: demo live test test-slow test-torch test-container lint bench docs dist help clean
 
 demo: $(VENV)/demo.stamp  ## enrol, recognise, answer "unknown": the main job in a minute
 	$(VENV)/bin/edgefs demo
@@ -25,6 +25,10 @@ test-torch: $(TORCH)/dev.stamp  ## test training and export
 	@echo "Running the tests of training and export; this usually takes 10 to 15 minutes on 2 cores."
 	$(TORCH)/bin/python -m pytest -m "torch and not slow"
 	$(TORCH)/bin/python -m pytest tests/exporters/targets/test_tensorrt_rtx.py  # NVIDIA's own parser and builder, on the CPU
+
+test-container: $(VENV)/dev.stamp  ## build and start the image; needs root, podman, runc and mmdebstrap
+	@echo "Building and starting the image; this usually takes 4 to 6 minutes."
+	$(VENV)/bin/python -m pytest -m container
 
 lint: $(VENV)/dev.stamp  ## check format, lint, types and the direction of imports
 	$(VENV)/bin/ruff format --check .

@@ -6,7 +6,6 @@ The base image is pulled where a registry of images can be reached; elsewhere a 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -72,7 +71,7 @@ def image(base, tmp_path_factory):
     command = [sys.executable, "-m", "hatchling", "build", "-d", str(folder / "dist"), "-t", "wheel"]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     mounts = [word for path in SETTINGS for word in ("--volume", f"{path}:{path}:ro")]
-    how = ["--isolation", "chroot", "--format", "docker", "--network", "host", "--build-arg", f"BASE={base}", *mounts]
+    how = ["--layers=false", "--isolation", "chroot", "--format", "docker", "--network", "host", "--build-arg", f"BASE={base}", *mounts]
     name = f"localhost/edgefs-test:{uuid.uuid4().hex[:8]}"
     podman("build", *how, "--file", ROOT / "deploy" / "Dockerfile", "--tag", name, folder)
     yield name
@@ -138,7 +137,7 @@ def container(image, volume, clip):
 
 def test_the_image_runs_without_rights_has_a_health_check_and_keeps_galleries_in_a_volume(image):
     config = json.loads(podman("image", "inspect", image).stdout)[0]["Config"]
-    assert config["User"] == "edgefs"
+    assert config["User"] == "10001"
     assert list(config["Volumes"]) == ["/data"]
     assert list(config["ExposedPorts"]) == ["8080/tcp"]
     assert "/healthz" in config["Healthcheck"]["Test"][-1]
@@ -189,10 +188,3 @@ def test_what_was_taught_outlives_the_container(container, image, volume, clip):
     container.__init__(image, volume, clip)
     container.said("edgefs live: (http)")
     assert "mug" in container.get("/api/v1/classes", token)  # the token is kept in the volume, too
-
-
-@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the figures of the README are of x86-64")
-def test_every_engine_of_the_image_is_listed(container):
-    container.said("edgefs live: (http)")
-    doctor = json.loads(container.inside("edgefs", "doctor", "--json", "-").stdout)
-    assert "onnxruntime" in json.dumps(doctor)
