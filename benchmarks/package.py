@@ -54,7 +54,7 @@ def from_the_wheel(python: str, folder: Path) -> dict[str, Any]:
     *reach, interpreter = shlex.split(python)
     home = folder / "home"
     home.mkdir()
-    bin = home / "venv" / "bin"
+    programs = home / "venv" / "bin"
 
     def run(*words: str | Path) -> tuple[str, float]:
         start = time.perf_counter()
@@ -66,10 +66,12 @@ def from_the_wheel(python: str, folder: Path) -> dict[str, Any]:
     wheels = folder / "wheels"
     shutil.copytree(DIST, wheels, ignore=shutil.ignore_patterns("*.tar.gz"))
     _, venv_s = run(interpreter, "-m", "venv", home / "venv")
-    run(bin / "python", "-m", "pip", "download", "-q", "-d", wheels, "--find-links", wheels, "edgefs[demo]")
-    _, install_s = run(bin / "python", "-m", "pip", "install", "-q", "--no-index", "--find-links", wheels, "edgefs[demo]")
-    doctor, doctor_s = run(bin / "edgefs", "doctor", "--json", "-")
-    demo, demo_s = run(bin / "edgefs", "demo", "--json", "-")
+    run(programs / "python", "-m", "pip", "download", "-q", "-d", wheels, "--find-links", wheels, "edgefs[demo]")
+    _, install_s = run(
+        programs / "python", "-m", "pip", "install", "-q", "--no-index", "--find-links", wheels, "edgefs[demo]"
+    )
+    doctor, doctor_s = run(programs / "edgefs", "doctor", "--json", "-")
+    demo, demo_s = run(programs / "edgefs", "demo", "--json", "-")
     (packages,) = (home / "venv" / "lib").glob("python*/site-packages")
     return {
         "python": version.strip(),

@@ -57,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        The exit status: 0, 1 (an error, or a target missed), 2 (wrong usage), 130 (interrupted) or 141 (the reader of the output is gone).
+        The exit status: 0, 1 (an error, or a target missed), 2 (wrong usage), 130 (interrupted) or 141 (the reader of
+        the output is gone).
     """
     allow_ascii(sys.stdout, sys.stderr)
     argv = list(sys.argv[1:] if argv is None else argv)

@@ -1,6 +1,6 @@
 """The CPU image of deploy/Dockerfile, built and started: `make test-container`, with podman as root.
 
-The base image is pulled where a registry of images can be reached; elsewhere a small Debian with Python takes its place.
+The base image is pulled where that is possible; elsewhere a small Debian with Python takes its place.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ import pytest
 
 pytestmark = [
     pytest.mark.container,
-    pytest.mark.skipif(shutil.which("podman") is None, reason="podman is needed: apt-get install podman runc mmdebstrap"),
+    pytest.mark.skipif(
+        shutil.which("podman") is None, reason="podman is needed: apt-get install podman runc mmdebstrap"
+    ),
 ]
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +73,18 @@ def image(base, tmp_path_factory):
     command = [sys.executable, "-m", "hatchling", "build", "-d", str(folder / "dist"), "-t", "wheel"]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     mounts = [word for path in SETTINGS for word in ("--volume", f"{path}:{path}:ro")]
-    how = ["--layers=false", "--isolation", "chroot", "--format", "docker", "--network", "host", "--build-arg", f"BASE={base}", *mounts]
+    how = [
+        "--layers=false",
+        "--isolation",
+        "chroot",
+        "--format",
+        "docker",
+        "--network",
+        "host",
+        "--build-arg",
+        f"BASE={base}",
+        *mounts,
+    ]
     name = f"localhost/edgefs-test:{uuid.uuid4().hex[:8]}"
     podman("build", *how, "--file", ROOT / "deploy" / "Dockerfile", "--tag", name, folder)
     yield name

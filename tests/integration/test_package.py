@@ -1,4 +1,4 @@
-"""The sdist and the wheel: the same bytes each time, everything that runs and nothing else, and usable without a clone."""
+"""The sdist and the wheel: the same bytes each time, everything that runs and nothing else, usable without a clone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ import pytest
 
 import edgefs
 
-pytest.importorskip("hatchling", reason="building needs hatchling here, because tests have no network: pip install hatchling")
+pytest.importorskip(
+    "hatchling", reason="building needs hatchling here, because tests have no network: pip install hatchling"
+)
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("edgefs", "exporters", "runtime")
