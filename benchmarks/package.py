@@ -75,6 +75,7 @@ def from_the_wheel(python: str, folder: Path) -> dict[str, Any]:
     (packages,) = (home / "venv" / "lib").glob("python*/site-packages")
     return {
         "python": version.strip(),
+        "load_average": os.getloadavg()[0],  # seconds mean little where other programs take the processor
         "edgefs": json.loads(doctor)["edgefs"],
         "demo_passed": json.loads(demo)["passed"],
         "venv_s": venv_s,

@@ -149,11 +149,12 @@ def container(image, volume, clip):
 
 
 def test_the_image_runs_without_rights_has_a_health_check_and_keeps_galleries_in_a_volume(image):
-    config = json.loads(podman("image", "inspect", image).stdout)[0]["Config"]
+    (about,) = json.loads(podman("image", "inspect", image).stdout)
+    config = about["Config"]
     assert config["User"] == "10001"
     assert list(config["Volumes"]) == ["/data"]
     assert list(config["ExposedPorts"]) == ["8080/tcp"]
-    assert "/healthz" in config["Healthcheck"]["Test"][-1]
+    assert "/healthz" in about["Healthcheck"]["Test"][-1]
 
 
 def test_the_image_is_small_enough_to_download(image, tmp_path):
@@ -176,7 +177,7 @@ def test_the_first_picture_is_there_in_ten_seconds(container):
 
 def test_it_is_healthy_and_would_be_unhealthy_without_a_server(container, image):
     container.said(r"#token=(\S+)")
-    check = json.loads(podman("image", "inspect", image).stdout)[0]["Config"]["Healthcheck"]["Test"][1:]
+    check = json.loads(podman("image", "inspect", image).stdout)[0]["Healthcheck"]["Test"][1:]
     assert container.inside(*check, check=False).returncode == 0
     alone = ["--rm", "--network", "none", "--no-healthcheck", *LIMITS, "--entrypoint", check[0], image, *check[1:]]
     assert podman("run", *alone, check=False).returncode != 0
