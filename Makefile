@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV = .venv
 TORCH = .venv-torch
 AUDIT = .venv-audit
+DIST = .venv-dist
 
-.PHONY: demo live test test-slow test-torch lint fuzz audit sbom bench docs help clean
+.PHONY: demo live test test-slow test-torch test-container lint fuzz audit sbom bench docs dist help clean
 
 demo: $(VENV)/demo.stamp  ## enrol, recognise, answer "unknown": the main job in a minute
 	$(VENV)/bin/edgefs demo
@@ -25,6 +26,10 @@ test-torch: $(TORCH)/dev.stamp  ## test training and export
 	@echo "Running the tests of training and export; this usually takes 10 to 15 minutes on 2 cores."
 	$(TORCH)/bin/python -m pytest -m "torch and not slow"
 	$(TORCH)/bin/python -m pytest tests/exporters/targets/test_tensorrt_rtx.py  # NVIDIA's own parser and builder, on the CPU
+
+test-container: $(VENV)/dev.stamp  ## build and start the image; needs root, podman, runc and mmdebstrap
+	@echo "Building and starting the image; this usually takes 4 to 6 minutes."
+	$(VENV)/bin/python -m pytest -m container
 
 lint: $(VENV)/dev.stamp  ## check format, lint, types and the direction of imports
 	$(VENV)/bin/ruff format --check .
@@ -54,6 +59,14 @@ docs: $(VENV)/dev.stamp  ## write the generated pages (results, API, imports, th
 	$(VENV)/bin/python -m edgefs.reports.api > docs/api.md.new && mv docs/api.md.new docs/api.md
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 
+dist: $(DIST)/dist.stamp  ## pack the commit that is checked out: an sdist, and a wheel built from it; the same bytes each time
+	rm -rf build/commit dist
+	mkdir -p build/commit
+	git archive HEAD | tar -x -C build/commit
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(DIST)/bin/python -m build --outdir dist build/commit
+	$(DIST)/bin/python -m twine check --strict dist/*
+	cd dist && sha256sum *
+
 $(VENV)/demo.stamp: pyproject.toml
 	@echo "Installing edgefs with its engines into $(VENV): about 300 MB to download, usually 1 to 2 minutes."
 	$(PYTHON) -m venv $(VENV)
@@ -82,8 +95,14 @@ $(AUDIT)/stamp: pyproject.toml
 	$(AUDIT)/bin/python -m pip install --quiet -e '.[audit]'
 	touch $@
 
+$(DIST)/dist.stamp: pyproject.toml
+	@echo "Installing the tools that pack into $(DIST): usually half a minute."
+	$(PYTHON) -m venv $(DIST)
+	$(DIST)/bin/python -m pip install --quiet 'build>=1.2' 'twine>=6.1' 'uv>=0.9'
+	touch $@
+
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## */  make \1: /p' $(MAKEFILE_LIST)
 
 clean:  ## delete everything that was installed or built here
-	rm -rf $(VENV) $(TORCH) $(AUDIT) sbom.json build site *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output
+	rm -rf $(VENV) $(TORCH) $(AUDIT) $(DIST) sbom.json build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output

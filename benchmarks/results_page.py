@@ -44,6 +44,7 @@ ABOUT = {
     "live-soak": "Memory, threads and file handles of the live app over minutes.",
     "live-sockets": "The live app while hostile clients keep sockets open.",
     "open-set": "How often strangers are accepted and known frames rejected, in percent, at a requested rate of 5 %.",
+    "package": "From the wheel to the demo's table on each Python, and the versions that other machines get.",
     "pipeline": "Several simulated 720p cameras on one machine.",
     "relative-cost": "The default network beside MobileNetV2 at 224 pixels.",
     "side-by-side": "MobileNetV2 at 224 pixels, the same model in several programs, called in turn.",

@@ -42,6 +42,13 @@ EXAMPLES = """examples:
   edgefs enroll mug mug-photos/ --gallery shop.db
   edgefs recognize clip.mp4 --gallery shop.db --json answers.json
   edgefs gallery ls --gallery shop.db
+
+exit status:
+  0    done
+  1    an error, or a target that was missed; the message says what to do, and --json FILE has it, too
+  2    wrong usage
+  130  interrupted (Ctrl-C)
+  141  the reader of the output went away
 """
 WRITTEN = ("report", "csv", "html")  # options, beside --json, whose file is written when the command has finished
 
@@ -50,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        The exit status: 0, 1 (an error, or a target missed), 2 (wrong usage) or 130 (interrupted).
+        The exit status: 0, 1 (an error, or a target missed), 2 (wrong usage), 130 (interrupted) or 141 (the reader of
+        the output is gone).
     """
     allow_ascii(sys.stdout, sys.stderr)
     argv = list(sys.argv[1:] if argv is None else argv)

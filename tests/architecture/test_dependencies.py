@@ -1,10 +1,8 @@
-"""The device needs numpy and what it uses, never a training framework; and what is shipped is what runs."""
+"""The device needs numpy and what it uses, never a training framework."""
 
-import importlib.metadata
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -128,40 +126,6 @@ def test_imports_point_one_way_only():
     done = subprocess.run([lint_imports, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     assert "0 broken" in done.stdout
-
-
-def setuptools_is_new():
-    try:
-        return int(importlib.metadata.version("setuptools").split(".")[0]) >= 77
-    except importlib.metadata.PackageNotFoundError:
-        return False
-
-
-@pytest.mark.skipif(not setuptools_is_new(), reason="building needs setuptools >= 77 here: no network in tests")
-def test_the_wheel_has_the_three_packages_and_the_models_and_no_tests(tmp_path):
-    source = tmp_path / "source"
-    nothing = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    for name in ("edgefs", "exporters", "runtime", "tests", "benchmarks", "recipes"):
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, source / name, ignore=nothing)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source / name)
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "-w"]
-    subprocess.run([*command, str(tmp_path), str(source)], check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("edgefs-*.whl")
-    names = set(zipfile.ZipFile(wheel).namelist())
-    packed = {name for name in names if ".dist-info/" not in name}
-    assert {name.partition("/")[0] for name in packed} == {"edgefs", "exporters", "runtime"}
-    for package in ("edgefs", "exporters", "runtime"):
-        missing = {
-            path.relative_to(ROOT).as_posix()
-            for path in (ROOT / package).rglob("*")
-            if path.is_file() and path.suffix != ".pyc" and ".egg-info" not in str(path)
-        } - packed
-        assert not missing
-    assert any(name.endswith("LICENSE") for name in names - packed)
-    (entry,) = (name for name in names if name.endswith("entry_points.txt"))
-    assert "edgefs = edgefs.cli:main" in zipfile.ZipFile(wheel).read(entry).decode()
 
 
 def test_what_times_opening_has_nothing_imported_before_it_starts(python):

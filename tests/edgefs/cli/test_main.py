@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edgefs import cli
 from edgefs.cli import COMMANDS, main
 
 
@@ -200,6 +202,16 @@ def test_help_without_a_command_lists_all_with_examples(capsys):
     out = capsys.readouterr().out
     assert all(f"    {name}" in out for name in COMMANDS)
     assert "examples:\n  edgefs demo" in out
+    stated = re.findall(r"^  (\d+) ", out.partition("exit status:\n")[2], re.MULTILINE)
+    assert stated == ["0", "1", "2", "130", "141"] == re.findall(r"\d+", main.__doc__.partition("Returns:")[2])
+
+
+def test_an_interrupted_command_is_status_130(monkeypatch):
+    def interrupt(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_run", interrupt)
+    assert main(["doctor"]) == 130
 
 
 @pytest.mark.parametrize("name", COMMANDS)
