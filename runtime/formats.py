@@ -1,7 +1,7 @@
-"""The formats of pictures and films by their first bytes: the one table for every way in.
+"""The formats of pictures and videos by their first bytes: the one table for every way in.
 
 The name of a file decides nothing here: a phone names a HEIC `.jpg`, and a damaged picture is still called `.png`.
-FFmpeg opens far more than films (icons, playlists, text), so it is given only what this table calls a film.
+FFmpeg opens far more than videos (icons, playlists, text), so it is given only what this table calls a video.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 HEAD = 512  # bytes that tell the format
 PICTURES = ("JPEG", "PNG", "WebP", "BMP", "TIFF", "AVIF", "HEIC")
-FILMS = ("GIF", "AVI", "Matroska", "MP4", "MPEG", "FLV", "WMV", "Ogg", "Y4M", "IVF", "NUT", "MXF", "H.264 or H.265")
+VIDEOS = ("GIF", "AVI", "Matroska", "MP4", "MPEG", "FLV", "WMV", "Ogg", "Y4M", "IVF", "NUT", "MXF", "H.264 or H.265")
 BOXES = (b"ftyp", b"moov", b"moof", b"mdat", b"mfra", b"sidx", b"free", b"skip", b"wide", b"uuid", b"meta", b"udta")
 _BRANDS = {
     "AVIF": (b"avif", b"avis"),
@@ -66,4 +66,4 @@ def format_of_file(path: Path) -> str | None:
 
 def kind_of(format_: str | None) -> str:
     """Return what a file is that is no picture, in a word or two."""
-    return f"film ({format_})" if format_ in FILMS else format_ or "other file"
+    return f"video ({format_})" if format_ in VIDEOS else format_ or "other file"

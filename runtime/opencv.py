@@ -57,7 +57,7 @@ def decode_image(data: bytes, name: str = "picture", *, grey_stays: bool = False
             raise FrameError("a JPEG must have its end, but this one is cut; copy or save it again")
         if header.format == "JPEG" and is_motion_jpeg(data):
             raise FrameError(
-                "a JPEG must be one picture, but this one is a film (MJPEG); name it as a source of its own"
+                "a JPEG must be one picture, but this one is a video (MJPEG); name it as a source of its own"
             )
         image = _decode(data, header, cv2.IMREAD_ANYCOLOR if grey_stays else cv2.IMREAD_COLOR)
     except FrameError as error:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from runtime.errors import FrameError
-from runtime.formats import FILMS, PICTURES, format_of, kind_of
+from runtime.formats import VIDEOS, PICTURES, format_of, kind_of
 
 # The most pixels of a picture that is decoded. OpenCV needs 6 bytes for each pixel, 9 if EXIF rotates the picture,
 # 17 for an AVIF, and 5 more for a JPEG of several passes; so no picture takes more than 150 MB.
@@ -63,7 +63,7 @@ def read_header(data: bytes) -> PictureHeader:
     format_ = format_of(data)
     if format_ not in PICTURES:
         found = f"is a {kind_of(format_)}" if format_ else f"of {len(data):,} bytes is none of them"
-        advice = "name it as a source of its own" if format_ in FILMS else "save it as PNG or JPEG"
+        advice = "name it as a source of its own" if format_ in VIDEOS else "save it as PNG or JPEG"
         raise FrameError(
             f"a picture must be a {', '.join(PICTURES[:-1])} or {PICTURES[-1]}, but this {found}; {advice}"
         )
@@ -86,7 +86,7 @@ def is_cut(data: bytes) -> bool:
 
 
 def is_motion_jpeg(data: bytes) -> bool:
-    """Return whether a JPEG is followed by another one of its size: a film without a container.
+    """Return whether a JPEG is followed by another one of its size: a video without a container.
 
     The preview or the gain map that phones append is smaller, or listed in a segment MPF.
     """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.camera.base import Frame, FrameSource, Region, State, check_region, crop, plausible_fps
 from runtime.camera.container import is_cut, missing_bytes
 from runtime.errors import CameraMissing, VideoTruncated
-from runtime.formats import FILMS, PICTURES, format_of_file, kind_of
+from runtime.formats import VIDEOS, PICTURES, format_of_file, kind_of
 from runtime.opencv import load_cv2, read_image
 from runtime.picture_header import is_motion_jpeg
 from runtime.pictures import SUFFIXES, pictures_in
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-JPEG_BYTES = 1 << 24  # more than one picture of a film in motion JPEG takes
+JPEG_BYTES = 1 << 24  # more than one picture of a video in motion JPEG takes
 
 
 class VideoFile(FrameSource):
@@ -131,8 +131,8 @@ def open_folder(folder: Path, fps: float | None = None, region: Region | None = 
     found = pictures_in(folder)
     if not found.pictures:
         raise CameraMissing(
-            f"{folder} must hold pictures ({', '.join(PICTURES)}), but holds none. {found.named()}\n"
-            "Do: name the folder that holds the pictures themselves, or a video file"
+            f"{folder} must hold pictures ({', '.join(PICTURES)}), but none of its {len(found.skipped)} files is one. "
+            f"Do: name the folder that holds the pictures themselves, or a video file\n{found.named()}".rstrip()
         )
     return Pictures(sorted(found.tell().pictures, key=natural), str(folder), fps, region)
 
@@ -145,27 +145,25 @@ def open_file(path: Path, fps: float | None = None, region: Region | None = None
         VideoTruncated: It is cut and nothing can be read.
     """
     try:
-        format_, film, size = format_of_file(path), is_film(path), path.stat().st_size
+        format_, video, size = format_of_file(path), is_video(path), path.stat().st_size
     except OSError as error:
         raise CameraMissing(f"{path} must be a readable file, but: {error.strerror or error}") from error
-    if film:
-        return VideoFile(path, region)
-    if format_ in PICTURES or path.suffix.lower() in SUFFIXES:
+    if not video and (format_ in PICTURES or path.suffix.lower() in SUFFIXES):
         return Pictures([path], str(path), fps, region)
-    if not size:
-        raise VideoTruncated(f"{path} must hold a picture or a film, but is empty. Do: copy or download it again")
+    if video or not size:
+        return VideoFile(path, region)
     raise CameraMissing(
-        f"{path} must be a picture ({', '.join(PICTURES)}) or a film ({', '.join(FILMS)}), but its "
+        f"{path} must be a picture ({', '.join(PICTURES)}) or a video ({', '.join(VIDEOS)}), but its "
         f"{size:,} bytes are neither ({kind_of(format_)}). Do: save a picture as PNG or JPEG; convert a "
-        "film: ffmpeg -i IN -c:v libx264 OUT.mp4"
+        "video: ffmpeg -i IN -c:v libx264 OUT.mp4"
     )
 
 
-def is_film(path: Path) -> bool:
-    """Return whether a file is a film by its content. Raises OSError."""
+def is_video(path: Path) -> bool:
+    """Return whether a file is a video by its content. Raises OSError."""
     format_ = format_of_file(path)
     if format_ != "JPEG":
-        return format_ in FILMS
+        return format_ in VIDEOS
     with path.open("rb") as file:
         return is_motion_jpeg(file.read(JPEG_BYTES))
 

@@ -19,7 +19,7 @@ def test_a_picture_is_nearly_the_same_after_encoding_and_decoding(tmp_path):
 
 @pytest.mark.parametrize("data", [b"", b"no picture"])
 def test_bytes_that_are_no_picture_are_named(data):
-    with pytest.raises(FrameError, match=rf"cup\.jpg cannot be used: .* its {len(data)} bytes are none of them"):
+    with pytest.raises(FrameError, match=rf"cup\.jpg cannot be used: .* this of {len(data)} bytes is none of them"):
         decode_image(data, "cup.jpg")
 
 
