@@ -84,32 +84,36 @@ def _decode(data: bytes, header: PictureHeader, flag: int) -> NDArray[np.uint8] 
         return _on_grey(image[:, :, :3].copy(), image[:, :, 3]) if image.shape[2] == 4 else image
     if header.reduced:
         return cv2.imdecode(raw, flag | cv2.IMREAD_REDUCED_GRAYSCALE_2)  # type: ignore[no-any-return]
-    alpha = _alpha(raw, orientation_of(data, header)) if header.alpha else None
-    image = cv2.imdecode(raw, flag)
-    return image if image is None or alpha is None else _on_grey(image, alpha)
+    alpha = _alpha(raw) if header.alpha else None
+    if alpha is None:
+        return cv2.imdecode(raw, flag)  # type: ignore[no-any-return]
+    image = _on_grey(cv2.imdecode(raw, flag | cv2.IMREAD_IGNORE_ORIENTATION), alpha)
+    return np.ascontiguousarray(_upright(image, orientation_of(data, header)))
 
 
-def _alpha(raw: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8] | None:
-    """Return how opaque each pixel is, `uint8 [H, W]`, turned as the picture; None if it has no such plane."""
-    whole = load_cv2().imdecode(raw, load_cv2().IMREAD_UNCHANGED)  # not turned, and 16 bits stay 16 bits
+def _alpha(raw: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """Return how opaque each pixel is, `uint8 [H, W]`, not turned by EXIF; None if it has no such plane."""
+    whole = load_cv2().imdecode(raw, load_cv2().IMREAD_UNCHANGED)  # 16 bits stay 16 bits
     if whole is None or whole.ndim != 3 or whole.shape[2] != 4:
         return None
-    alpha = whole.view("uint8")[:, :, whole.itemsize * 4 - 1].copy()  # the high byte
-    alpha = alpha.T if orientation in (5, 6, 7, 8) else alpha
-    alpha = alpha[::-1] if orientation in (3, 4, 7, 8) else alpha
-    return alpha[:, ::-1] if orientation in (2, 3, 6, 7) else alpha  # type: ignore[no-any-return]
+    return whole.view("uint8")[:, :, whole.itemsize * 4 - 1].copy()  # type: ignore[no-any-return] # the high byte
 
 
 def _on_grey(image: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Lay a picture over grey, in place: the colours that are stored for transparent pixels are arbitrary."""
     import numpy as np
 
-    if alpha.shape != image.shape[:2]:
-        raise FrameError("a picture with transparency must be turned by EXIF alone, but is not; save it as JPEG")
-    for rows in (slice(start, start + 64) for start in range(0, len(image), 64)):  # a whole float picture takes 4 times
+    for rows in (slice(start, start + 64) for start in range(0, len(image), 64)):  # as floats it takes 4 times as much
         share = alpha[rows].reshape(*alpha[rows].shape, *(1,) * (image.ndim - 2)) / np.float32(255)
         image[rows] = np.rint(GREY + (image[rows] - np.float32(GREY)) * share)
     return image
+
+
+def _upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Turn a picture as EXIF says, with a number 1..8 of the TIFF standard."""
+    image = image.swapaxes(0, 1) if orientation in (5, 6, 7, 8) else image
+    image = image[::-1] if orientation in (3, 4, 7, 8) else image
+    return image[:, ::-1] if orientation in (2, 3, 6, 7) else image
 
 
 def read_image(path: str | Path, *, grey_stays: bool = False) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from runtime.errors import FrameError
-from runtime.formats import VIDEOS, PICTURES, format_of, kind_of
+from runtime.formats import PICTURES, VIDEOS, format_of, kind_of
 
 # The most pixels of a picture that is decoded. OpenCV needs 6 bytes for each pixel, 9 if EXIF rotates the picture,
 # 17 for an AVIF, and 5 more for a JPEG of several passes; so no picture takes more than 150 MB.

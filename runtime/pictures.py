@@ -107,9 +107,10 @@ def _read(folder: Path, name: str, found: Found) -> list[Path]:
                 path = folder / entry.name
                 if is_system(entry.name):
                     continue
-                if entry.is_dir():
+                real = path if entry.is_symlink() else entry  # only a Path answers for a link that leads to itself
+                if real.is_dir():
                     folders.append(path)
-                elif reason := _why_skipped(path, entry):
+                elif reason := _why_skipped(path, regular=real.is_file(), linked=entry.is_symlink()):
                     found.skipped[path] = reason
                 else:
                     pictures.append(path)
@@ -123,12 +124,13 @@ def _read(folder: Path, name: str, found: Found) -> list[Path]:
     return folders
 
 
-def _why_skipped(path: Path, entry: os.DirEntry[str]) -> str | None:
+def _why_skipped(path: Path, *, regular: bool, linked: bool) -> str | None:
     """Return why a file is not taken for a picture; None if it is taken. Raises OSError."""
-    there = entry.is_file()
-    if not there and not entry.is_symlink():  # a pipe or a device, which could be read without an end
+    if not regular and not linked:  # a pipe or a device, which could be read without an end
         return "no regular file"
     if path.suffix.lower() in SUFFIXES:
         return None
-    format_ = format_of_file(path) if there else None
+    if not regular:
+        return "link to nothing"
+    format_ = format_of_file(path)
     return None if format_ in PICTURES else kind_of(format_)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.camera.base import Frame, FrameSource, Region, State, check_region, crop, plausible_fps
 from runtime.camera.container import is_cut, missing_bytes
 from runtime.errors import CameraMissing, VideoTruncated
-from runtime.formats import VIDEOS, PICTURES, format_of_file, kind_of
+from runtime.formats import PICTURES, VIDEOS, format_of_file, kind_of
 from runtime.opencv import load_cv2, read_image
 from runtime.picture_header import is_motion_jpeg
 from runtime.pictures import SUFFIXES, pictures_in
