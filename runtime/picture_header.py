@@ -16,7 +16,10 @@ from runtime.formats import PICTURES, VIDEOS, format_of, kind_of
 
 # The most pixels of a picture that is decoded. OpenCV needs 6 bytes for each pixel, 9 if EXIF rotates the picture,
 # 17 for an AVIF, and 5 more for a JPEG of several passes; so no picture takes more than 150 MB.
-MAX_PIXELS = {"JPEG": 64_000_000, "JPEG of several passes": 20_000_000, "AVIF": 8_000_000}
+MAX_PIXELS = {
+    **{"JPEG": 64_000_000, "JPEG of several passes": 20_000_000, "AVIF": 8_000_000},
+    **dict.fromkeys(("PNG of 16 bits with transparency", "TIFF of 16 bits with transparency"), 8_000_000),
+}
 MAX_OTHER_PIXELS = 16_000_000  # of a PNG, WebP, BMP, TIFF or HEIC
 # The most pixels of a JPEG that is decoded in full size. A larger one is decoded at half of its sides.
 MAX_FULL_PIXELS = {"JPEG": 16_000_000, "JPEG of several passes": 12_000_000}
@@ -32,6 +35,7 @@ class PictureHeader:
         height: Height in pixels.
         passes: Whether a JPEG is progressive, or comes in several passes otherwise, which the decoder keeps all.
         alpha: Whether it may have transparent pixels. The fourth byte of a BMP is mostly unused.
+        deep: Whether a number of it takes 16 bits.
     """
 
     format: str
@@ -39,10 +43,13 @@ class PictureHeader:
     height: int
     passes: bool = False
     alpha: bool = False
+    deep: bool = False
 
     @property
     def kind(self) -> str:
-        """The format, or "JPEG of several passes", which has limits of its own."""
+        """The format, or one of the kinds that have limits of their own."""
+        if self.alpha and self.deep:
+            return f"{self.format} of 16 bits with transparency"
         return "JPEG of several passes" if self.passes else self.format
 
     @property
@@ -133,9 +140,9 @@ def _jpeg_frame(data: bytes) -> tuple[PictureHeader, int]:
 def _png(data: bytes) -> PictureHeader:
     if data[12:16] != b"IHDR":
         raise ValueError("no IHDR")
-    width, height, _, colour = struct.unpack_from(">IIBB", data, 16)
+    width, height, bits, colour = struct.unpack_from(">IIBB", data, 16)
     alpha = colour in (4, 6) or data.find(b"tRNS", 0, data.find(b"IDAT")) >= 0
-    return PictureHeader("PNG", width, height, alpha=alpha)
+    return PictureHeader("PNG", width, height, alpha=alpha, deep=bits == 16)
 
 
 def _bmp(data: bytes) -> PictureHeader:
@@ -163,25 +170,29 @@ def _tiff(data: bytes) -> PictureHeader:
     tags = _tiff_tags(data)
     if tags.get(NEW_SUBFILE_TYPE, 0) & 1:
         raise ValueError("a preview")
-    return PictureHeader("TIFF", tags[WIDTH], tags[HEIGHT], alpha=tags.get(PHOTOMETRIC) == 2 and tags.get(SAMPLES) == 4)
+    alpha = tags.get(PHOTOMETRIC) == 2 and tags.get(SAMPLES) == 4
+    return PictureHeader("TIFF", tags[WIDTH], tags[HEIGHT], alpha=alpha, deep=tags.get(BITS, 1) > 8)
 
 
-NEW_SUBFILE_TYPE, WIDTH, HEIGHT, PHOTOMETRIC, ORIENTATION, SAMPLES = 254, 256, 257, 262, 274, 277
+TAGS = NEW_SUBFILE_TYPE, WIDTH, HEIGHT, BITS, PHOTOMETRIC, ORIENTATION, SAMPLES = 254, 256, 257, 258, 262, 274, 277
 
 
 def _tiff_tags(data: bytes) -> dict[int, int]:
-    """Return the numbers of the first directory of a TIFF, by tag."""
+    """Return the numbers of the first directory of a TIFF, by tag; the first one where there are several."""
     order = "<" if data[:2] == b"II" else ">"
     big = struct.unpack_from(order + "H", data, 2)[0] == 43
-    at = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0]
+    number, width = (order + "Q", 8) if big else (order + "I", 4)
+    at = struct.unpack_from(number, data, width)[0]
     (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, at)
-    at, step = at + (8 if big else 2), 20 if big else 12
+    at, step = at + (8 if big else 2), 4 + 2 * width
     tags: dict[int, int] = {}
     for entry in range(at, at + step * min(count, 4096), step):
         tag, kind = struct.unpack_from(order + "HH", data, entry)
-        if kind in (3, 4, 16):
-            value = struct.unpack_from(order + {3: "H", 4: "I", 16: "Q"}[kind], data, entry + (12 if big else 8))[0]
-            tags[tag] = max(value, tags.get(tag, 0))
+        size, form = {3: (2, "H"), 4: (4, "I"), 16: (8, "Q")}.get(kind, (0, ""))
+        if size and tag in TAGS:
+            many = struct.unpack_from(number, data, entry + 4)[0] * size > width
+            place = struct.unpack_from(number, data, entry + 4 + width)[0] if many else entry + 4 + width
+            tags[tag] = max(struct.unpack_from(order + form, data, place)[0], tags.get(tag, 0))
     return tags
 
 

@@ -150,6 +150,11 @@ def open_file(path: Path, fps: float | None = None, region: Region | None = None
         raise CameraMissing(f"{path} must be a readable file, but: {error.strerror or error}") from error
     if not video and (format_ in PICTURES or path.suffix.lower() in SUFFIXES):
         return Pictures([path], str(path), fps, region)
+    if format_ == "JPEG" and path.suffix.lower() in SUFFIXES:  # FFmpeg would read the first one only
+        raise CameraMissing(
+            f"{path} must be one picture, or be named as a video, but holds several JPEGs one after another (MJPEG). "
+            f"Do: rename it to {path.stem}.mjpeg"
+        )
     if video or not size:
         return VideoFile(path, region)
     raise CameraMissing(
