@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,13 +49,14 @@ class Found:
         """Return a sentence that counts and names what was skipped; "" if nothing was."""
         if not self.skipped:
             return ""
-        reasons = Counter(self.skipped.values())
-        parts = []
-        for reason, count in reasons.most_common():
-            names = [path.relative_to(self.root).as_posix() for path, why in self.skipped.items() if why == reason]
-            shown = ", ".join(names[:SHOWN]) + (" …" if count > SHOWN else "")
-            parts.append(f"{count} {reason}: {shown}")
-        return f"{self.root}: skipped {len(self.skipped)} that are no pictures\n  " + "\n  ".join(parts)
+        reasons: dict[str, list[str]] = {}
+        for path, reason in sorted(self.skipped.items()):
+            reasons.setdefault(reason, []).append(path.relative_to(self.root).as_posix())
+        lines = [
+            f"{len(names)} x {reason}: {', '.join(names[:SHOWN])}{' …' if len(names) > SHOWN else ''}"
+            for reason, names in sorted(reasons.items(), key=lambda item: -len(item[1]))
+        ]
+        return "\n  ".join((f"{self.root}: skipped {len(self.skipped)} that are no pictures", *lines))
 
     def tell(self) -> Found:
         """Log what was skipped, and return this."""

@@ -62,8 +62,8 @@ def test_what_is_skipped_is_counted_and_named(folder, caplog):
     with caplog.at_level(logging.WARNING):
         pictures_in(folder).tell()
     (record,) = caplog.records
-    assert "skipped 12 that are no pictures\n  8 video (GIF): 0.gif, 1.gif, 2.gif, 3.gif, 4.gif …\n" in record.message
-    assert "1 ICO: icon.ico" in record.message
+    assert "skipped 12 that are no pictures\n  8 x video (GIF): 0.gif, 1.gif, 2.gif, 3.gif, 4.gif …\n" in record.message
+    assert "1 x ICO: icon.ico" in record.message
     caplog.clear()
     (folder / "clean").mkdir()
     assert pictures_in(folder / "clean").tell().named() == ""
@@ -114,7 +114,7 @@ def test_pipes_are_not_read(tmp_path):
 def test_an_empty_folder_is_a_class_without_pictures_and_folders_are_named_where_only_one_is_read(tmp_path):
     (tmp_path / "cup").mkdir()
     assert pictures_below(tmp_path).classes == {"cup": []}
-    assert "1 folder below, which is not looked into: cup" in pictures_in(tmp_path).named()
+    assert "1 x folder below, which is not looked into: cup" in pictures_in(tmp_path).named()
 
 
 def test_a_folder_that_cannot_be_read_is_an_error_and_not_a_missing_class(tmp_path):
