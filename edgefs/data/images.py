@@ -25,7 +25,7 @@ from runtime.pictures import pictures_below as find_pictures
 from runtime.preprocess import Preprocess
 
 CACHE = ".edgefs-cache"
-CACHE_VERSION = 1
+CACHE_VERSION = 2  # another one when pictures are decoded to other pixels
 MAPPED_BYTES = 1 << 29  # larger caches stay on disk and are paged in
 POLICIES = ("fail", "skip")
 SHOWN = 10  # bad files named in a message; all of them are in the error's `files`
