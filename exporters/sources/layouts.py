@@ -1,4 +1,4 @@
-"""Whose names the weights of a file have: torchvision, timm and Hugging Face name the layers of one network differently.
+"""Whose names the weights of a file have: torchvision, timm and Hugging Face name the same layers differently.
 
 A ResNet of Hugging Face has the layers of torchvision's one for one, so its names are translated. For other networks
 the message says whose names the file has.
@@ -7,12 +7,12 @@ the message says whose names the file has.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from torch import Tensor
 
 # What a name of a ResNet of Hugging Face becomes; the numbers of stages and layers there begin with 0.
-_RESNET = (
+_RESNET: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
     (r"embedder\.embedder\.convolution\.", lambda _: "conv1."),
     (r"embedder\.embedder\.normalization\.", lambda _: "bn1."),
     (
