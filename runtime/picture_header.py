@@ -65,7 +65,7 @@ def read_header(data: bytes) -> PictureHeader:
         data: The whole file, or at least its beginning up to the size.
 
     Raises:
-        FrameError: It is none of FORMATS, its header is damaged, or it has too many pixels.
+        FrameError: It is none of PICTURES, its header is damaged, or it has too many pixels.
     """
     format_ = format_of(data)
     if format_ not in PICTURES:

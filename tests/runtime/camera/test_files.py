@@ -10,6 +10,7 @@ import pytest
 from runtime.camera import open_camera
 from runtime.camera.files import natural
 from runtime.errors import CameraMissing, FrameError, VideoTruncated
+from runtime.opencv import read_image
 
 FORMATS = [("mp4v", "mp4"), ("mp4v", "mov"), ("MJPG", "avi"), ("XVID", "avi"), ("mp4v", "mkv"), ("VP80", "webm")]
 
@@ -171,6 +172,14 @@ def test_pictures_in_a_container_of_videos_are_pictures(tmp_path, format_, name)
     (tmp_path / name).write_bytes(PICTURES[format_])
     with pytest.raises(FrameError, match=rf"{name} cannot be used: a {format_} must"):
         open_camera(tmp_path / name).read()
+
+
+@pytest.mark.skipif(not cv2.haveImageWriter(".avif"), reason="this OpenCV was built without AVIF")
+def test_an_avif_is_read_as_the_library_reads_it(tmp_path):
+    path = tmp_path / "photo.avif"
+    path.write_bytes(cv2.imencode(".avif", np.full((48, 64, 3), 90, np.uint8))[1].tobytes())
+    (frame,) = open_camera(path)
+    np.testing.assert_array_equal(frame.image, read_image(path))
 
 
 def test_a_text_file_named_mp4_is_no_video(tmp_path):
