@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from edgefs.data.images import pictures_below
 from edgefs.errors import DataError, DataMissing
 from edgefs.methods import FinetuneConfig
-from runtime.gallery import check_labels
+from runtime.gallery import check_labels, clean_label
 
 SPLITS = ("train", "val", "test")
 SHOWN = 5  # names in a message
@@ -71,14 +71,15 @@ def find_files(config: FinetuneConfig) -> LabelledFiles:
     splits = {split: classes for split, classes in found.items() if classes}
     if "train" not in splits:
         splits = {"train": splits.pop(""), **splits}
-    known = sorted({name for classes in splits.values() for name in classes})
+    known = {name for classes in splits.values() for name in classes}
     check_labels(known)
     rows = []
-    for label, name in enumerate(known):
+    for label, name in enumerate(sorted(known, key=clean_label)):
         given = {split: sorted(classes.get(name, ())) for split, classes in splits.items()}
         rows += [(path, label, split) for split, paths in _divide(given, name, config, label).items() for path in paths]
     files, labels, parts = zip(*rows, strict=True)
-    return _checked(LabelledFiles(root, files, np.array(labels, np.int64), tuple(known), np.array(parts)))
+    names = tuple(sorted(map(clean_label, known)))
+    return _checked(LabelledFiles(root, files, np.array(labels, np.int64), names, np.array(parts)))
 
 
 def _folders(root: Path) -> dict[str, dict[str, list[Path]]]:
