@@ -53,7 +53,7 @@ def label_problems(names: Iterable[str]) -> dict[str, str]:
     """Return why names, such as those of class folders, cannot be the labels of one gallery; empty if they can."""
     problems: dict[str, str] = {}
     alike: dict[str, list[str]] = {}
-    for name in names:
+    for name in sorted(names):
         try:
             alike.setdefault(" ".join(clean_label(name).casefold().split()), []).append(name)
         except InvalidLabel as error:
