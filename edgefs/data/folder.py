@@ -6,19 +6,28 @@ is used for validation.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from edgefs.data.images import pictures_below
 from edgefs.errors import DataError, DataMissing
-from runtime.opencv import load_cv2
+from runtime.errors import CameraMissing, FrameError
+from runtime.gallery import check_labels
+from runtime.opencv import read_image
 
 VAL_EVERY = 5
 SAMPLED = 200  # files that are read to tell grey from colour
 
 
 def folder(root: Path, split: str, *, download: bool = False) -> dict[str, list[Path]]:
-    """The pictures of each class of a split, "train", "val", "test" or "all". Raises DataMissing."""
+    """The pictures of each class of a split, "train", "val", "test" or "all". Raises DataMissing or InvalidLabel."""
     del download  # nothing to fetch
+    classes = _split(root, split)
+    check_labels(classes)
+    return classes
+
+
+def _split(root: Path, split: str) -> dict[str, list[Path]]:
     if split != "all" and (root / split).is_dir():
         return pictures_below(root / split)
     divided = [name for name in ("train", "val", "test") if (root / name).is_dir()]
@@ -46,14 +55,12 @@ def channels_of(classes: dict[str, list[Path]]) -> int:
 
     Raises DataError when both kinds occur.
     """
-    cv2 = load_cv2()
     files = [path for paths in classes.values() for path in paths]
     grey: list[Path] = []
     colour: list[Path] = []
     for path in files[:: max(1, len(files) // SAMPLED)]:
-        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        if image is not None:  # unreadable files are reported, all at once, by the decoder
-            (grey if image.ndim == 2 else colour).append(path)
+        with suppress(FrameError, CameraMissing):  # unreadable files are reported, all at once, by the decoder
+            (grey if read_image(path, grey_stays=True).ndim == 2 else colour).append(path)
     if grey and colour:
         raise DataError(
             f"pictures must be all grey or all colour, but {grey[0]} is grey and {colour[0]} is colour; "

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from edgefs.errors import DataCorrupt, DataError, DataMissing
 from runtime.errors import CameraMissing, FrameError
 from runtime.opencv import load_cv2, read_image
+from runtime.pictures import pictures_below as find_pictures
 from runtime.preprocess import Preprocess
 
 CACHE = ".edgefs-cache"
-CACHE_VERSION = 1
+CACHE_VERSION = 2  # another one when pictures are decoded to other pixels
 MAPPED_BYTES = 1 << 29  # larger caches stay on disk and are paged in
-PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 POLICIES = ("fail", "skip")
 SHOWN = 10  # bad files named in a message; all of them are in the error's `files`
 
@@ -114,23 +114,23 @@ def open_images(
 
 
 def pictures_below(folder: Path) -> dict[str, list[Path]]:
-    """The sorted files of each folder below that holds pictures; a folder with nothing in it is an empty class."""
+    """The sorted pictures of each class folder below; a folder with nothing in it is an empty class.
+
+    What is skipped is logged. Raises DataMissing.
+    """
     if not folder.is_dir():
         raise DataMissing(
             f"{folder} must be a folder of class folders, but is not there; expected {folder}/<class>/*.png"
         )
-    classes = {}
-    for here, below, names in os.walk(folder):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        pictures = sorted(Path(here) / name for name in names if Path(name).suffix.lower() in PICTURES)
-        if pictures or (not below and Path(here) != folder):
-            classes[Path(here).relative_to(folder).as_posix()] = pictures
-    if not classes or list(classes) == ["."]:
+    found = find_pictures(folder)
+    for path in found.classes.pop(".", ()):
+        found.skipped[path] = "picture without a class folder"
+    if not found.classes:
         raise DataMissing(
             f"{folder} must hold class folders with pictures, but holds none; expected {folder}/<class>/*.png"
+            f"\n{found.named()}".rstrip()
         )
-    classes.pop(".", None)
-    return dict(sorted(classes.items()))
+    return found.tell().classes
 
 
 def _bad_files_message(bad: dict[str, str], total: int) -> str:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgefs.checkpoint import load_checkpoint
-from edgefs.errors import ConfigError, DataError
+from edgefs.errors import ConfigError
 from edgefs.methods import FinetuneConfig
 from edgefs.sources import embedder_of
 from edgefs.transfer.files import LabelledFiles, find_files
@@ -29,15 +29,6 @@ BUNDLE, GALLERY = "model.edgefs", "classes.db"
 GOLDEN = 8  # frames whose embeddings the bundle carries
 MOST_SHOTS = 200  # of a class, evenly spread
 SAY_EVERY_S = 10.0
-
-
-def check_labels(names: Iterable[str]) -> None:
-    """Check that classes can be the labels of one gallery. Raises DataError, or InvalidLabel."""
-    seen: dict[str, str] = {}
-    for name in names:
-        key = clean_label(name).casefold()
-        if seen.setdefault(key, name) != name:
-            raise DataError(f"the classes {seen[key]!r} and {name!r} differ only in case or spaces; rename one folder")
 
 
 def to_device(out: str | Path, *, root: str | Path, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
@@ -56,7 +47,6 @@ def to_device(out: str | Path, *, root: str | Path, say: Callable[[str], None] =
     """
     out = Path(out)
     files = find_files(FinetuneConfig(root=str(root), data=str(out / "split.csv")))
-    check_labels(files.classes)
     say(f"writing {out / BUNDLE}")
     checkpoint = load_checkpoint(out / "best.safetensors")
     graph, preprocess = embedder_of(checkpoint)

@@ -17,10 +17,12 @@ from torch import Tensor
 
 from edgefs.data import DataSpec
 from edgefs.data.augment import augments_of
-from edgefs.data.images import PICTURES, pictures_below
+from edgefs.data.images import pictures_below
 from edgefs.data.tasks import normalised
 from edgefs.errors import DataError
 from edgefs.methods import AdaptConfig
+from runtime.gallery import check_labels
+from runtime.pictures import pictures_in
 
 SHOWN = 5
 UNLABELLED = ""  # the only class of a target without labels
@@ -52,21 +54,26 @@ def find_domains(config: AdaptConfig) -> DomainFiles:
 
 def _target(place: Path) -> dict[str, list[Path]]:
     """Class folders, or unlabelled pictures directly in the folder. Raises DataError for both, or for one picture."""
-    flat = sorted(path for path in place.glob("*") if path.suffix.lower() in PICTURES)
-    folders = [path.name for path in place.glob("*") if path.is_dir() and not path.name.startswith(".")]
+    if not place.is_dir():
+        return _classes(place)
+    found = pictures_in(place)
+    flat = found.pictures
+    folders = [path.name for path in found.skipped if path.is_dir()]
     if flat and folders:
         raise DataError(
             f"{place} must hold class folders, or pictures without labels, but holds {len(flat)} pictures beside the "
             f"folders {', '.join(sorted(folders)[:SHOWN])}; put one of them elsewhere"
         )
-    target = {UNLABELLED: flat} if flat else _classes(place)
+    target = {UNLABELLED: found.tell().pictures} if flat else _classes(place)
     if sum(map(len, target.values())) < 2:
         raise DataError(f"{place} must have at least two pictures, but has fewer; add some")
     return target
 
 
 def _classes(root: Path) -> dict[str, list[Path]]:
-    return pictures_below(root / "train" if (root / "train").is_dir() else root)
+    classes = pictures_below(root / "train" if (root / "train").is_dir() else root)
+    check_labels(classes)
+    return classes
 
 
 def _same_classes(

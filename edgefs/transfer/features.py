@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgefs.data import DataSpec
-from edgefs.data.images import open_images
+from edgefs.data.images import CACHE_VERSION, open_images
 from edgefs.errors import DataCorrupt
 from edgefs.networks.embedder import embed_images
 
@@ -96,7 +96,9 @@ def _content_keys(files: Sequence[Path]) -> list[bytes]:
 
 def _network_key(backbone: nn.Module, spec: DataSpec) -> str:
     digest = hashlib.blake2b(digest_size=KEY_BYTES)
-    digest.update(json.dumps([spec.preprocess.to_json(), spec.mean, spec.std, type(backbone).__name__]).encode())
+    digest.update(
+        json.dumps([CACHE_VERSION, spec.preprocess.to_json(), spec.mean, spec.std, type(backbone).__name__]).encode()
+    )
     for name, tensor in sorted(backbone.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())

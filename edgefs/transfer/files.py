@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from edgefs.data.images import pictures_below
 from edgefs.errors import DataError, DataMissing
 from edgefs.methods import FinetuneConfig
+from runtime.gallery import check_labels, clean_label
 
 SPLITS = ("train", "val", "test")
 SHOWN = 5  # names in a message
+OVERFLOW = "after the last column"
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,19 +59,27 @@ class LabelledFiles:
 
 
 def find_files(config: FinetuneConfig) -> LabelledFiles:
-    """The pictures of a run. Raises DataMissing, or DataError: a class missing from a split, or too small to split."""
+    """The pictures of a run.
+
+    Raises:
+        DataMissing: There are none, or a listed one is not there.
+        DataError: A class is missing from a split, or too small to split.
+        InvalidLabel: The name of a class can be no label.
+    """
     root = Path(config.root)
     found = _folders(root) if config.data == "folder" else _list(Path(config.data), root)
     splits = {split: classes for split, classes in found.items() if classes}
     if "train" not in splits:
         splits = {"train": splits.pop(""), **splits}
-    known = sorted({name for classes in splits.values() for name in classes})
+    known = {name for classes in splits.values() for name in classes}
+    check_labels(known)
     rows = []
-    for label, name in enumerate(known):
+    for label, name in enumerate(sorted(known, key=clean_label)):
         given = {split: sorted(classes.get(name, ())) for split, classes in splits.items()}
         rows += [(path, label, split) for split, paths in _divide(given, name, config, label).items() for path in paths]
     files, labels, parts = zip(*rows, strict=True)
-    return _checked(LabelledFiles(root, files, np.array(labels, np.int64), tuple(known), np.array(parts)))
+    names = tuple(sorted(map(clean_label, known)))
+    return _checked(LabelledFiles(root, files, np.array(labels, np.int64), names, np.array(parts)))
 
 
 def _folders(root: Path) -> dict[str, dict[str, list[Path]]]:
@@ -81,28 +91,45 @@ def _folders(root: Path) -> dict[str, dict[str, list[Path]]]:
 
 
 def _list(path: Path, root: Path) -> dict[str, dict[str, list[Path]]]:
-    try:
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataMissing(f"{path} must be a readable CSV list, but: {error}; check --data") from error
+    """Split -> class -> pictures of a CSV list, as spreadsheets write it. Raises DataMissing or DataError."""
+    rows = _rows(path)
     if not rows or not {"path", "label"} <= set(rows[0]):
         have = ", ".join(rows[0]) if rows else "nothing"
         raise DataError(f"{path} must have columns path and label (and perhaps split), but has {have}")
     found: dict[str, dict[str, list[Path]]] = {}
     for number, row in enumerate(rows, start=2):
         split = row.get("split") or ""
-        if split not in ("", *SPLITS) or not row["path"] or not row["label"]:
+        if split not in ("", *SPLITS) or not row["path"] or not row["label"] or row.get(OVERFLOW):
             raise DataError(
                 f"line {number} of {path} must have a path, a label and a split of {', '.join(SPLITS)} or none, but is "
-                f"{','.join(str(value) for value in row.values())}"
+                f"{','.join(row.values())}; quote a name that has a comma"
             )
-        found.setdefault(split, {}).setdefault(row["label"], []).append(root / row["path"])
+        picture = _place(row["path"], root, path.parent) or root / row["path"]  # reported by the decoder
+        found.setdefault(split, {}).setdefault(row["label"], []).append(picture)
     if "" in found and len(found) > 1:
         raise DataError(f"{path} must give every row a split, or none, but some have none; fill the column")
     if "" not in found and "train" not in found:
         raise DataMissing(f"{path} must have rows of split train, but has only {', '.join(found)}")
     return found
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """Read a CSV list, with or without a byte order mark, separated by commas, semicolons or tabs. Names are lower."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            header = file.readline()
+            file.seek(0)
+            separator = max(",;\t", key=header.count)
+            rows = csv.DictReader(file, delimiter=separator, skipinitialspace=True, restkey=OVERFLOW, restval="")
+            return [{name.strip().lower(): "".join(value).strip() for name, value in row.items()} for row in rows]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataMissing(f"{path} must be a readable CSV list in UTF-8, but: {error}; check --data") from error
+
+
+def _place(name: str, *folders: Path) -> Path | None:
+    """Return where a listed picture is: below the first folder that has it. Windows writes \\ for /."""
+    names = dict.fromkeys((name, name.replace("\\", "/")))
+    return next((folder / each for folder in folders for each in names if (folder / each).is_file()), None)
 
 
 def _divide(given: Mapping[str, list[Path]], name: str, config: FinetuneConfig, label: int) -> dict[str, list[Path]]:

@@ -108,10 +108,6 @@ class Finetuning:
         self.device, _ = machine_of(config)
         self.cache = Path(config.root) / CACHE
         self.files = find_files(config)
-        if config.bundle:
-            from edgefs.transfer.device import check_labels
-
-            check_labels(self.files.classes)
         self.origin = start(config, self.files.by_class())
         if config.method == "features" and not self.origin.trained:
             raise ConfigError(

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from exporters.errors import PicturesError
 from runtime.camera import open_camera
-from runtime.camera.container import is_video
+from runtime.camera.files import is_video
+from runtime.pictures import is_system
 
 MARGIN = 1.1  # the square that is cut out, relative to the longer side of the box
 MIN_SIDE = 8  # pixels, the smallest side of a cut-out
@@ -74,7 +75,7 @@ def _entries(folder: Path) -> list[dict[str, Any]]:
         return [
             {"file": p.name, "name": p.stem, "group": p.stem}
             for p in sorted(folder.iterdir())
-            if p.is_file() and is_video(p)
+            if p.is_file() and not is_system(p.name) and is_video(p)
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PicturesError(

@@ -7,7 +7,7 @@ video, and their names are kept for the provenance.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +19,8 @@ from exporters.errors import PicturesError
 from exporters.frames import evenly_spaced
 from exporters.tools import load_tool
 from runtime.camera import open_camera
-from runtime.camera.files import PICTURES
 from runtime.opencv import load_cv2, read_image
+from runtime.pictures import pictures_below
 from runtime.preprocess import Preprocess, centre_square
 
 FEWEST = 16  # fewer pictures do not show the range of the activations
@@ -106,7 +106,7 @@ def verification_pictures(source: str | Path | None, preprocess: Preprocess, *, 
 
 
 def _from_folder(folder: Path, preprocess: Preprocess, count: int) -> Pictures:
-    paths = _spread(_by_class(folder), count)
+    paths = _spread(pictures_below(folder).tell().classes, count)
     classes = {parent: label for label, parent in enumerate(sorted({path.parent for path in paths}))}
     load_cv2()  # once, before the threads
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # cv2 releases the interpreter while it decodes
@@ -116,15 +116,7 @@ def _from_folder(folder: Path, preprocess: Preprocess, count: int) -> Pictures:
     return Pictures(np.array(frames, np.uint8).reshape(-1, *preprocess.shape), labels, names, folder.name)
 
 
-def _by_class(folder: Path) -> dict[Path, list[Path]]:
-    classes: dict[Path, list[Path]] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in PICTURES and not path.name.startswith("."):
-            classes.setdefault(path.parent, []).append(path)
-    return classes
-
-
-def _spread(classes: dict[Path, list[Path]], count: int) -> list[Path]:
+def _spread(classes: Mapping[str, list[Path]], count: int) -> list[Path]:
     """Draw the same share of every folder at random with a fixed seed; the result is sorted by path."""
     rng = np.random.default_rng(0)
     shuffled = [[paths[i] for i in rng.permutation(len(paths))] for paths in classes.values()]

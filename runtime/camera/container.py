@@ -15,7 +15,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-BOXES = (b"ftyp", b"moov", b"moof", b"mdat", b"mfra", b"sidx", b"free", b"skip", b"wide", b"uuid", b"meta", b"udta")
+from runtime.formats import BOXES
 
 
 def is_cut(path: Path, read: int, announced: float, read_s: float, fps: float | None) -> bool:
@@ -23,13 +23,6 @@ def is_cut(path: Path, read: int, announced: float, read_s: float, fps: float | 
     announced_s = announced / fps if fps else 0.0
     ends_early = announced_s - read_s > max(1.0, 0.05 * announced_s)  # the sound may be up to a second longer
     return missing_bytes(path) > 0 or (read < announced and ends_early)
-
-
-def is_video(path: Path) -> bool:
-    """Return whether the first bytes are those of a video container; a GIF counts as one."""
-    with path.open("rb") as file:
-        head = file.read(12)
-    return head[:4] in (b"GIF8", b"\x1aE\xdf\xa3") or head[4:8] in BOXES or head[8:] == b"AVI "
 
 
 def missing_bytes(path: Path) -> int:

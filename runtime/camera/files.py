@@ -8,15 +8,18 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from runtime.camera.base import Frame, FrameSource, Region, State, check_region, crop, plausible_fps
-from runtime.camera.container import is_cut, is_video, missing_bytes
+from runtime.camera.container import is_cut, missing_bytes
 from runtime.errors import CameraMissing, VideoTruncated
+from runtime.formats import PICTURES, VIDEOS, format_of_file, kind_of
 from runtime.opencv import load_cv2, read_image
+from runtime.picture_header import is_motion_jpeg
+from runtime.pictures import SUFFIXES, pictures_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-PICTURES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+JPEG_BYTES = 1 << 24  # more than one picture of a video in motion JPEG takes
 
 
 class VideoFile(FrameSource):
@@ -55,7 +58,7 @@ class VideoFile(FrameSource):
             if not found:
                 self._end()
                 return None
-            self._time_s = self._capture.get(self._position) / 1000
+            self._time_s = self._next_s(self._capture.get(self._position) / 1000)
             frame = Frame(crop(image, self._region), self._read, self._time_s)
             self._read += 1
             return frame
@@ -65,6 +68,17 @@ class VideoFile(FrameSource):
             if self._capture is not None:
                 self._capture.release()
                 self._capture = None
+
+    def _next_s(self, stated_s: float) -> float:
+        """Return the time of a frame: as stated, or after the one before, because raw streams state none, or 0."""
+        if stated_s > (self._time_s if self._read else -1e-9):
+            return stated_s
+        if self.fps is None:
+            raise CameraMissing(
+                f"{self.name} must state the times of its frames or its rate, but states neither. "
+                "Do: put it into a container: ffmpeg -r RATE -i IN -c copy OUT.mp4"
+            )
+        return self._time_s + 1 / self.fps if self._read else 0.0
 
     def _end(self) -> None:
         """Release the capture. Raises VideoTruncated if the file announced more frames."""
@@ -114,22 +128,49 @@ class Pictures(FrameSource):
 
 def open_folder(folder: Path, fps: float | None = None, region: Region | None = None) -> Pictures:
     """Open the pictures of a folder without its subfolders, in natural order (2.png, 10.png). Raises CameraMissing."""
-    files = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
-    paths = sorted((path for path in files if path.suffix.lower() in PICTURES), key=natural)
-    if not paths:
+    found = pictures_in(folder)
+    if not found.pictures:
         raise CameraMissing(
-            f"{folder} must hold pictures ({' '.join(PICTURES)}), but none of its {len(files)} files is one. "
-            "Do: name the folder that holds the pictures themselves, or a video file"
+            f"{folder} must hold pictures ({', '.join(PICTURES)}), but none of its {len(found.skipped)} files is one. "
+            f"Do: name the folder that holds the pictures themselves, or a video file\n{found.named()}".rstrip()
         )
-    return Pictures(paths, str(folder), fps, region)
+    return Pictures(sorted(found.tell().pictures, key=natural), str(folder), fps, region)
 
 
 def open_file(path: Path, fps: float | None = None, region: Region | None = None) -> FrameSource:
-    """Open a picture or a video, distinguished first by content and then by name: a damaged `.jpg` is a picture."""
-    # The container is checked first, because OpenCV accepts a GIF and the beginning of any MP4 as a picture.
-    if not is_video(path) and (path.suffix.lower() in PICTURES or load_cv2().haveImageReader(str(path))):
+    """Open a picture or a video, distinguished first by content and then by name: a damaged `.jpg` is a picture.
+
+    Raises:
+        CameraMissing: It is neither, or cannot be read.
+        VideoTruncated: It is cut and nothing can be read.
+    """
+    try:
+        format_, video, size = format_of_file(path), is_video(path), path.stat().st_size
+    except OSError as error:
+        raise CameraMissing(f"{path} must be a readable file, but: {error.strerror or error}") from error
+    if not video and (format_ in PICTURES or path.suffix.lower() in SUFFIXES):
         return Pictures([path], str(path), fps, region)
-    return VideoFile(path, region)
+    if format_ == "JPEG" and path.suffix.lower() in SUFFIXES:  # FFmpeg would read the first one only
+        raise CameraMissing(
+            f"{path} must be one picture, or be named as a video, but holds several JPEGs one after another (MJPEG). "
+            f"Do: rename it to {path.stem}.mjpeg"
+        )
+    if video or not size:
+        return VideoFile(path, region)
+    raise CameraMissing(
+        f"{path} must be a picture ({', '.join(PICTURES)}) or a video ({', '.join(VIDEOS)}), but its "
+        f"{size:,} bytes are neither ({kind_of(format_)}). Do: save a picture as PNG or JPEG; convert a "
+        "video: ffmpeg -i IN -c:v libx264 OUT.mp4"
+    )
+
+
+def is_video(path: Path) -> bool:
+    """Return whether a file is a video by its content. Raises OSError."""
+    format_ = format_of_file(path)
+    if format_ != "JPEG":
+        return format_ in VIDEOS
+    with path.open("rb") as file:
+        return is_motion_jpeg(file.read(JPEG_BYTES))
 
 
 def natural(path: Path) -> list[tuple[int, str]]:

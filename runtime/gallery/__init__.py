@@ -16,7 +16,7 @@ from runtime.gallery.base import (
     ShotRecord,
     State,
 )
-from runtime.gallery.labels import clean_label, similar_label
+from runtime.gallery.labels import check_labels, clean_label, label_problems, similar_label
 from runtime.gallery.opening import open_gallery, peek
 from runtime.gallery.recovery.backup import restore_gallery
 from runtime.gallery.retention import UNDO_MINUTES, Purged
@@ -36,9 +36,11 @@ __all__ = [
     "ShotRecord",
     "SqliteGallery",
     "State",
+    "check_labels",
     "clean_label",
     "export_gallery",
     "import_gallery",
+    "label_problems",
     "open_gallery",
     "peek",
     "restore_gallery",

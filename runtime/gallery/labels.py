@@ -49,6 +49,28 @@ def clean_label(label: str) -> str:
     return clean
 
 
+def label_problems(names: Iterable[str]) -> dict[str, str]:
+    """Return why names, such as those of class folders, cannot be the labels of one gallery; empty if they can."""
+    problems: dict[str, str] = {}
+    alike: dict[str, list[str]] = {}
+    for name in sorted(names):
+        try:
+            alike.setdefault(" ".join(clean_label(name).casefold().split()), []).append(name)
+        except InvalidLabel as error:
+            problems[name] = str(error)
+    for same in (same for same in alike.values() if len(same) > 1):
+        listed = ", ".join(map(repr, same))
+        problems |= dict.fromkeys(same, f"{listed} differ only in case, spaces or Unicode form. Rename or merge them.")
+    return problems
+
+
+def check_labels(names: Iterable[str]) -> None:
+    """Raise InvalidLabel, naming every problem, unless the names of classes can be the labels of one gallery."""
+    problems = dict.fromkeys(label_problems(names).values())
+    if problems:
+        raise InvalidLabel("Every class must have a name that can be a label, but:\n  " + "\n  ".join(problems))
+
+
 def similar_label(label: str, existing: Iterable[str]) -> str | None:
     """Return the existing label that differs from this one only in case or white space; None if there is none."""
     return next((other for other in existing if other != label and _letters(other) == _letters(label)), None)

@@ -81,7 +81,7 @@ def test_other_formats_of_opencv_never_reach_its_decoders(suffix, monkeypatch):
     data = encoded(suffix) if suffix not in (".hdr", ".pfm", ".exr") else b"#?RADIANCE\n"
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("the decoder was called"))
     with pytest.raises(
-        FrameError, match=r"must be a JPEG, PNG, WebP, BMP, TIFF or AVIF, but its [\d,]+ bytes are none"
+        FrameError, match=r"must be a JPEG, PNG, WebP, BMP, TIFF, AVIF or HEIC, but this (is a|of [\d,]+ bytes is none)"
     ):
         decode_image(data)
 

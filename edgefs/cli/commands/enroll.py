@@ -12,18 +12,23 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgefs.cli.frames import frames_of
 from edgefs.cli.options import add_recognizer_options, add_source_options, open_recognizer
 from edgefs.data.images import pictures_below
 from edgefs.reports.tables import table
-from runtime.errors import CameraError, FrameError
-from runtime.gallery import clean_label
+from runtime.errors import CameraError, EdgefsError, FrameError
+from runtime.gallery import label_problems
 from runtime.opencv import read_image
 from runtime.recognition import Enrollment
 from runtime.recognizer import Recognizer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -54,34 +59,54 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _tree(recognizer: Recognizer, args: argparse.Namespace) -> dict[str, Any]:
-    """Teach every class folder; a picture that cannot be read is named and left out."""
-    classes = {clean_label(label): paths for label, paths in pictures_below(Path(args.tree)).items() if paths}
-    reports, rows = [], []
-    for label, paths in classes.items():
-        frames, unreadable = [], []
+    """Teach every class folder on its own: a picture or a folder that cannot be used is named, and the others stay."""
+    classes = pictures_below(Path(args.tree))
+    problems = {name: "it holds no picture" for name, paths in classes.items() if not paths} | label_problems(classes)
+    reports = []
+    for name, paths in classes.items():
+        try:
+            report = {"problem": problems[name]} if name in problems else _teach(recognizer, name, paths, args.tree)
+        except EdgefsError as error:
+            report = {"problem": str(error)}
+        taught = report.get("accepted", 0)
+        print(f"{name}: {report.get('problem') or f'{taught} of {len(paths)} pictures taught'}", file=sys.stderr)
+        reports.append({"label": name, "pictures": len(paths), **EMPTY, **report})
+    print(
+        table(
+            [_row(report) for report in reports], ("class", "pictures", "taught", "refused", "unreadable", "looks like")
+        )
+    )
+    return {"classes": reports, "gallery": args.gallery, "passed": all(report["accepted"] for report in reports)}
+
+
+EMPTY: dict[str, Any] = {"accepted": 0, "rejected": (), "unreadable": (), "similar": (), "problem": None}
+
+
+def _teach(recognizer: Recognizer, name: str, paths: list[Path], source: str) -> dict[str, Any]:
+    unreadable: list[str] = []
+
+    def frames() -> Iterator[NDArray[np.uint8]]:  # one decoded at a time
         for path in paths:
             try:
-                frames.append(read_image(path))
+                yield read_image(path)
             except (CameraError, FrameError) as error:
                 unreadable.append(f"{path}: {error}")
-        enrollment = recognizer.enroll(label, frames, source=args.tree)
-        reasons = Counter(rejected.reason for rejected in enrollment.rejected)
-        refused = ", ".join(f"{n} {reason}" for reason, n in reasons.items()) or "-"
-        similar = ", ".join(other.label for other in enrollment.similar) or "-"
-        rows.append((label, len(paths), len(enrollment.accepted), refused, len(unreadable), similar))
-        reports.append(
-            {
-                "label": label,
-                "pictures": len(paths),
-                "accepted": len(enrollment.accepted),
-                "rejected": enrollment.rejected,
-                "unreadable": unreadable,
-                "similar": enrollment.similar,
-            }
-        )
-        print(f"{label}: {len(enrollment.accepted)} of {len(paths)} pictures taught", file=sys.stderr)
-    print(table(rows, ("class", "pictures", "taught", "refused", "unreadable", "looks like")))
-    return {"classes": reports, "gallery": args.gallery, "passed": all(report["accepted"] for report in reports)}
+
+    enrollment = recognizer.enroll(name, frames(), source=source)
+    return {
+        "label": enrollment.label,
+        "accepted": len(enrollment.accepted),
+        "rejected": enrollment.rejected,
+        "unreadable": unreadable,
+        "similar": enrollment.similar,
+    }
+
+
+def _row(report: dict[str, Any]) -> tuple[Any, ...]:
+    reasons = Counter(rejected.reason for rejected in report["rejected"])
+    refused = ", ".join(f"{n} {reason}" for reason, n in reasons.items()) or ("all" if report["problem"] else "-")
+    similar = ", ".join(other.label for other in report["similar"]) or "-"
+    return report["label"], report["pictures"], report["accepted"], refused, len(report["unreadable"]), similar
 
 
 def _report(recognizer: Recognizer, enrollment: Enrollment, args: argparse.Namespace) -> dict[str, Any]:

@@ -27,9 +27,9 @@ from typing import Any
 from edgefs.cli import gallery_files
 from edgefs.cli.options import add_bundle_option, add_gallery_option, existing_gallery, load_bundle, share
 from edgefs.reports.tables import table
-from runtime.camera.files import PICTURES
+from runtime import pictures
 from runtime.errors import InvalidShot
-from runtime.gallery import Gallery, open_gallery, peek
+from runtime.gallery import Gallery, check_labels, clean_label, open_gallery, peek
 from runtime.opencv import read_image
 from runtime.recognizer import STRANGER_RATE, Recognizer
 from runtime.swap import compare_models, reembed_gallery
@@ -251,10 +251,10 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
     from edgefs.data.images import pictures_below
     from edgefs.evaluation.own_gallery import evaluate_gallery, write_plots
 
-    known = pictures_below(Path(args.root))
-    others = (
-        [p for p in sorted(Path(args.strangers).rglob("*")) if p.suffix.lower() in PICTURES] if args.strangers else []
-    )
+    classes = pictures_below(Path(args.root))
+    check_labels(classes)
+    known = {clean_label(name): paths for name, paths in classes.items()}
+    others = pictures.pictures_below(Path(args.strangers)).tell().pictures if args.strangers else []
     with Recognizer(load_bundle(args.bundle, args.trusted_keys), gallery=args.gallery) as recognizer:
         found = evaluate_gallery(recognizer, known, others)
         labels = recognizer.labels

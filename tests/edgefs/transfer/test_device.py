@@ -29,8 +29,8 @@ def test_a_finetuned_model_opens_in_the_recogniser_with_its_classes_enrolled(sma
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (("cat", "Cat"), "differ only in case or spaces"),
-        (("cat", "cat "), "differ only in case or spaces"),
+        (("cat", "Cat"), "differ only in case, spaces or Unicode form"),
+        (("cat", "cat "), "differ only in case, spaces or Unicode form"),
         (("cat", "Unknown"), "must not be 'unknown'"),
         (("cat", "x" * 101), "1 to 100 characters"),
     ],

@@ -3,7 +3,9 @@ from collections import Counter
 
 import pytest
 
+from edgefs.data import load
 from edgefs.errors import DataError, DataMissing
+from runtime.errors import InvalidLabel
 
 pytestmark = pytest.mark.torch
 
@@ -80,3 +82,63 @@ def test_a_list_that_is_not_one_says_what_it_must_have(small_config, tmp_path, r
         csv.writer(file).writerows(rows)
     with pytest.raises(kind, match=message):
         splits_of(small_config(data=str(tmp_path / "list.csv")))
+
+
+NAMES = ("ant", "bee, the worker")
+LISTS = {
+    "a byte order mark": lambda rows: "\ufeff" + rows,
+    "spaces round commas": lambda rows: rows.replace(",", " , ").replace("bee ,  the", "bee, the"),
+    "spaces after commas only": lambda rows: rows.replace(",", ", ").replace("bee,  the", "bee, the"),
+    "CRLF": lambda rows: rows.replace("\n", "\r\n"),
+    "CR": lambda rows: rows.replace("\n", "\r"),
+    "capital column names": lambda rows: rows.replace("path,label", "Path,LABEL"),
+    "empty lines and columns": lambda rows: rows.replace("\n", ",,\n\n"),
+    "backslashes": lambda rows: rows.replace("/", "\\"),
+    "semicolons": lambda rows: rows.replace('"', "").replace(",", ";").replace("bee;", "bee,"),
+    "tabs and a byte order mark": lambda rows: (
+        "\ufeff" + rows.replace('"', "").replace(",", "\t").replace("bee\t", "bee,")
+    ),
+    "every name in quotes": lambda rows: "".join(
+        ",".join(f'"{name.strip(chr(34))}"' for name in line.split(",", 1)) + "\n" for line in rows.splitlines()
+    ),
+}
+
+
+@pytest.mark.parametrize("below", ["root", "list"])
+@pytest.mark.parametrize("kind", LISTS)
+def test_a_list_is_read_as_spreadsheets_and_people_write_it(small_config, write_pictures, tmp_path, kind, below):
+    root = write_pictures(tmp_path / "pictures", names=NAMES)
+    rows = "path,label\n" + "".join(f'{name.split(",")[0]}/{i:02}.png,"{name}"\n' for name in NAMES for i in range(10))
+    (root / NAMES[1]).rename(root / "bee")
+    place = tmp_path / "list.csv" if below == "root" else root / "list.csv"
+    place.write_bytes(LISTS[kind](rows).encode())
+    files, _ = splits_of(small_config(root=root if below == "root" else tmp_path, data=str(place)))
+    assert files.classes == NAMES
+    assert len(files.files) == 20
+    assert all(path.is_file() for path in files.files)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("cat", "cat "), "'cat', 'cat ' differ only in"),
+        (("cat", "unknown"), "must not be 'unknown'"),
+        (("cat", "x" * 110), "1 to 100 characters"),
+        (("caf\u00e9", "cafe\u0301"), "Unicode form"),
+    ],
+)
+def test_names_of_classes_are_checked_before_any_work_also_without_a_bundle(
+    small_config, write_pictures, tmp_path, names, message
+):
+    from edgefs.methods import config_of
+    from edgefs.transfer.domains import find_domains
+    from edgefs.transfer.finetune import Finetuning
+
+    root = write_pictures(tmp_path / "names", names=names, n_images=3)
+    with pytest.raises(InvalidLabel, match=message):
+        Finetuning(small_config(root=root, bundle=False), quiet=True)
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(InvalidLabel, match=message):
+        load("folder", root, "all")
+    with pytest.raises(InvalidLabel, match=message):
+        find_domains(config_of("dann", source=str(root), target=str(root)))

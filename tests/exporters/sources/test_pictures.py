@@ -1,5 +1,7 @@
 """Which pictures calibrate and verify: spread over folders and time, counted and named."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -65,3 +67,21 @@ def test_without_a_folder_scikit_image_lends_its_photographs(preprocess):
     pictures = verification_pictures(None, preprocess)
     assert pictures.source == "scikit-image"
     assert pictures.classes(fewest=6) >= 5
+
+
+def test_calibration_takes_linked_classes_and_pictures_by_content_and_names_what_it_skips(
+    photos, preprocess, tmp_path, caplog
+):
+    root = tmp_path / "tree"
+    root.mkdir()
+    for name in ("class 0", "class 1"):
+        (root / name).symlink_to(photos / name)
+    shutil.copytree(photos / "class 2", root / "class 2")
+    one = next((root / "class 2").iterdir())
+    one.rename(one.with_suffix(""))
+    (root / "class 2" / "._a.png").write_bytes(b"\0\5\x16\7")
+    (root / "class 2" / "a.gif").write_bytes(b"GIF89a")
+    pictures = sample_pictures(root, preprocess, count=100)
+    assert len(pictures) == sum(len(list((photos / f"class {i}").iterdir())) for i in range(3))
+    assert pictures.classes(fewest=2) == 3
+    assert "1 x video (GIF): class 2/a.gif" in caplog.text

@@ -51,6 +51,44 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def raw_streams() -> dict[str, Any]:
+    """Functions that make a stream without a container, of so many pictures."""
+    return {"H.264": h264, "motion JPEG": motion_jpeg}
+
+
+def h264(count: int) -> bytes:
+    """A baseline H.264 stream of grey pictures of 16 x 16 pixels, each a whole one (IDR, I_PCM)."""
+    parameters = _unit(0x67, f"{66:08b}{0:08b}{10:08b}" + _ue(0, 0, 2, 1) + "0" + _ue(0, 0) + "1100")
+    picture = _unit(0x68, _ue(0, 0) + "00" + _ue(0, 0, 0) + "000" + _ue(0, 0, 0) + "000")
+    return parameters + picture + b"".join(_slice(i) for i in range(count))
+
+
+def _slice(index: int) -> bytes:
+    head = _ue(0, 7, 0) + "0000" + _ue(index % 2) + "00" + _ue(0, 25)
+    head += "0" * (-len(head) % 8)  # the pixels begin at a byte
+    pixels = bytes([200] * 256 + [128] * 128)
+    return _unit(0x65, head + "".join(f"{byte:08b}" for byte in pixels))
+
+
+def _ue(*numbers: int) -> str:
+    """Exponential-Golomb codes."""
+    codes = (f"{number + 1:b}" for number in numbers)
+    return "".join("0" * (len(code) - 1) + code for code in codes)
+
+
+def _unit(kind: int, bits: str) -> bytes:
+    bits += "1"
+    bits += "0" * (-len(bits) % 8)
+    return b"\0\0\0\1" + bytes([kind]) + int(bits, 2).to_bytes(len(bits) // 8, "big")
+
+
+def motion_jpeg(count: int) -> bytes:
+    """JPEGs one after another."""
+    pictures = (np.full((48, 64, 3), 4 * i, np.uint8) for i in range(count))
+    return b"".join(cv2.imencode(".jpg", picture)[1].tobytes() for picture in pictures)
+
+
 class HttpCamera:
     """A camera with `start`, `stop` (like a power failure) and `pause` (connected, but no frames are sent)."""
 

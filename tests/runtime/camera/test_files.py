@@ -10,6 +10,7 @@ import pytest
 from runtime.camera import open_camera
 from runtime.camera.files import natural
 from runtime.errors import CameraMissing, FrameError, VideoTruncated
+from runtime.opencv import read_image
 
 FORMATS = [("mp4v", "mp4"), ("mp4v", "mov"), ("MJPG", "avi"), ("XVID", "avi"), ("mp4v", "mkv"), ("VP80", "webm")]
 
@@ -111,11 +112,81 @@ def test_a_video_without_its_index_is_refused_at_once(tmp_path, clip, keep):
         open_camera(path)
 
 
+@pytest.mark.parametrize("stream", ["H.264", "motion JPEG"])
+@pytest.mark.parametrize("name", ["raw.h264", "raw.mjpeg", "raw.bin"])
+def test_the_times_of_a_raw_stream_follow_from_index_and_rate(tmp_path, raw_streams, stream, name):
+    (tmp_path / name).write_bytes(raw_streams[stream](60))
+    with open_camera(tmp_path / name) as video:
+        frames = list(video)
+    assert video.fps == 25  # what FFmpeg assumes where nothing is stated
+    np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(60) / 25, atol=1e-9)
+
+
+def test_a_stream_of_jpegs_that_is_named_as_a_picture_is_not_read_as_its_first_one(tmp_path, raw_streams):
+    (tmp_path / "raw.jpg").write_bytes(raw_streams["motion JPEG"](60))
+    with pytest.raises(CameraMissing, match=r"holds several JPEGs .* rename it to raw\.mjpeg"):
+        open_camera(tmp_path / "raw.jpg")
+
+
+@pytest.mark.parametrize(("fourcc", "suffix"), [("MPG2", "m2v"), ("MPG1", "m1v"), ("MPG1", "mpg"), ("MPG2", "ts")])
+def test_no_frame_of_a_stream_lies_before_the_one_before(tmp_path, write_video, fourcc, suffix):
+    times = [frame.time_s for frame in open_camera(write_video(tmp_path / f"v.{suffix}", fourcc, 60))]
+    assert len(times) == 60
+    assert 0 <= times[0] < 0.2
+    assert min(np.diff(times)) > 0
+
+
+def test_a_stream_without_times_and_rate_is_an_error(tmp_path, raw_streams, monkeypatch):
+    (tmp_path / "raw.h264").write_bytes(raw_streams["H.264"](3))
+    monkeypatch.setattr("runtime.camera.files.plausible_fps", lambda _: None)
+    video = open_camera(tmp_path / "raw.h264")
+    video.read()
+    with pytest.raises(CameraMissing, match=r"must state the times of its frames or its rate.*ffmpeg -r RATE"):
+        video.read()
+
+
+NO_SOURCE = {
+    "icon.ico": b"\0\0\1\0\1\0\x10\x10",
+    "list.m3u8": b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n",
+    "list.ffconcat": b"ffconcat version 1.0\nfile clip.mp4\n",
+    "notes.txt": b"these are my notes\n" * 100,
+    "scan.pdf": b"%PDF-1.7",
+}
+
+
+@pytest.mark.parametrize("name", NO_SOURCE)
+@pytest.mark.parametrize("named", ["", ".mp4"])
+def test_what_is_no_picture_and_no_video_is_never_given_to_ffmpeg(tmp_path, name, named, monkeypatch):
+    (tmp_path / f"{name}{named}").write_bytes(NO_SOURCE[name])
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *_: pytest.fail("FFmpeg was asked"))
+    with pytest.raises(CameraMissing, match=r"must be a picture \(JPEG.* or a video \(GIF.*are neither \("):
+        open_camera(tmp_path / f"{name}{named}")
+
+
+PICTURES = {"AVIF": b"\0\0\0\x18ftypavif", "HEIC": b"\0\0\0\x18ftypheic"}
+
+
+@pytest.mark.parametrize("format_", PICTURES)
+@pytest.mark.parametrize("name", ["a.heic", "a.jpg", "a.mov", "a"])
+def test_pictures_in_a_container_of_videos_are_pictures(tmp_path, format_, name):
+    (tmp_path / name).write_bytes(PICTURES[format_])
+    with pytest.raises(FrameError, match=rf"{name} cannot be used: a {format_} must"):
+        open_camera(tmp_path / name).read()
+
+
+@pytest.mark.skipif(not cv2.haveImageWriter(".avif"), reason="this OpenCV was built without AVIF")
+def test_an_avif_is_read_as_the_library_reads_it(tmp_path):
+    path = tmp_path / "photo.avif"
+    path.write_bytes(cv2.imencode(".avif", np.full((48, 64, 3), 90, np.uint8))[1].tobytes())
+    (frame,) = open_camera(path)
+    np.testing.assert_array_equal(frame.image, read_image(path))
+
+
 def test_a_text_file_named_mp4_is_no_video(tmp_path):
     path = tmp_path / "notes.mp4"
     path.write_text("these are my notes\n" * 100)
     with pytest.raises(
-        CameraMissing, match=r"notes\.mp4 must be a picture or a video.*1,900 bytes are neither.*ffmpeg"
+        CameraMissing, match=r"notes\.mp4 must be a picture .* or a video .*1,900 bytes are neither.*ffmpeg"
     ):
         open_camera(path)
 
@@ -148,7 +219,7 @@ def test_an_unreadable_picture_is_named_and_the_next_one_can_be_read(folder):
 
 def test_an_empty_folder_is_refused_with_the_expected_contents(tmp_path):
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(CameraMissing, match=r"must hold pictures \(.*\.jpg.*none of its 1 files is one"):
+    with pytest.raises(CameraMissing, match=r"must hold pictures \(JPEG.*none of its 1 files is one"):
         open_camera(tmp_path)
 
 

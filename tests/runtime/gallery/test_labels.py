@@ -3,7 +3,7 @@
 import pytest
 
 from runtime.errors import InvalidLabel
-from runtime.gallery import clean_label, similar_label
+from runtime.gallery import check_labels, clean_label, label_problems, similar_label
 from runtime.gallery.labels import unknown_label
 
 
@@ -37,3 +37,31 @@ def test_the_error_for_an_unknown_label_names_the_most_similar_ones():
     assert "the gallery is empty" in str(unknown_label("mug", []))
     assert "Did you mean 'mug'?" in str(unknown_label("mgu", ["mug"]))
     assert "It has 'mug'." in str(unknown_label("bottle", ["mug"]))
+
+
+ALIKE = [
+    ("cat", "Cat"),
+    ("cat", "cat "),
+    ("black mug", "black  mug"),
+    ("caf\u00e9", "cafe\u0301"),
+    ("STRASSE", "straße"),
+]
+
+
+@pytest.mark.parametrize("names", ALIKE)
+def test_names_that_would_become_one_class_or_look_like_one_are_a_problem_of_each(names):
+    problems = label_problems((*names, "dog"))
+    assert set(problems) == set(names)
+    assert all("differ only in case, spaces or Unicode form" in problem for problem in problems.values())
+
+
+@pytest.mark.parametrize("name", ["x" * 101, "unknown", "Unknown ", "a\u202eb", " ", "a\nb"])
+def test_every_name_that_can_be_no_label_is_named_at_once(name):
+    assert set(label_problems(("cat", name, "dog"))) == {name}
+    with pytest.raises(InvalidLabel, match=r"(?s)but:\n  .*must.*\n  .*must not be 'unknown'"):
+        check_labels(dict.fromkeys(("cat", name, "UNKNOWN", "x" * 200)))
+
+
+def test_names_that_can_be_labels_are_no_problem():
+    assert label_problems(["cat", "cat 1", "cat1", "1 11", "11 1", "Ångström", "a/b"]) == {}
+    check_labels(["cat", "dog"])

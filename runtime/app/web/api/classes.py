@@ -13,7 +13,10 @@ from runtime.app.web.routes import PICTURE, PICTURES, BadRequest, Call, NotFound
 from runtime.gallery import clean_label
 from runtime.opencv import decode_image
 
-IMAGES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/tiff", "application/octet-stream")
+IMAGES = (
+    *("image/jpeg", "image/png", "image/webp", "image/bmp", "image/tiff", "image/avif", "image/heic", "image/heif"),
+    "application/octet-stream",
+)
 MAX_IMAGES = 64
 MultiPartParser.spool_max_size = PICTURES  # Starlette would write larger files to the temporary folder of the system
 
