@@ -4,6 +4,7 @@ python -m benchmarks.live pipeline               # 720p30 in real time, without 
 python -m benchmarks.live sockets                # 200 half-open and trickling sockets beside a good client
 python -m benchmarks.live rtsp --cycles 20       # a real RTSP server killed or stopped, and back
 python -m benchmarks.live page                   # in Chromium: first picture, first tile, bytes, CPU with one viewer
+python -m benchmarks.live restart --starts 5     # to the first answer, with 1,000 classes of 10 shots
 python -m benchmarks.live soak --minutes 10      # RSS, threads, handles; --minutes 1440 for a day
 """
 
@@ -14,6 +15,7 @@ import argparse
 from benchmarks.common import save
 from benchmarks.live.page import page
 from benchmarks.live.pipeline import pipeline
+from benchmarks.live.restart import restart
 from benchmarks.live.rtsp import rtsp
 from benchmarks.live.soak import soak
 from benchmarks.live.sockets import sockets
@@ -27,6 +29,7 @@ def main() -> None:
         (page, "--rounds", 3),
         (sockets, "--seconds", 30),
         (rtsp, "--cycles", 20),
+        (restart, "--starts", 5),
         (soak, "--minutes", 10.0),
     ):
         command = parts.add_parser(part.__name__, help=part.__doc__)

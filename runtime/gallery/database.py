@@ -16,6 +16,7 @@ from urllib.parse import quote
 from runtime.errors import GalleryCorrupt, GalleryMissing, GalleryUnwritable
 from runtime.gallery.records import read_header, write_header
 from runtime.gallery.recovery import totals
+from runtime.gallery.recovery.reserve import Reserve
 from runtime.gallery.recovery.totals import FORMAT
 
 APPLICATION_ID = 0x65646673  # "edfs"
@@ -78,14 +79,23 @@ class GalleryConnection(sqlite3.Connection):
 
 
 @contextmanager
-def explained(path: Path | None, doing: str) -> Iterator[None]:
-    """Turn SQLite's errors into GalleryUnwritable (the system refused) or GalleryCorrupt (the file is damaged)."""
+def explained(path: Path | None, doing: str, *, committing: bool = False) -> Iterator[None]:
+    """Turn SQLite's errors into GalleryUnwritable (the system refused) or GalleryCorrupt (the file is damaged).
+
+    Args:
+        path: The file; None if it is in memory.
+        doing: What is attempted, for the message.
+        committing: Whether a transaction is being completed. If the medium fails then, the change can be in the
+            write-ahead log already, and whoever opens the gallery next finds it.
+    """
     try:
         yield
     except sqlite3.OperationalError as error:
         hint = next((hint for key, hint in _HINTS.items() if key in str(error)), "See the reason")
+        unsure = committing and "disk I/O" in str(error)
         raise GalleryUnwritable(
-            f"The gallery {path} must be usable to {doing}, but SQLite says: {error}. {hint}. Nothing was changed."
+            f"The gallery {path} must be usable to {doing}, but SQLite says: {error}. {hint}. "
+            + ("The change may have been written: check it after a restart." if unsure else "Nothing was changed.")
         ) from error
     except (
         sqlite3.DatabaseError,
@@ -125,7 +135,11 @@ def connect(path: Path | None, *, new: tuple[str, int] | None, readonly: bool, t
             try:
                 return _open(f"{uri}?mode=rwc", path, new, timeout_s)
             except sqlite3.OperationalError as error:
-                # A WAL needs a shared-memory file beside it, which cannot be created in a read-only folder.
+                # A WAL needs a shared-memory file beside it, which cannot be created on a full disk …
+                if found and any(key in str(error) for key in ("full", "disk I/O")):
+                    with Reserve(path).lent():
+                        return _open(f"{uri}?mode=rwc", path, new, timeout_s)
+                # … or in a read-only folder.
                 if not found or not any(key in str(error) for key in ("readonly", "unable to open")):
                     raise
         # `immutable` creates no file, but ignores the WAL. So it is used exactly if the WAL is empty.

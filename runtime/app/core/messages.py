@@ -7,9 +7,13 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 Fraction = Annotated[float, Meta(ge=0, le=1)]
-Label = Annotated[str, Meta(min_length=1, max_length=200)]
+# Neither empty nor with control characters; `clean_label` has the other rules.
+LABEL_PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+Label = Annotated[
+    str, Meta(min_length=1, max_length=200, extra_json_schema={"maxLength": 100, "pattern": LABEL_PATTERN})
+]
 Certainty = Literal["sure", "maybe", "unknown"]
-GalleryCondition = Literal["ok", "read-only", "damaged", "disk full", "second writer"]
+GalleryCondition = Literal["ok", "read-only", "damaged", "disk full", "disk failing", "second writer"]
 CameraState = Literal["live", "connecting", "stalled", "reconnecting", "ended", "missing"]
 
 
@@ -104,7 +108,8 @@ class GalleryState(Struct, frozen=True):
     """The gallery in use. `path` is null for a gallery in memory.
 
     `state` says why it cannot be changed, or why the last change failed. `writable` is false while it is "read-only" or
-    "damaged"; with a full disk or a second writer another attempt may succeed.
+    "damaged"; otherwise another attempt may succeed. On a full disk, forgetting and undo do. `undo_minutes` is for how
+    long a forgotten class can be restored.
     """
 
     path: str | None
@@ -112,6 +117,7 @@ class GalleryState(Struct, frozen=True):
     classes: int
     mismatch: Mismatch | None
     state: GalleryCondition = "ok"
+    undo_minutes: int | None = None
 
 
 class Operation(Struct, frozen=True):
@@ -406,6 +412,12 @@ class StrangerRate(Struct, frozen=True, forbid_unknown_fields=True):
     """The share of strangers that may be given a name."""
 
     rate: Annotated[float, Meta(ge=0, le=1)]
+
+
+class UndoMinutes(Struct, frozen=True, forbid_unknown_fields=True):
+    """For how many minutes a forgotten class can be restored."""
+
+    minutes: Annotated[int, Meta(ge=0, le=527_040)]
 
 
 class CurrentRate(Struct, frozen=True):

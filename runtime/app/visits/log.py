@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from pathlib import Path
 
+from runtime.app.clock import now_s
 from runtime.app.visits.store import DAYS, VisitStore, VisitsUnusable
 from runtime.app.visits.tracker import Sight, Tracker
 from runtime.gallery import Gallery
@@ -36,6 +36,7 @@ class VisitLog:
             log.warning("%s Until then visits are kept in memory only.", error)
             self.store = VisitStore(None, days=days)
         self._classes: object = None
+        self._failing = False  # a full disk is logged once, not every second
         self._stop = threading.Event()
         self._writer = threading.Thread(target=self._write, name="visits", daemon=True)
 
@@ -54,7 +55,7 @@ class VisitLog:
         """Add what a frame shows. An unknown frame without a stranger's id is left out."""
         if self._keeps and (sight.label is not None or sight.stranger is not None):
             with self._lock:
-                self._tracker.update(sight, time.time())
+                self._tracker.update(sight, now_s())
 
     def follow(self, gallery: Gallery) -> None:
         """Follow the changes of the gallery at once: renamed, merged and forgotten classes, undo and redo."""
@@ -70,8 +71,8 @@ class VisitLog:
                         self._tracker.relabel(label, to)
             self.store.follow_history([o.id for o in gallery.history()], [o.id for o in gallery.undone()])
             self._classes = classes
-        except VisitsUnusable:
-            log.exception("The visits do not follow the gallery yet; trying again.")
+        except VisitsUnusable as error:
+            log.error("%s The visits do not follow the gallery yet; trying again.", error)
 
     def _write(self) -> None:
         while not self._stop.wait(WRITE_S):
@@ -81,8 +82,11 @@ class VisitLog:
         try:
             with self._writing:
                 with self._lock:
-                    due = self._tracker.due(time.time(), last=last)
+                    due = self._tracker.due(now_s(), last=last)
                 if due:
                     self.store.write(due, self._model)
-        except VisitsUnusable:
-            log.exception("Visits could not be written.")
+                    self._failing = False
+        except VisitsUnusable as error:
+            if not self._failing:
+                log.error("%s Until then visits are lost.", error)
+            self._failing = True

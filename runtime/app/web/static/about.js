@@ -5,6 +5,7 @@ import { open } from "./cards.js";
 import { el } from "./dom.js";
 import { answer, shown, store } from "./store.js";
 import { act } from "./notices.js";
+import { retention } from "./retention.js";
 import { facts } from "./why.js";
 import { locale, number, t } from "./words.js";
 
@@ -35,6 +36,7 @@ function body() {
     ...rateControl(stranger_rate),
     el("h3", {}, t("gallery")),
     facts({ [t("file")]: gallery.path ?? t("memory"), [t("classes")]: number(store.state.classes.length), [t("viewers")]: viewers == null ? null : number(viewers) }),
+    ...(gallery.undo_minutes == null ? [] : retention(gallery)),
     el("h3", {}, t("another")),
     qrCode(),
     el("h3", {}, t("programs")),

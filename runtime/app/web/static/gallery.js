@@ -55,11 +55,13 @@ function banners() {
       verb: busy ? null : t("model.again"), run: () => act(call("POST", "gallery/reembed")),
     });
   } else if (gallery?.state === "damaged") {
-    list.push({ key: "readonly", title: t("damaged.title"), text: t("damaged.text", { path: gallery.path }) });
+    list.push({ key: "readonly", title: t("damaged.title"), text: t("damaged.text"), verb: t("repair"), run: () => act(call("POST", "gallery/repair"), ({ what }) => said(what)) });
   } else if (gallery && !gallery.writable) {
     list.push({ key: "readonly", title: t("readonly.title"), text: t("readonly.text", { path: gallery.path ?? t("readonly.folder") }) });
   } else if (gallery?.state === "disk full") {
     list.push({ key: "readonly", title: t("full.title"), text: t("full.text") });
+  } else if (gallery?.state === "disk failing") {
+    list.push({ key: "readonly", title: t("failing.title"), text: t("failing.text") });
   } else if (gallery?.state === "second writer") {
     list.push({ key: "readonly", title: t("writer.title"), text: t("writer.text") });
   }
