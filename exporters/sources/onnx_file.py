@@ -11,9 +11,9 @@ from onnx import version_converter
 from onnx.external_data_helper import uses_external_data
 
 from exporters.errors import ExportError, SourceError
+from exporters.onnx.batch import fixed_batch, free_batch
 from exporters.onnx.finish import MAX_OPSET, opset_of
 from exporters.onnx.fold import folded
-from exporters.sources.onnx_batch import fixed_batch, free_batch
 from exporters.sources.onnx_output import cut_at
 from runtime.bundle.onnx_guard import check_onnx
 from runtime.errors import BundleError, BundleUnsupported

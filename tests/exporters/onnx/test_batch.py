@@ -8,8 +8,8 @@ onnx = pytest.importorskip("onnx")
 from onnx import helper, numpy_helper  # noqa: E402
 
 from exporters.errors import ExportError  # noqa: E402
+from exporters.onnx.batch import fixed_batch, free_batch  # noqa: E402
 from exporters.onnx.session import open_session  # noqa: E402
-from exporters.sources.onnx_batch import fixed_batch, free_batch  # noqa: E402
 from exporters.sources.onnx_source import open_onnx  # noqa: E402
 from exporters.sources.pictures import verification_pictures  # noqa: E402
 from runtime.engines import agreement  # noqa: E402
