@@ -73,7 +73,7 @@ def visit(browser: Any) -> dict[str, float]:
 
 
 def first_tile(tab: Any) -> float:
-    """Hold the button until the first frame is shown, and discard what was shown; milliseconds."""
+    """Hold the button until the first frame is shown, and discard the session; returns milliseconds from the press."""
     tab.locator("#hold:enabled").hover()
     tab.evaluate(FIRST_TILE)
     tab.mouse.down()

@@ -1,6 +1,6 @@
 """Where something moves before a camera that stands still: the part of the frame that is worth learning.
 
-The first enrolment is usually made with a thing in the hand, and the background stays where it is. What changes from
+A class is usually first taught with a thing in the hand, and the background stays where it is. What changes from
 frame to frame is the thing; a class that is learned from this part alone does not learn the background.
 """
 

@@ -265,7 +265,7 @@ def test_two_browsers_that_undo_at_once_take_back_one_change(filmed, start, visi
         other.get_by_role("button", name=f"More about {new}").wait_for()
         other.locator("#undo").filter(has_text=new).wait_for()
     held = []
-    other.route("**/api/v1/undo", held.append)  # on its way while the first browser undoes
+    other.route("**/api/v1/undo", lambda route: held.append(route))  # on its way while the first browser undoes
     other.locator("#undo").click()
     one.locator("#undo").click()
     one.get_by_role("button", name="More about tom").wait_for()

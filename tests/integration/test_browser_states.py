@@ -356,7 +356,7 @@ def test_the_click_that_ends_a_hold_presses_nothing_else(shop, fake, open_device
     assert shop.calls[-1][1] == "undo"
 
 
-def test_the_first_enrolment_suggests_the_region_in_which_something_moves(shop, fake, open_device, accessible):
+def test_the_first_session_suggests_the_region_in_which_something_moves(shop, fake, open_device, accessible):
     page = open_device(shop)
     empty(shop, page, fake)
     box = {"x": 0.3, "y": 0.2, "w": 0.3, "h": 0.5}
@@ -383,7 +383,7 @@ def test_the_first_enrolment_suggests_the_region_in_which_something_moves(shop, 
     shop.send(type="teach", camera="0", kept=1, refused=0, accepted=True, reason=None, line="good", thumb=None,
               region=box)  # fmt: skip
     page.locator("#kept", has_text="1").wait_for()
-    assert page.locator("#suggestion").is_hidden(), "only in the first enrolment"
+    assert page.locator("#suggestion").is_hidden(), "only in the first session"
 
 
 def test_a_late_frame_does_not_replace_the_question_for_the_name(shop, fake, open_device):

@@ -262,7 +262,7 @@ class Service:
         return self.worker(id_).start_teaching(Coach(self.editable, label))
 
     def cut_teaching(self, id_: str, region: FrameRegion) -> Camera:
-        """Look at a region, also after a restart, and keep only it of a teaching, see `CameraSession.cut_teaching`."""
+        """Look at a region, also after a restart, and cut what is being taught, see `CameraSession.cut_teaching`."""
         worker = self.worker(id_)
         camera = worker.cut_teaching(region)
         self._regions.set(worker.session.name, region)

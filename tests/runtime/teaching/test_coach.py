@@ -40,7 +40,7 @@ def test_a_label_that_is_not_allowed_is_refused_before_any_frame(recognizer):
         Coach(recognizer, "unknown")
 
 
-def test_a_teaching_session_is_cut_to_a_part_of_its_frames(recognizer, tiny):
+def test_what_was_shown_is_cut_to_a_part_of_its_frames(recognizer, tiny):
     coach, frame = Coach(recognizer, "mug"), np.hstack([tiny.pattern(0), tiny.pattern(1)])
     coach.look(frame)
     before = coach.kept[0].embedding

@@ -18,7 +18,7 @@ let own = null; // the camera whose session this page began, until the device re
 let ending = false; // whether a request that ends the session waits for its response
 let last = null; // the last request of the session; the next one waits for its response
 let kept = 0;
-let region = null; // the part of the first enrolment in which something moves
+let region = null; // the part of the first session in which something moves
 let refused = 0;
 let advice = IDLE; // the line that is shown between sessions
 let ignoreClick = false; // whether the next click belongs to the release of the button
@@ -137,14 +137,14 @@ async function discard(line = IDLE) {
   ending = false;
 }
 
-/** Show the part of the picture in which something moves: the first enrolment can be limited to it. */
+/** Show the part of the picture in which something moves: the first session can be limited to it. */
 function suggest(moves) {
   region = moves ?? null;
   $("suggestion").hidden = !region;
   if (region) setVariables($("suggestion"), region);
 }
 
-/** Keep only that part of the enrolment, so that the background is not learned with the thing. */
+/** Keep only that part of the session, so that the background is not learned with the thing. */
 async function useRegion() {
   const cut = region;
   suggest(null);
