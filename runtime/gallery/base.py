@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from runtime.gallery.retention import Purged
 
-State = Literal["ok", "read-only", "damaged", "disk full", "second writer"]
+State = Literal["ok", "read-only", "damaged", "disk full", "disk failing", "second writer"]
 
 
 @dataclass(frozen=True, eq=False)

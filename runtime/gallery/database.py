@@ -78,14 +78,23 @@ class GalleryConnection(sqlite3.Connection):
 
 
 @contextmanager
-def explained(path: Path | None, doing: str) -> Iterator[None]:
-    """Turn SQLite's errors into GalleryUnwritable (the system refused) or GalleryCorrupt (the file is damaged)."""
+def explained(path: Path | None, doing: str, *, committing: bool = False) -> Iterator[None]:
+    """Turn SQLite's errors into GalleryUnwritable (the system refused) or GalleryCorrupt (the file is damaged).
+
+    Args:
+        path: The file; None if it is in memory.
+        doing: What is attempted, for the message.
+        committing: Whether a transaction is being completed. If the medium fails then, the change can be in the
+            write-ahead log already, and whoever opens the gallery next finds it.
+    """
     try:
         yield
     except sqlite3.OperationalError as error:
         hint = next((hint for key, hint in _HINTS.items() if key in str(error)), "See the reason")
+        unsure = committing and "disk I/O" in str(error)
         raise GalleryUnwritable(
-            f"The gallery {path} must be usable to {doing}, but SQLite says: {error}. {hint}. Nothing was changed."
+            f"The gallery {path} must be usable to {doing}, but SQLite says: {error}. {hint}. "
+            + ("The change may have been written: check it after a restart." if unsure else "Nothing was changed.")
         ) from error
     except (
         sqlite3.DatabaseError,

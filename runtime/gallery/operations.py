@@ -252,6 +252,10 @@ def purge(db: sqlite3.Connection, memory: Memory, doomed: Doomed) -> tuple[None,
     return None, load(db, memory, ())
 
 
+# They make the gallery smaller, or soon will, and may use the space that is reserved for a full disk.
+DELETING = (forget, remove_shot, undo, purge, set_undo_minutes)
+
+
 def _delete_classes(db: sqlite3.Connection, where: str, operation: int) -> bool:
     """Delete classes. ON DELETE CASCADE deletes what was merged into them, and all their shots and crops."""
     doomed = [

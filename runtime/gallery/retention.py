@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from runtime.gallery.records import read_classes, read_marks, read_operations
 
 UNDO_MINUTES = 30
 KEPT_OPERATIONS = 100
+SHOTS_AT_ONCE = 50  # deleted in one transaction, with crops about 2 MB
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,12 @@ class Doomed:
     newest: int  # the operation; it and all earlier ones can no longer be undone
     classes: tuple[int, ...]  # including classes that were merged into a forgotten one
     shots: tuple[int, ...]
+
+    def parts(self) -> Iterator[Doomed]:
+        """Divide it, so that no transaction needs much space. The first part makes undo impossible."""
+        for first in range(0, max(1, len(self.shots)), SHOTS_AT_ONCE):
+            shots = self.shots[first : first + SHOTS_AT_ONCE]
+            yield Doomed(self.newest, self.classes if shots[-1:] == self.shots[-1:] else (), shots)
 
 
 class Ages:

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
 from runtime.errors import GalleryCorrupt, GalleryError, GalleryMismatch, GalleryUnwritable
 from runtime.gallery import operations, redo_stack
@@ -24,6 +24,7 @@ from runtime.gallery.records import next_id, read_backups, read_header
 from runtime.gallery.recovery.asides import delete_from_asides
 from runtime.gallery.recovery.backup import delete_from_backups, write_backup
 from runtime.gallery.recovery.check import damaged_error, examined, inspected
+from runtime.gallery.recovery.condition import Condition
 from runtime.gallery.recovery.files import set_aside_files
 from runtime.gallery.recovery.repair import repair_file, rescued
 from runtime.gallery.recovery.totals import Totals
@@ -31,6 +32,7 @@ from runtime.gallery.retention import Ages, Doomed, Purged, doomed, due
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Work: TypeAlias = Callable[Concatenate[sqlite3.Connection, Memory, P], tuple[T, Memory]]  # an operation
 
 
 class GalleryFile:
@@ -52,7 +54,6 @@ class GalleryFile:
     ) -> None:
         self.path, self._closed = path, False
         self.ages, self._undone_s = Ages(), 0.0
-        self._failed: State = "ok"
         self._lock = threading.RLock()
         self._made = threading.local()
         self._pinned = fingerprint is not None
@@ -64,6 +65,9 @@ class GalleryFile:
         self.db, self._rescued = db, rescued
         self._to_wipe = True  # an earlier program may have left deleted data in the WAL
         self.writable: bool = getattr(db, "writable", True)
+        kept = self.path if self.writable else None
+        refused: State = "ok" if self.writable else "read-only"
+        self._condition = Condition(kept, refused, self.wipe)
         self._totals = Totals(db, follow=self.writable)
         redo_stack.create(db)
         with self.reading():
@@ -76,33 +80,31 @@ class GalleryFile:
     @property
     def state(self) -> State:
         """See `SqliteGallery.state`."""
-        if self.memory.damaged:
-            return "damaged"
-        return self._failed if self.writable else "read-only"
+        return "damaged" if self.memory.damaged else self._condition.state
 
     @property
     def last_operation(self) -> int | None:
         """The id of the newest operation of the calling thread; None before the first."""
         return getattr(self._made, "operation", None)
 
-    def change(
-        self,
-        work: Callable[Concatenate[sqlite3.Connection, Memory, P], tuple[T, Memory]],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
+    def change(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one operation in a transaction, replace the state in memory, and return the operation's result."""
         with self._lock:
-            with self._writing():
-                operation = next_id(self.db, "operations")
-                result, memory = work(self.db, self.memory, *args, **kwargs)
-                if next_id(self.db, "operations") > operation:
-                    self._made.operation = operation
-                redo_stack.clear_stale(self.db)
-                # If Ctrl-C comes between the commit and the last assignment, -1 makes everything be read again.
-                version, self._version = self._version, -1
-            self.memory, self._version = memory, version
+            deletes = work in operations.DELETING
+            result = self._condition.run(lambda: self._run(work, *args, **kwargs), deletes=deletes)
             self._tidy()
+        return result
+
+    def _run(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        with self._writing():
+            operation = next_id(self.db, "operations")
+            result, memory = work(self.db, self.memory, *args, **kwargs)
+            if next_id(self.db, "operations") > operation:
+                self._made.operation = operation
+            redo_stack.clear_stale(self.db)
+            # If Ctrl-C comes between the commit and the last assignment, -1 makes everything be read again.
+            version, self._version = self._version, -1
+        self.memory, self._version = memory, version
         return result
 
     def check(self) -> tuple[Damaged, ...]:
@@ -152,7 +154,8 @@ class GalleryFile:
             with self.up_to_date() as (db, _):
                 newest = due(db, self.ages, minutes)
                 gone = None if newest is None else doomed(db, newest)
-            unreached = self._purge(gone) if gone else []
+            # The reserve is free from the start, because copies are written too, which do not report a full disk.
+            unreached = self._condition.run_with_reserve(lambda: self._purge(gone)) if gone else []
             if now or self.ages.now() - self._undone_s >= 60 * minutes:
                 redo_stack.clear(self.db)
             if self._to_wipe:
@@ -171,17 +174,17 @@ class GalleryFile:
             delete_from_asides(self.path, set(gone.shots))
             for path in set_aside_files(self.path):  # it cannot be known what a damaged file holds
                 path.unlink(missing_ok=True)
-        with self._writing():
-            _, memory = operations.purge(self.db, self.memory, gone)
-            version, self._version = self._version, -1
-        self.memory, self._version, self._to_wipe = memory, version, True
+        for part in gone.parts():
+            self._run(operations.purge, part)
+            self.wipe()  # so that the write-ahead log stays small on a full disk
         return unreached
 
     def _tidy(self) -> None:
         """Delete what is due. It is tried again later if it fails, and what was asked for is durable already."""
-        if self.state != "damaged" and self.writable:
+        if self.writable and not self.memory.damaged:
             with suppress(GalleryError):
                 self.purge()
+            self._condition.reserve.keep()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -238,24 +241,13 @@ class GalleryFile:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """A transaction that writes, starts from the current state, and updates the totals."""
-        with self._noted(), self._transaction("write to it", "BEGIN IMMEDIATE", "COMMIT"):
+        with self._transaction("write to it", "BEGIN IMMEDIATE", "COMMIT"):
             self._catch_up()
             if self.memory.damaged:
                 raise damaged_error(self.path, len(self.memory.damaged))
             self._totals.forget_changes()
             yield
             self._totals.write(self.db)
-
-    @contextmanager
-    def _noted(self) -> Iterator[None]:
-        """Note why the last write failed; a successful one clears that."""
-        try:
-            yield
-        except GalleryUnwritable as error:
-            reason = str(error)
-            self._failed = "second writer" if "locked" in reason else "disk full" if "full" in reason else self._failed
-            raise
-        self._failed = "ok"
 
     @contextmanager
     def _transaction(self, doing: str, begin: str, commit: str | None = None) -> Iterator[None]:
@@ -266,7 +258,8 @@ class GalleryFile:
             try:
                 yield
                 if commit:
-                    self.db.execute(commit)
+                    with explained(self.path, doing, committing=True):
+                        self.db.execute(commit)
             finally:
                 # Reads are rolled back too: COMMIT would repeat the error of a damaged page that was already handled.
                 if self.db.in_transaction:

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Label = Annotated[str, Meta(min_length=1, max_length=200)]
 Certainty = Literal["sure", "maybe", "unknown"]
-GalleryCondition = Literal["ok", "read-only", "damaged", "disk full", "second writer"]
+GalleryCondition = Literal["ok", "read-only", "damaged", "disk full", "disk failing", "second writer"]
 CameraState = Literal["live", "connecting", "stalled", "reconnecting", "ended", "missing"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from zipfile import BadZipFile
@@ -51,10 +52,9 @@ def read_aside(gallery: Gallery, fingerprint: str) -> dict[int, NDArray[np.float
 
 
 def delete_from_asides(gallery: Path, shots: set[int]) -> None:
-    """Delete the embeddings of these shots from all files of earlier models. A file that cannot be read is deleted.
+    """Delete the embeddings of these shots from all files of earlier models.
 
-    Raises:
-        GalleryUnwritable: The system refused.
+    A file that cannot be read, or for whose rest there is no space, is deleted: crops can be embedded again.
     """
     for path in gallery.parent.glob(f"{escaped(gallery.name)}.before-*.npz*"):
         try:
@@ -64,7 +64,10 @@ def delete_from_asides(gallery: Path, shots: set[int]) -> None:
             continue
         kept = ~np.isin(ids, list(shots))
         if not kept.all():
-            _write(path, ids[kept], rows[kept], fingerprint)
+            try:
+                _write(path, ids[kept], rows[kept], fingerprint)
+            except GalleryUnwritable:
+                path.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float32], str]:
@@ -88,6 +91,8 @@ def _write(path: Path, ids: NDArray[np.int64], rows: NDArray[np.float32], finger
         part.replace(path)
         sync(path.parent)
     except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         raise GalleryUnwritable(
             f"{path} must be writable to keep the old embeddings, but: {error.strerror or error}. Nothing was changed."
         ) from error

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from runtime.errors import GalleryUnwritable
 from runtime.gallery import NewShot, SqliteGallery, open_gallery
 
 DIM = 4
@@ -26,6 +27,8 @@ MODEL = "a" * 64
 SECTOR = 512
 INT, LONG, POINTER = ctypes.c_int, ctypes.c_longlong, ctypes.c_void_p
 Operation = tuple[str, str, int, bytes]  # (write, truncate, sync or delete; file; place or size; bytes)
+Refuse = Callable[[str], int]  # the file of a sync -> SQLite's code of the error; 0 lets it happen
+IOERR_FSYNC = 1034
 METHODS = 19  # pointers in sqlite3_io_methods; the first is its version
 OPEN = ctypes.CFUNCTYPE(INT, POINTER, POINTER, POINTER, INT, POINTER)
 DELETE = ctypes.CFUNCTYPE(INT, POINTER, POINTER, INT)
@@ -62,7 +65,7 @@ pytestmark = pytest.mark.skipif(library() is None, reason="this Python has no sh
 
 
 @contextmanager
-def recorded(log: list[Operation]) -> Iterator[None]:
+def recorded(log: list[Operation], refuse: Refuse = lambda name: 0) -> Iterator[None]:
     """Record all writes of SQLite in this process."""
     sqlite = library()
     assert sqlite
@@ -93,7 +96,7 @@ def recorded(log: list[Operation]) -> Iterator[None]:
 
         def on_sync(file: int, flags: int) -> int:
             log.append(("sync", names[file], 0, b""))
-            return sync(file, flags)
+            return refuse(names[file]) or sync(file, flags)
 
         changed = WRITE(on_write), TRUNCATE(on_truncate), SYNC(on_sync)
         table[3:6] = [ctypes.cast(function, POINTER).value for function in changed]
@@ -220,6 +223,30 @@ def test_3000_power_losses_lose_no_acknowledged_change(tmp_path):
 @pytest.mark.parametrize("synchronous", ["NORMAL", "OFF"])
 def test_with_weaker_settings_changes_would_be_lost(tmp_path, synchronous):
     assert losses(tmp_path, 150, 0, synchronous) > 0
+
+
+def test_a_change_of_which_the_medium_refuses_the_flush_is_called_unsure_and_the_next_one_replaces_it(tmp_path):
+    path, refusing = tmp_path / "shop.db", False
+    with (
+        recorded([], lambda name: IOERR_FSYNC if refusing and name.endswith("-wal") else 0),
+        open_gallery(path, fingerprint=MODEL, dim=DIM) as gallery,
+    ):
+        gallery.add("mug", shots(np.random.default_rng(0), 3))
+        refusing = True
+        with pytest.raises(GalleryUnwritable, match="may have been written: check it after a restart"):
+            gallery.forget("mug")
+        assert (gallery.state, list(gallery.classes)) == ("disk failing", ["mug"])
+        crashed = tmp_path / "crashed"  # what a restart finds without a shared-memory file
+        crashed.mkdir()
+        for name in ("shop.db", "shop.db-wal"):
+            shutil.copy(tmp_path / name, crashed / name)
+        with open_gallery(crashed / "shop.db", fingerprint=MODEL, dim=DIM) as restarted:
+            assert list(restarted.classes) == []
+        refusing = False
+        gallery.rename("mug", "cup")
+        assert gallery.state == "ok"
+    with open_gallery(path, fingerprint=MODEL, dim=DIM) as restarted:
+        assert list(restarted.classes) == ["cup"]
 
 
 def test_the_settings_of_a_gallery_are_the_strong_ones(tmp_path):
