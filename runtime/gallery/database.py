@@ -16,6 +16,7 @@ from urllib.parse import quote
 from runtime.errors import GalleryCorrupt, GalleryMissing, GalleryUnwritable
 from runtime.gallery.records import read_header, write_header
 from runtime.gallery.recovery import totals
+from runtime.gallery.recovery.reserve import Reserve
 from runtime.gallery.recovery.totals import FORMAT
 
 APPLICATION_ID = 0x65646673  # "edfs"
@@ -134,7 +135,11 @@ def connect(path: Path | None, *, new: tuple[str, int] | None, readonly: bool, t
             try:
                 return _open(f"{uri}?mode=rwc", path, new, timeout_s)
             except sqlite3.OperationalError as error:
-                # A WAL needs a shared-memory file beside it, which cannot be created in a read-only folder.
+                # A WAL needs a shared-memory file beside it, which cannot be created on a full disk …
+                if found and any(key in str(error) for key in ("full", "disk I/O")):
+                    with Reserve(path).lent():
+                        return _open(f"{uri}?mode=rwc", path, new, timeout_s)
+                # … or in a read-only folder.
                 if not found or not any(key in str(error) for key in ("readonly", "unable to open")):
                     raise
         # `immutable` creates no file, but ignores the WAL. So it is used exactly if the WAL is empty.

@@ -36,7 +36,7 @@ class Condition:
     @property
     def state(self) -> State:
         """Why the last change failed. A disk that is nearly full counts as full."""
-        return "disk full" if self._failed == "ok" and not self.reserve.complete else self._failed
+        return "disk full" if self._failed == "ok" and self.reserve.scarce else self._failed
 
     def run(self, change: Callable[[], T], *, deletes: bool) -> T:
         """Make a change and note whether it failed; one that deletes something may use the reserved space."""

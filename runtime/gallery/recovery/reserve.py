@@ -30,9 +30,9 @@ class Reserve:
             return 0
 
     @property
-    def complete(self) -> bool:
-        """Whether there is as much space as there should be; if not, the disk is nearly full."""
-        return self._file is None or self.size >= RESERVE_BYTES
+    def scarce(self) -> bool:
+        """Whether the disk is full, or nearly: there is not as much space as should be kept, or no other."""
+        return self._file is not None and (self.size < RESERVE_BYTES or _free(self._file.parent) < STEP)
 
     def keep(self) -> None:
         """Reserve what is missing, but at most half of what is free."""

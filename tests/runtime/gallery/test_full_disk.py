@@ -83,6 +83,7 @@ def test_everything_that_deletes_works_while_another_program_takes_every_byte(di
             assert gallery.classes is before
             assert gallery.state == "disk full"
             step()
+            disk.fill()
             assert gallery.state == "disk full"
         disk.empty()
         gallery.refresh()
