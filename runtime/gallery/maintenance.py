@@ -55,7 +55,8 @@ class GalleryMaintenance:
         """Whether the gallery can be changed, and why not.
 
         "damaged" means that records were lost or cannot be verified: the rest can be read, and nothing can be written
-        before `repair`. "disk full" and "second writer" are the reason why the last change failed.
+        before `repair`. "disk failing" and "second writer" are the reason why the last change failed. "disk full" may
+        also be said before one fails: less space is left than is kept for forgetting.
         """
         return self._file.state
 

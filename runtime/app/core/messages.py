@@ -95,7 +95,7 @@ class GalleryState(Struct, frozen=True):
     """The gallery in use. `path` is null for a gallery in memory.
 
     `state` says why it cannot be changed, or why the last change failed. `writable` is false while it is "read-only" or
-    "damaged"; with a full disk or a second writer another attempt may succeed.
+    "damaged"; otherwise another attempt may succeed. On a full disk, forgetting and undo do.
     """
 
     path: str | None

@@ -36,6 +36,7 @@ class VisitLog:
             log.warning("%s Until then visits are kept in memory only.", error)
             self.store = VisitStore(None, days=days)
         self._classes: object = None
+        self._failing = False  # a full disk is logged once, not every second
         self._stop = threading.Event()
         self._writer = threading.Thread(target=self._write, name="visits", daemon=True)
 
@@ -70,8 +71,8 @@ class VisitLog:
                         self._tracker.relabel(label, to)
             self.store.follow_history([o.id for o in gallery.history()], [o.id for o in gallery.undone()])
             self._classes = classes
-        except VisitsUnusable:
-            log.exception("The visits do not follow the gallery yet; trying again.")
+        except VisitsUnusable as error:
+            log.error("%s The visits do not follow the gallery yet; trying again.", error)
 
     def _write(self) -> None:
         while not self._stop.wait(WRITE_S):
@@ -84,5 +85,8 @@ class VisitLog:
                     due = self._tracker.due(time.time(), last=last)
                 if due:
                     self.store.write(due, self._model)
-        except VisitsUnusable:
-            log.exception("Visits could not be written.")
+                    self._failing = False
+        except VisitsUnusable as error:
+            if not self._failing:
+                log.error("%s Until then visits are lost.", error)
+            self._failing = True

@@ -1,7 +1,8 @@
 """The files of a gallery as a whole: which there are, whether another program uses them, and how one is replaced.
 
 A gallery `shop.db` may have these files beside it: `shop.db-wal` and `shop.db-shm` (SQLite), `shop.db.before-*.npz`
-(the embeddings of an earlier model), and `shop.db.set-aside-*` (what a repair or a restore replaced).
+(the embeddings of an earlier model), `shop.db.set-aside-*` (what a repair or a restore replaced), and `shop.db.reserve`
+(space for a full disk).
 """
 
 from __future__ import annotations

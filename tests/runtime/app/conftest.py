@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 from runtime.app.actions.actions import Actions
 from runtime.app.core.camera_reader import CameraSource
 from runtime.app.core.service import Service
+from runtime.app.visits.log import VisitLog
 from runtime.app.web.metrics import Metrics
 from runtime.app.web.server import Server, build, listen, policy_for
 from runtime.app.web.token import Token, load_token
@@ -46,7 +47,9 @@ class Live:
 
 
 @contextmanager
-def running(bundle: Bundle, folder: Path, frames: list, *, host: str = "127.0.0.1") -> Iterator[Live]:
+def running(
+    bundle: Bundle, folder: Path, frames: list, *, host: str = "127.0.0.1", visits: bool = False
+) -> Iterator[Live]:
     """Start the service and the server, and stop them in the order of the app."""
     camera = FakeCamera(frames, fps=30, loop=True)
     token: Token | None = None
@@ -58,7 +61,8 @@ def running(bundle: Bundle, folder: Path, frames: list, *, host: str = "127.0.0.
     metrics = Metrics()
     with Recognizer(bundle, gallery=folder / "gallery.db", engine="onnxruntime", threads=1) as recognizer:
         source = CameraSource("fake camera", lambda: realtime(camera))
-        service = Service(recognizer, [source], device="test", on_answer=metrics.count)
+        kept = VisitLog(recognizer.gallery.path, bundle.fingerprint) if visits else None
+        service = Service(recognizer, [source], device="test", on_answer=metrics.count, visits=kept)
         metrics.watch(service)
         actions = Actions((), folder / "actions.db", device="test", camera_name=str)
         actions.start(service.hub)
@@ -71,6 +75,12 @@ def running(bundle: Bundle, folder: Path, frames: list, *, host: str = "127.0.0.
                 yield live
             service.close()
         actions.close()
+
+
+@pytest.fixture
+def start(tiny, tiny_bundle) -> Callable[..., AbstractContextManager[Live]]:
+    """Starts the app, with the files of its visits, in a folder."""
+    return lambda folder: running(tiny_bundle, folder, tiny.views(1, 60), visits=True)
 
 
 @pytest.fixture

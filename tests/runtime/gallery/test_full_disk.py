@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-from contextlib import suppress
-
 import numpy as np
 import pytest
 
@@ -24,34 +21,6 @@ def shots(seed: int, count: int = 10, crop: bytes = b"") -> list[NewShot]:
         NewShot(dice.standard_normal(DIM).astype(np.float32), crop or dice.bytes(30_000), "b", 0.5, "camera 0", 1e9)
         for _ in range(count)
     ]
-
-
-class Disk:
-    """A small file system in memory, which `fill` fills to the last byte."""
-
-    def __init__(self, folder):
-        self.folder, self._rest = folder, folder / "other-program"
-
-    def fill(self):
-        with self._rest.open("ab", buffering=0) as file, suppress(OSError):
-            for size in (1 << 16, 1 << 12, 1):
-                with suppress(OSError):
-                    while file.write(bytes(size)):
-                        pass
-
-    def empty(self):
-        self._rest.unlink(missing_ok=True)
-
-
-@pytest.fixture
-def disk(tmp_path):
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "edgefs-test", tmp_path], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("mounting a small disk needs root")
-    try:
-        yield Disk(tmp_path)
-    finally:
-        subprocess.run(["umount", "--lazy", tmp_path], check=True)
 
 
 @pytest.fixture

@@ -54,7 +54,8 @@ def download(call: Call) -> Response:
         export_gallery(call.service.recognizer.gallery, path)
     except OSError as error:
         folder.cleanup()
-        raise (error if isinstance(error, EdgefsError) else _no_space(error)) from error
+        cause = error.__cause__ if isinstance(error, GalleryUnwritable) else error  # its text names our file
+        raise (_no_space(cause) if isinstance(cause, OSError) else error) from error
     except BaseException:
         folder.cleanup()
         raise

@@ -58,7 +58,9 @@ function banners() {
   } else if (gallery && !gallery.writable) {
     list.push({ key: "readonly", title: "The gallery cannot be written", text: `${gallery.path ?? "Its folder"} is read-only. Recognition goes on; teaching is off.` });
   } else if (gallery?.state === "disk full") {
-    list.push({ key: "readonly", title: "The disk is full", text: "The last change was not stored. Recognition goes on. Free some space and try again." });
+    list.push({ key: "readonly", title: "The disk is full", text: "Recognition, forgetting and undo go on. Free some space to teach." });
+  } else if (gallery?.state === "disk failing") {
+    list.push({ key: "readonly", title: "The disk fails", text: "The last change may not be stored: check it after a restart. Recognition goes on." });
   } else if (gallery?.state === "second writer") {
     list.push({ key: "readonly", title: "Another program is writing to the gallery", text: "The last change was not stored. Try again, or close the other program." });
   }
