@@ -7,13 +7,13 @@ removal sends it again, with the same id; the receiver can tell the duplicate by
 from __future__ import annotations
 
 import sqlite3
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from runtime.app.actions.rules import Rule
+from runtime.app.clock import SET_S, now_s
 from runtime.app.sqlite_file import SqliteFile
 from runtime.errors import EdgefsError
 
@@ -74,16 +74,16 @@ class Outbox:
 
     def put(self, id_: str, rule: str, body: bytes) -> None:
         """Store an event. When this returns, the event survives a crash."""
-        now_s = time.time()
         with self._file.change() as db:
-            db.execute("INSERT INTO events VALUES (NULL, ?, ?, ?, ?, 0)", (id_, rule, now_s, body))
+            db.execute("INSERT INTO events VALUES (NULL, ?, ?, ?, ?, 0)", (id_, rule, now_s(), body))
             over = "SELECT seq FROM events ORDER BY seq DESC LIMIT -1 OFFSET ?"
             self._drop(db, f"seq IN ({over})", MAX_PENDING, f"dropped: more than {MAX_PENDING} events were waiting")
 
     def drop_old(self) -> None:
-        """Drop the events that could not be delivered for MAX_AGE_S."""
+        """Drop the events that could not be delivered for MAX_AGE_S; it is not known how old one of 1970 is."""
+        why = "dropped: it could not be delivered for three days"
         with self._file.change() as db:
-            self._drop(db, "time_s < ?", time.time() - MAX_AGE_S, "dropped: it could not be delivered for three days")
+            self._drop(db, f"time_s BETWEEN {SET_S} AND ?", now_s() - MAX_AGE_S, why)
 
     def next(self, rule: str) -> Pending | None:
         """Return the event of a rule to be tried next: of those tried least often the oldest."""
@@ -109,7 +109,7 @@ class Outbox:
         """Store the result of a test, which is not an event that waits."""
         with self._file.change() as db:
             self._result(db, id_, rule, ok, 1, what)
-        return Result(id_, rule, time.time(), ok, 1, what)
+        return Result(id_, rule, now_s(), ok, 1, what)
 
     def waiting(self) -> dict[str, int]:
         """Return how many events of each rule wait."""
@@ -155,7 +155,7 @@ class Outbox:
     def _result(db: sqlite3.Connection, id_: str, rule: str, ok: bool, tries: int, what: str) -> None:
         """Store the newest result of an event; only the newest KEPT_RESULTS of a rule are kept."""
         db.execute("DELETE FROM results WHERE id = ?", (id_,))
-        row = id_, rule, time.time(), int(ok), tries, what[:300]
+        row = id_, rule, now_s(), int(ok), tries, what[:300]
         db.execute("INSERT INTO results VALUES (NULL, ?, ?, ?, ?, ?, ?)", row)
         newest = "SELECT seq FROM results WHERE rule = ? ORDER BY seq DESC LIMIT ?"
         db.execute(f"DELETE FROM results WHERE rule = ? AND seq NOT IN ({newest})", (rule, rule, KEPT_RESULTS))

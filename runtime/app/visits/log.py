@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from pathlib import Path
 
+from runtime.app.clock import now_s
 from runtime.app.visits.store import DAYS, VisitStore, VisitsUnusable
 from runtime.app.visits.tracker import Sight, Tracker
 from runtime.gallery import Gallery
@@ -55,7 +55,7 @@ class VisitLog:
         """Add what a frame shows. An unknown frame without a stranger's id is left out."""
         if self._keeps and (sight.label is not None or sight.stranger is not None):
             with self._lock:
-                self._tracker.update(sight, time.time())
+                self._tracker.update(sight, now_s())
 
     def follow(self, gallery: Gallery) -> None:
         """Follow the changes of the gallery at once: renamed, merged and forgotten classes, undo and redo."""
@@ -82,7 +82,7 @@ class VisitLog:
         try:
             with self._writing:
                 with self._lock:
-                    due = self._tracker.due(time.time(), last=last)
+                    due = self._tracker.due(now_s(), last=last)
                 if due:
                     self.store.write(due, self._model)
                     self._failing = False

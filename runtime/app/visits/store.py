@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from runtime.app.clock import SET_S, now_s
 from runtime.app.sqlite_file import SqliteFile
 from runtime.app.visits.tracker import OpenVisit, View
 from runtime.errors import EdgefsError
@@ -133,7 +133,8 @@ class VisitStore:
                     "INSERT OR IGNORE INTO views VALUES (?, ?, ?, ?)",
                     [(visit.id, n, view.embedding.tobytes(), view.crop) for n, view in enumerate(visit.views)],
                 )
-            db.execute("DELETE FROM visits WHERE ended_s < ?", (time.time() - self._days * 86_400,))
+            oldest_s = now_s() - self._days * 86_400
+            db.execute("DELETE FROM visits WHERE ended_s BETWEEN ? AND ?", (SET_S, oldest_s))
             newest = "SELECT id, sum(bytes) OVER (ORDER BY id DESC) AS total FROM visits"
             db.execute(
                 f"DELETE FROM visits WHERE id IN (SELECT id FROM ({newest}) WHERE total > ?)", (self._max_bytes,)

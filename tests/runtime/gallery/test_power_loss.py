@@ -65,7 +65,7 @@ pytestmark = pytest.mark.skipif(library() is None, reason="this Python has no sh
 
 
 @contextmanager
-def recorded(log: list[Operation], refuse: Refuse = lambda name: 0) -> Iterator[None]:
+def recorded(log: list[Operation], refuse: Refuse = lambda _: 0) -> Iterator[None]:
     """Record all writes of SQLite in this process."""
     sqlite = library()
     assert sqlite

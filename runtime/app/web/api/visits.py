@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import time
 from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 
@@ -13,6 +12,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import astuple
 from starlette.responses import Response
 
+from runtime.app.clock import now_s
 from runtime.app.core.messages import Done, Label
 from runtime.app.core.reviewing import review
 from runtime.app.core.tables import plain_cells
@@ -122,7 +122,7 @@ def remove(call: Call) -> Done:
 
 def statistics(call: Call) -> list[Hour]:
     days = min(max(_number(call, "days", 1), 1), 31)
-    begin = time.time() - days * 86_400
+    begin = now_s() - days * 86_400
     return [Hour(*row) for row in call.service.visits.store.hours(begin)]
 
 

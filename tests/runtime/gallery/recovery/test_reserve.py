@@ -26,7 +26,7 @@ def test_the_space_is_really_allocated_and_is_free_while_it_is_lent(kept, tmp_pa
 
 
 def test_at_most_half_of_what_is_free_is_taken_and_the_state_says_that_it_is_scarce(tmp_path, monkeypatch):
-    monkeypatch.setattr(reserve, "_free", lambda folder: 10 * STEP)
+    monkeypatch.setattr(reserve, "_free", lambda _: 10 * STEP)
     kept = Reserve(tmp_path / "shop.db")
     kept.keep()
     assert kept.size == 5 * STEP
