@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from benchmarks.live.process import app
 from benchmarks.live.serving import watch
 
-
 WARM_UP_S = 240.0  # the answers that can be explained fill up in two minutes, and SQLite's cache after that
 
 

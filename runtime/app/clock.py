@@ -1,8 +1,8 @@
 """The time of day that nobody sets while the program runs.
 
-What is deleted after some days, and when a visit ends, must not depend on somebody who sets the clock. So the wall clock
-is asked once, and the monotonic clock from then on. A device without a battery for its clock starts in 1970: until the
-wall clock is set for the first time, it is asked again.
+What is deleted after some days, and when a visit ends, must not depend on somebody who sets the clock. So the wall
+clock is asked once, and the monotonic clock from then on. A device without a battery for its clock starts in 1970:
+until the wall clock is set for the first time, it is asked again.
 """
 
 from __future__ import annotations

@@ -95,7 +95,8 @@ class GalleryState(Struct, frozen=True):
     """The gallery in use. `path` is null for a gallery in memory.
 
     `state` says why it cannot be changed, or why the last change failed. `writable` is false while it is "read-only" or
-    "damaged"; otherwise another attempt may succeed. On a full disk, forgetting and undo do.
+    "damaged"; otherwise another attempt may succeed. On a full disk, forgetting and undo do. `undo_minutes` is for how
+    long a forgotten class can be restored.
     """
 
     path: str | None
@@ -103,6 +104,7 @@ class GalleryState(Struct, frozen=True):
     classes: int
     mismatch: Mismatch | None
     state: GalleryCondition = "ok"
+    undo_minutes: int | None = None
 
 
 class Operation(Struct, frozen=True):
@@ -368,6 +370,12 @@ class StrangerRate(Struct, frozen=True, forbid_unknown_fields=True):
     """The share of strangers that may be given a name."""
 
     rate: Annotated[float, Meta(ge=0, le=1)]
+
+
+class UndoMinutes(Struct, frozen=True, forbid_unknown_fields=True):
+    """For how many minutes a forgotten class can be restored."""
+
+    minutes: Annotated[int, Meta(ge=0, le=527_040)]
 
 
 class CurrentRate(Struct, frozen=True):

@@ -382,6 +382,7 @@ class Service:
             classes=len(self.recognizer.gallery.classes),
             mismatch=other.mismatch if other else None,
             state=condition,
+            undo_minutes=None if other else self.recognizer.gallery.undo_minutes,
         )
 
 

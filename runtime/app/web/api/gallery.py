@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
-from runtime.app.core.messages import Done, Imported, Operation, OperationId, State
+from runtime.app.core.messages import Done, Imported, Operation, OperationId, State, UndoMinutes
+from runtime.app.web.api.convert import changed
 from runtime.app.web.routes import ARCHIVE, BadRequest, Call, Route
 from runtime.errors import EdgefsError, GalleryUnwritable
 from runtime.gallery import export_gallery, import_gallery
@@ -100,6 +101,26 @@ def reembed(call: Call) -> Done:
     return Done(call.service.reembed())
 
 
+def purge(call: Call) -> Done:
+    """Delete for good what was forgotten. Backups that cannot be reached still hold it, so they are named."""
+    purged = call.service.editable.gallery.purge(now=True)
+    kept = f"; these backups could not be opened: {', '.join(purged.unreached)}" if purged.unreached else ""
+    later = "" if purged.wiped else "; another program still reads it, and its bytes are overwritten after that"
+    return changed(call, f"deleted {purged.classes} classes and {purged.shots} shots for good{kept}{later}")
+
+
+def set_undo_minutes(call: Call) -> Done:
+    minutes = call.body.minutes
+    call.service.editable.gallery.set_undo_minutes(minutes)
+    return changed(call, f"what is forgotten can be restored for {minutes} minutes")
+
+
+def repair(call: Call) -> Done:
+    report = call.service.editable.gallery.repair()
+    kept = "" if report.kept is None else f"; the damaged file is kept as {report.kept.name}"
+    return changed(call, f"repaired: {'; '.join(report.notes) or 'nothing was lost'}{kept}")
+
+
 def state(call: Call) -> State:
     return call.service.state()
 
@@ -128,6 +149,22 @@ ROUTES = (
         limit=ARCHIVE,
         on_disk=True,
         refuses=(409, 507),
+    ),
+    Route(
+        *("POST", f"{BASE}/purge", "Delete what was forgotten for good, at once", purge),
+        gives=Done,
+        refuses=(409, 507),
+    ),
+    Route(
+        *("PUT", f"{BASE}/undo-minutes", "Set for how long a forgotten class can be restored", set_undo_minutes),
+        takes=UndoMinutes,
+        gives=Done,
+        refuses=(409, 507),
+    ),
+    Route(
+        *("POST", f"{BASE}/repair", "Rebuild a damaged gallery from the records that are whole", repair),
+        gives=Done,
+        refuses=(409, 422, 507),
     ),
     Route(
         *("POST", f"{BASE}/reembed", "Embed the gallery of another model again", reembed),

@@ -5,6 +5,7 @@ import { open } from "./cards.js";
 import { $, el, plural } from "./dom.js";
 import { answer, shown, store } from "./store.js";
 import { act } from "./notices.js";
+import { retention } from "./retention.js";
 import { facts } from "./why.js";
 
 const RATES = [0.01, 0.02, 0.05, 0.1, 0.2];
@@ -36,6 +37,7 @@ function body() {
     ...rateControl(stranger_rate),
     el("h3", {}, "Gallery"),
     facts({ "file": gallery.path ?? "in memory only", "classes": String(store.state.classes.length), "viewers": viewers == null ? null : String(viewers) }),
+    ...(gallery.undo_minutes == null ? [] : retention(gallery)),
     el("h3", {}, "On another device"),
     qrCode(),
     el("h3", {}, "For programs"),

@@ -54,7 +54,7 @@ function banners() {
       verb: busy ? null : "Embed again", run: () => act(call("POST", "gallery/reembed")),
     });
   } else if (gallery?.state === "damaged") {
-    list.push({ key: "readonly", title: "The gallery is damaged", text: `Recognition goes on with what is whole; teaching is off. Stop the app and run: edgefs gallery repair --gallery ${gallery.path}` });
+    list.push({ key: "readonly", title: "The gallery is damaged", text: "Recognition goes on with what is whole; teaching is off. A repair keeps the damaged file.", verb: "Repair", run: () => act(call("POST", "gallery/repair"), ({ what }) => what) });
   } else if (gallery && !gallery.writable) {
     list.push({ key: "readonly", title: "The gallery cannot be written", text: `${gallery.path ?? "Its folder"} is read-only. Recognition goes on; teaching is off.` });
   } else if (gallery?.state === "disk full") {
