@@ -3,6 +3,7 @@
 python -m benchmarks.live pipeline               # 720p30 in real time, without and with 4 viewers: 2 minutes
 python -m benchmarks.live sockets                # 200 half-open and trickling sockets beside a good client
 python -m benchmarks.live rtsp --cycles 20       # a real RTSP server killed or stopped, and back
+python -m benchmarks.live restart --starts 5     # to the first answer, with 1,000 classes of 10 shots
 python -m benchmarks.live soak --minutes 10      # RSS, threads, handles; --minutes 1440 for a day
 """
 
@@ -12,6 +13,7 @@ import argparse
 
 from benchmarks.common import save
 from benchmarks.live.pipeline import pipeline
+from benchmarks.live.restart import restart
 from benchmarks.live.rtsp import rtsp
 from benchmarks.live.soak import soak
 from benchmarks.live.sockets import sockets
@@ -24,6 +26,7 @@ def main() -> None:
         (pipeline, "--viewers", 4),
         (sockets, "--seconds", 30),
         (rtsp, "--cycles", 20),
+        (restart, "--starts", 5),
         (soak, "--minutes", 10.0),
     ):
         command = parts.add_parser(part.__name__, help=part.__doc__)
