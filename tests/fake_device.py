@@ -68,7 +68,8 @@ class FakeDevice:
         self.state: dict[str, Any] = {
             "device": "bench-3", "bundle": {"name": "default", "fingerprint": "5f2c" * 16, "engine": "onnxruntime",
                                             "metric": "cosine", "input": [128, 128, 3]},
-            "gallery": {"path": "shop.db", "writable": True, "classes": 0, "mismatch": None}, "cameras": [camera()],
+            "gallery": {"path": "shop.db", "writable": True, "classes": 0, "mismatch": None,
+                        "undo_minutes": 30}, "cameras": [camera()],
             "classes": [], "inbox": [], "undo": None, "redo": None, "stranger_rate": 0.05, "viewers": 1,
         } | state  # fmt: skip
         self.answers: dict[tuple[str, str], tuple[int, Any]] = {}

@@ -101,6 +101,14 @@ def read_only(device, page, fake):
     assert page.locator("#hold").is_disabled()
 
 
+def damaged(device, page, fake):
+    device.change(gallery=device.state["gallery"] | {"writable": False, "state": "damaged"})
+    page.get_by_text("The gallery is damaged").wait_for()
+    page.get_by_role("button", name="Repair").click()
+    page.wait_for_timeout(200)
+    assert ("POST", "gallery/repair") in [call[:2] for call in device.calls]
+
+
 def offline(device, page, fake):
     device.drop()
     page.get_by_text("The device does not answer", exact=True).wait_for()
@@ -110,6 +118,11 @@ def about(device, page, fake):
     live(device, page, fake)
     page.get_by_role("button", name="About this device").click()
     page.get_by_text("1280 × 720, 30.0 a second").wait_for()
+    page.get_by_label("Forgotten things can be restored for").select_option("a day")
+    page.get_by_role("button", name="Delete them now").click()
+    page.get_by_role("button", name="Delete for good?").click()
+    page.wait_for_timeout(200)
+    assert [call[:2] for call in device.calls][-2:] == [("PUT", "gallery/undo-minutes"), ("POST", "gallery/purge")]
 
 
 def region(device, page, fake):
@@ -152,8 +165,8 @@ def undone(device, page, fake):
 
 
 STATES = (
-    live, unknown, maybe, empty, no_camera, stalled, reconnecting, ended, other_model, read_only, offline, about,
-    region, card, why, teaching, undone,
+    live, unknown, maybe, empty, no_camera, stalled, reconnecting, ended, other_model, read_only, damaged,
+    offline, about, region, card, why, teaching, undone,
 )  # fmt: skip
 SIZES = {"desk": {"width": 1360, "height": 850}, "phone": {"width": 390, "height": 844}}
 LOOKS = (("desk", "light"), ("phone", "dark"))

@@ -17,6 +17,7 @@ needs the access token, as `Authorization: Bearer` or as the cookie that `login`
 
 `GET /api/v1/events` is a WebSocket. Its messages are the schemas `Hello` (first), `State`, `Answer`, `Teach` and
 `Camera`, distinguished by `type`."""
+LABEL = {"type": "string", "minLength": 1, "maxLength": 100, "pattern": messages.LABEL_PATTERN}
 ERRORS = {
     400: "not JSON, or a broken form",
     401: "the access token is missing or wrong",
@@ -69,10 +70,7 @@ def _operation(route: Route, schema_of: dict[str, Any], policy: Policy) -> dict[
         "responses": {"200": _answer(route, schema_of)},
     }
     parameters = [_in_path(name) for name in re.findall(r"\{(\w+)", route.path)]
-    parameters += [
-        {"name": name, "in": "query", "required": True, "schema": {"type": "string", "minLength": 1, "maxLength": 100}}
-        for name in route.query
-    ]
+    parameters += [{"name": name, "in": "query", "required": True, "schema": LABEL} for name in route.query]
     parameters += [
         {"name": name, "in": "query", "required": False, "schema": schema} for name, schema in route.filters.items()
     ]

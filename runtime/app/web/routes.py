@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -224,11 +225,24 @@ async def _body(route: Route, request: Request) -> Any:
     if kind != "application/json":  # a form of another site cannot send this type
         raise BadRequest(f"Content-Type must be application/json, but it is {kind!r}.", 415)
     try:
-        return msgspec.json.decode(await request.body(), type=route.takes)
+        body = await request.body()
+        return msgspec.json.decode(body, type=route.takes)
     except msgspec.ValidationError as error:
+        if "Expected `int" in str(error) and "got `float`" in str(error):  # 1.0 is an integer in JSON Schema
+            with suppress(msgspec.ValidationError):
+                return msgspec.convert(_with_integers(msgspec.json.decode(body)), type=route.takes)
         raise BadRequest(f"The body must fit the schema, but: {error}.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"The body must be JSON, but: {error}.", 400) from error
+
+
+def _with_integers(value: Any) -> Any:
+    """Return JSON with every number that has no fraction as an int, which msgspec accepts for a float too."""
+    if isinstance(value, list):
+        return [_with_integers(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _with_integers(each) for key, each in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _response(route: Route, result: Any) -> Response:

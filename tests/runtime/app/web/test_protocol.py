@@ -81,3 +81,10 @@ def test_no_upload_needs_the_temporary_folder_of_the_system(live, tiny, monkeypa
     response = live.http.post("/api/v1/gallery", content=archive.content, headers={"content-type": "application/zip"})
     assert response.status_code == 200, response.text
     assert not list(live.service.recognizer.gallery.path.parent.glob(".edgefs-*"))
+
+
+def test_an_integer_may_be_written_with_a_point_as_json_schema_allows(live):
+    assert live.http.post("/api/v1/undo", json={"id": 7.0}).status_code == 409
+    assert live.http.post("/api/v1/undo", json={"id": 7.5}).status_code == 422
+    assert live.http.post("/api/v1/visits/remove", json={"ids": [1.0, 2]}).status_code == 200
+    assert live.http.post("/api/v1/visits/remove", json={"ids": [1.0, "2"]}).status_code == 422
