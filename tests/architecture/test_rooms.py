@@ -46,7 +46,6 @@ TESTED_ELSEWHERE = {
     "runtime/app/web/api/answers.py",
     "runtime/app/web/api/cameras.py",
     "runtime/app/web/api/classes.py",
-    "runtime/app/web/api/gallery.py",
     "runtime/app/web/apidoc.py",
     "runtime/app/web/routes.py",
     "runtime/app/web/server.py",

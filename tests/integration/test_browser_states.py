@@ -121,7 +121,8 @@ def about(device, page, fake):
     page.get_by_label("Forgotten things can be restored for").select_option("a day")
     page.get_by_role("button", name="Delete them now").click()
     page.get_by_role("button", name="Delete for good?").click()
-    page.wait_for_timeout(200)
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(500)
     assert [call[:2] for call in device.calls][-2:] == [("PUT", "gallery/undo-minutes"), ("POST", "gallery/purge")]
 
 
