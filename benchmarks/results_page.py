@@ -37,6 +37,7 @@ ABOUT = {
     "ladder": "The models of `edgefs models`: accuracy, speed and size.",
     "latency": "`recognize()` beside the bare engine, and the time from a new process to the first answer.",
     "latency-mobilenet_v2": "The same for MobileNetV2 at 224 pixels.",
+    "live-restart": "From the start of the app's process to its first answer, with a full gallery.",
     "live-pipeline": "The live app on a 720p clip played in real time, without and with four viewers.",
     "live-rtsp": "How soon a lost network camera is reported, and how soon it is back.",
     "live-soak": "Memory, threads and file handles of the live app over minutes.",
