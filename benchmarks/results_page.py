@@ -39,6 +39,7 @@ ABOUT = {
     "latency": "`recognize()` beside the bare engine, and the time from a new process to the first answer.",
     "latency-mobilenet_v2": "The same for MobileNetV2 at 224 pixels.",
     "live-page": "The page of the live app in Chromium: its first picture, what is loaded, what a viewer costs.",
+    "live-restart": "From the start of the app's process to its first answer, with a full gallery.",
     "live-pipeline": "The live app on a 720p clip played in real time, without and with four viewers.",
     "live-rtsp": "How soon a lost network camera is reported, and how soon it is back.",
     "live-soak": "Memory, threads and file handles of the live app over minutes.",

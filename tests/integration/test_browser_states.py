@@ -119,9 +119,10 @@ def about(device, page, fake):
     live(device, page, fake)
     page.get_by_role("button", name="About this device").click()
     page.get_by_text("1280 × 720, 30.0 a second").wait_for()
-    page.get_by_label("Forgotten things can be restored for").select_option("a day")
+    page.get_by_label("Forgotten things can be restored for").select_option("1440")
     page.get_by_role("button", name="Delete them now").click()
     page.get_by_role("button", name="Delete for good?").click()
+    page.mouse.move(0, 0)
     page.wait_for_timeout(200)
     assert [call[:2] for call in device.calls][-2:] == [("PUT", "gallery/undo-minutes"), ("POST", "gallery/purge")]
 
