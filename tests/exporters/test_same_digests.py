@@ -15,6 +15,8 @@ from exporters.sources.torchvision_source import torchvision_source  # noqa: E40
 from exporters.targets.request import Request  # noqa: E402
 
 PRECISIONS = ("fp32", "fp16", "int8")
+# The builder of TensorRT for RTX does not always choose the same int8 plan for the same file.
+EXCEPT = {"tensorrt-rtx/int8/model.plan", "tensorrt-rtx/int8/model.passport.json"}
 
 
 def digests(source, pictures, **options):
@@ -22,7 +24,8 @@ def digests(source, pictures, **options):
         precisions=PRECISIONS, calibration=pictures, base=pictures, allow=True, keep=PRECISIONS, **options
     )
     bundle = export(source, request, pictures).bundle
-    return {name: entry["sha256"] for name, entry in bundle.manifest["files"].items()} | {"": bundle.fingerprint}
+    files = {name: entry["sha256"] for name, entry in bundle.manifest["files"].items() if name not in EXCEPT}
+    return files | {"": bundle.fingerprint}
 
 
 @pytest.mark.parametrize("target", ["onnx", "openvino", "tensorrt-rtx"])
