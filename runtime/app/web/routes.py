@@ -22,7 +22,7 @@ from runtime.app.core.service import AnswerExpired, Service, UnknownCamera
 from runtime.app.core.session import InvalidState
 from runtime.app.visits.store import VisitsUnusable
 from runtime.app.web.throttle import Throttle
-from runtime.app.web.uploads import BodyTooLarge, TooBusy, Upload, Uploads, too_busy
+from runtime.app.web.uploads import BodyTooLarge, TooBusy, Upload, Uploads, discard, too_busy
 from runtime.errors import (
     EdgefsError,
     FrameError,
@@ -180,8 +180,9 @@ def endpoint(app: App, route: Route) -> Callable[[Request], Awaitable[Response]]
 
     async def answer(request: Request) -> Response:
         upload: Upload | None = None
+        receive = request.receive
         try:
-            upload = Upload(request.scope, request.receive, route.limit, app.uploads, counted=not route.on_disk)
+            upload = Upload(request.scope, receive, route.limit, app.uploads, counted=not route.on_disk)
             request = Request(request.scope, upload.receive)
             call = Call(app, request)
             call.body = await _body(route, request)
@@ -196,6 +197,9 @@ def endpoint(app: App, route: Route) -> Callable[[Request], Awaitable[Response]]
             if upload is None or not upload.evicted:
                 raise
             return error_response(too_busy())
+        except BodyTooLarge as error:
+            await discard(receive)
+            return error_response(error)
         except Exception as error:
             return error_response(error)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from runtime.errors import EdgefsError
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope
 
 BUDGET = 32_000_000  # bytes in memory, of all uploads together
+DISCARD_S = 1.0  # for how long the rest of a body that is too large is received
 
 
 class BodyTooLarge(EdgefsError, ValueError):
@@ -86,6 +88,21 @@ class Upload:
     def _check(self, size: int) -> None:
         if size > self._limit:
             raise BodyTooLarge(f"The body must have at most {self._limit:,} bytes, but it has {size:,}. Send less.")
+
+
+async def discard(receive: Receive) -> None:
+    """Receive and drop the rest of a body for a moment.
+
+    A connection that is closed while bytes are unread is reset, and then the client may miss the answer (RFC 9112,
+    section 9.6).
+    """
+
+    async def drop() -> None:
+        while (await receive()).get("more_body"):
+            pass
+
+    with suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(drop(), DISCARD_S)
 
 
 def too_busy() -> TooBusy:
