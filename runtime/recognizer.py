@@ -70,6 +70,7 @@ class Recognizer:
             closed by the recognizer.
         threads: CPU threads of the engine; None lets the engine decide.
         precision: Which artifact of the bundle to run; None means float32.
+        device: Where OpenVINO runs: "CPU", "GPU", "NPU" or "AUTO"; None means the CPU, or another engine.
         stranger_rate: The share of strangers, 0..1, that may be given a name; None for a closed set, in which nothing
             is unknown; "gallery" for the rate that the gallery remembers, else 0.05.
         keep_crops: False stores embeddings only (privacy): there are no pictures to show and no other model can embed
@@ -91,13 +92,14 @@ class Recognizer:
         engine: str | Engine = "auto",
         threads: int | None = None,
         precision: str | None = None,
+        device: str | None = None,
         stranger_rate: float | str | None = "gallery",
         keep_crops: bool | None = None,
         reembed: bool = False,
     ) -> None:
         self._writing = threading.RLock()  # a swap must not fall between an observation and its storing
         with ExitStack() as opened:
-            self._model = open_model(opened, bundle, engine, threads, precision, None)
+            self._model = open_model(opened, bundle, engine, threads, precision, device, None)
             if reembed and isinstance(gallery, (str, Path)) and Path(gallery).exists():
                 reembed_gallery(gallery, bundle, self.embed)
             if gallery is None or isinstance(gallery, (str, Path)):
@@ -302,6 +304,7 @@ class Recognizer:
         engine: str | Engine = "auto",
         threads: int | None = None,
         precision: str | None = None,
+        device: str | None = None,
         progress: Progress | None = None,
     ) -> SwapReport:
         """Change to another bundle: all shots are embedded again from their crops while recognition goes on.
@@ -313,6 +316,7 @@ class Recognizer:
             engine: As in `Recognizer`.
             threads: As in `Recognizer`.
             precision: As in `Recognizer`.
+            device: As in `Recognizer`.
             progress: Called with the number of shots done and the total.
 
         Raises:
@@ -320,7 +324,7 @@ class Recognizer:
             BundleError, EngineError, GalleryUnwritable: Nothing was changed.
         """
         with ExitStack() as opened:
-            new = open_model(opened, bundle, engine, threads, precision, self.stranger_rate)
+            new = open_model(opened, bundle, engine, threads, precision, device, self.stranger_rate)
             embeddings = embedded(self.gallery, new.embed, read_aside(self.gallery, bundle.fingerprint), progress)
             with self._writing:
                 old, before = self._model, self._up_to_date().prototypes
