@@ -53,6 +53,11 @@ def add_engine_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engine", default="auto", help=f"one of auto, {', '.join(ENGINES)} (default: auto, the fastest here)"
     )
+    add_device_option(parser)
+
+
+def add_device_option(parser: argparse.ArgumentParser) -> None:
+    """Add --device."""
     parser.add_argument(
         "--device",
         metavar="CPU|GPU|NPU|AUTO",

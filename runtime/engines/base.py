@@ -11,7 +11,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.bundle import Artifact, Bundle
 from runtime.errors import EngineError, EngineMissing
 
 

@@ -135,9 +135,7 @@ def _no_artifact(bundle: Bundle, precision: str, name: str) -> EngineError:
     return EngineError(f"{bundle.where} must hold a {precision} artifact for {name}, but has {have}; export it")
 
 
-def _open_artifact(
-    bundle: Bundle, name: str, artifact: Artifact, threads: int, device: str | None = None
-) -> Engine:
+def _open_artifact(bundle: Bundle, name: str, artifact: Artifact, threads: int, device: str | None = None) -> Engine:
     choice = {} if device is None else {"device": device}
     engine = engine_spec(name).open(bundle, artifact, threads, **choice)
     try:

@@ -1,5 +1,6 @@
-"""OpenVINO on the CPU, or on another device of Intel that was asked for. It runs the OpenVINO artifact of a bundle, or model.onnx if the bundle has no such artifact.
+"""OpenVINO on the CPU, or on another device of Intel that was asked for.
 
+It runs the OpenVINO artifact of a bundle, or model.onnx if the bundle has no such artifact.
 The arithmetic is set to the artifact's precision: on machines with AMX, OpenVINO would use bf16 by default. A batch of
 one, the live case, is compiled with a static shape, which is faster; the dynamic model is compiled at its first use.
 The requests of the live case bind their input array once: copying a frame into it takes microseconds, while wrapping
@@ -27,6 +28,7 @@ INSTALL = "Do: pip install 'edgefs[pc]'"
 PRECISIONS = ("fp32", "fp16", "int8")
 CACHE = "EDGEFS_MODEL_CACHE"
 AUTO = "AUTO"  # OpenVINO chooses the device
+NPU = "NPU"
 
 
 def version() -> str:
@@ -116,6 +118,8 @@ class OpenVinoEngine:
         if not len(frames):
             return np.zeros((0, self._dim), np.float32)
         try:
+            if len(frames) > 1 and NPU in self.info.device:  # it runs static shapes only
+                return np.concatenate([self._embed_one(frame[None]) for frame in frames])
             return self._embed_one(frames) if len(frames) == 1 else self._embed_many(frames)
         except Exception as error:  # AttributeError means that the engine was closed
             raise EngineError(
@@ -153,8 +157,10 @@ class OpenVinoEngine:
         """Return the type to compute in, on every device that may run the model.
 
         On a CPU without float16, OpenVINO would use bfloat16 instead (cosine 0.990 to fp32), so f32 is used there. In
-        int8 models the quantised layers are int8 and all others are float32.
+        int8 models the quantised layers are int8 and all others are float32. An NPU has float16 only.
         """
+        if self._device.startswith(NPU):
+            return "f16"
         capable = all("FP16" in self._core.get_property(name, "OPTIMIZATION_CAPABILITIES") for name in self._devices)
         return "f16" if precision == "fp16" and capable else "f32"
 
