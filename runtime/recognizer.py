@@ -46,6 +46,7 @@ from runtime.swap import (
     replace_all,
     report,
     require_model,
+    warn_of_precision,
 )
 from runtime.teaching.enrolling import Observation, advice, choose, crop_of, new_shots
 from runtime.teaching.quality import FrameQuality, measure
@@ -101,11 +102,12 @@ class Recognizer:
         with ExitStack() as opened:
             self._model = open_model(opened, bundle, engine, threads, precision, device, None)
             if reembed and isinstance(gallery, (str, Path)) and Path(gallery).exists():
-                reembed_gallery(gallery, bundle, self.embed)
+                reembed_gallery(gallery, bundle, self.embed, precision=self._precision)
             if gallery is None or isinstance(gallery, (str, Path)):
                 gallery = open_gallery(gallery, fingerprint=bundle.fingerprint, dim=bundle.dim)
                 opened.callback(gallery.close)
             require_model(gallery, bundle)
+            warn_of_precision(gallery, bundle, self._precision)
             if keep_crops is not None:
                 gallery.set_keep_crops(keep_crops)
             if stranger_rate == "gallery":
@@ -187,6 +189,7 @@ class Recognizer:
             taken = known.embeddings if known else np.zeros((0, self.bundle.dim), np.float32)
             kept, rejected, qualities = choose(observations, taken)
             shots = new_shots([observations[i] for i in kept], qualities, source=source, now_s=time.time())
+            self._note_precision()
             ids = self.gallery.add(label, shots) if shots else []
         accepted = tuple(AcceptedFrame(i, shot_id) for i, shot_id in zip(kept, ids, strict=True))
         lines = advice(len(taken) + len(accepted), accepted, rejected)
@@ -325,11 +328,14 @@ class Recognizer:
         """
         with ExitStack() as opened:
             new = open_model(opened, bundle, engine, threads, precision, device, self.stranger_rate)
-            embeddings = embedded(self.gallery, new.embed, read_aside(self.gallery, bundle.fingerprint), progress)
+            asked = new.engine.info.precision
+            embeddings = embedded(
+                self.gallery, new.embed, read_aside(self.gallery, bundle.fingerprint, asked), progress
+            )
             with self._writing:
                 old, before = self._model, self._up_to_date().prototypes
                 aside = write_aside(self.gallery)
-                replace_all(self.gallery, new.embed, embeddings, fingerprint=bundle.fingerprint, dim=bundle.dim)
+                replace_all(self.gallery, new.embed, embeddings, bundle, asked)
                 self._model, self._before = new, old
             self._opened.push(opened.pop_all())  # other threads may still be using the old engine
         return report(old.bundle.name, bundle.name, before, self._up_to_date().prototypes, aside)
@@ -374,6 +380,15 @@ class Recognizer:
 
     def _up_to_date(self) -> Matcher:
         return self._model.matcher(self.gallery)
+
+    @property
+    def _precision(self) -> str:
+        return self.engine.info.precision
+
+    def _note_precision(self) -> None:
+        """Let an empty gallery remember the precision that is about to fill it."""
+        if not self.gallery.classes and self.gallery.precision != self._precision and not self.gallery.stored_ids():
+            self.gallery.set_precision(self._precision)
 
     def _similar(self, label: str) -> tuple[SimilarClass, ...]:
         matcher = self._up_to_date()
