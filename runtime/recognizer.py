@@ -189,7 +189,8 @@ class Recognizer:
             taken = known.embeddings if known else np.zeros((0, self.bundle.dim), np.float32)
             kept, rejected, qualities = choose(observations, taken)
             shots = new_shots([observations[i] for i in kept], qualities, source=source, now_s=time.time())
-            self._note_precision()
+            if shots:
+                self._note_precision()
             ids = self.gallery.add(label, shots) if shots else []
         accepted = tuple(AcceptedFrame(i, shot_id) for i, shot_id in zip(kept, ids, strict=True))
         lines = advice(len(taken) + len(accepted), accepted, rejected)
