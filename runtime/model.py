@@ -122,10 +122,11 @@ def open_model(
     engine: str | Engine,
     threads: int | None,
     precision: str | None,
+    device: str | None,
     stranger_rate: float | None,
 ) -> Model:
     """A model on an engine, which `opened` closes unless it was opened before. Raises EngineMissing, EngineError."""
-    running = open_engine(bundle, engine, precision=precision, threads=threads)
+    running = open_engine(bundle, engine, precision=precision, threads=threads, device=device)
     if isinstance(engine, str):
         opened.callback(running.close)
     return Model(bundle, running, stranger_rate)

@@ -46,6 +46,7 @@ from runtime.swap import (
     replace_all,
     report,
     require_model,
+    warn_of_precision,
 )
 from runtime.teaching.enrolling import Observation, advice, choose, crop_of, new_shots
 from runtime.teaching.quality import FrameQuality, measure
@@ -70,6 +71,7 @@ class Recognizer:
             closed by the recognizer.
         threads: CPU threads of the engine; None lets the engine decide.
         precision: Which artifact of the bundle to run; None means float32.
+        device: Where OpenVINO runs: "CPU", "GPU", "NPU" or "AUTO"; None means the CPU, or another engine.
         stranger_rate: The share of strangers, 0..1, that may be given a name; None for a closed set, in which nothing
             is unknown; "gallery" for the rate that the gallery remembers, else 0.05.
         keep_crops: False stores embeddings only (privacy): there are no pictures to show and no other model can embed
@@ -91,19 +93,21 @@ class Recognizer:
         engine: str | Engine = "auto",
         threads: int | None = None,
         precision: str | None = None,
+        device: str | None = None,
         stranger_rate: float | str | None = "gallery",
         keep_crops: bool | None = None,
         reembed: bool = False,
     ) -> None:
         self._writing = threading.RLock()  # a swap must not fall between an observation and its storing
         with ExitStack() as opened:
-            self._model = open_model(opened, bundle, engine, threads, precision, None)
+            self._model = open_model(opened, bundle, engine, threads, precision, device, None)
             if reembed and isinstance(gallery, (str, Path)) and Path(gallery).exists():
-                reembed_gallery(gallery, bundle, self.embed)
+                reembed_gallery(gallery, bundle, self.embed, precision=self._precision)
             if gallery is None or isinstance(gallery, (str, Path)):
                 gallery = open_gallery(gallery, fingerprint=bundle.fingerprint, dim=bundle.dim)
                 opened.callback(gallery.close)
             require_model(gallery, bundle)
+            warn_of_precision(gallery, bundle, self._precision)
             if keep_crops is not None:
                 gallery.set_keep_crops(keep_crops)
             if stranger_rate == "gallery":
@@ -185,6 +189,8 @@ class Recognizer:
             taken = known.embeddings if known else np.zeros((0, self.bundle.dim), np.float32)
             kept, rejected, qualities = choose(observations, taken)
             shots = new_shots([observations[i] for i in kept], qualities, source=source, now_s=time.time())
+            if shots:
+                self._note_precision()
             ids = self.gallery.add(label, shots) if shots else []
         accepted = tuple(AcceptedFrame(i, shot_id) for i, shot_id in zip(kept, ids, strict=True))
         lines = advice(len(taken) + len(accepted), accepted, rejected)
@@ -302,6 +308,7 @@ class Recognizer:
         engine: str | Engine = "auto",
         threads: int | None = None,
         precision: str | None = None,
+        device: str | None = None,
         progress: Progress | None = None,
     ) -> SwapReport:
         """Change to another bundle: all shots are embedded again from their crops while recognition goes on.
@@ -313,6 +320,7 @@ class Recognizer:
             engine: As in `Recognizer`.
             threads: As in `Recognizer`.
             precision: As in `Recognizer`.
+            device: As in `Recognizer`.
             progress: Called with the number of shots done and the total.
 
         Raises:
@@ -320,12 +328,15 @@ class Recognizer:
             BundleError, EngineError, GalleryUnwritable: Nothing was changed.
         """
         with ExitStack() as opened:
-            new = open_model(opened, bundle, engine, threads, precision, self.stranger_rate)
-            embeddings = embedded(self.gallery, new.embed, read_aside(self.gallery, bundle.fingerprint), progress)
+            new = open_model(opened, bundle, engine, threads, precision, device, self.stranger_rate)
+            asked = new.engine.info.precision
+            embeddings = embedded(
+                self.gallery, new.embed, read_aside(self.gallery, bundle.fingerprint, asked), progress
+            )
             with self._writing:
                 old, before = self._model, self._up_to_date().prototypes
                 aside = write_aside(self.gallery)
-                replace_all(self.gallery, new.embed, embeddings, fingerprint=bundle.fingerprint, dim=bundle.dim)
+                replace_all(self.gallery, new.embed, embeddings, bundle, asked)
                 self._model, self._before = new, old
             self._opened.push(opened.pop_all())  # other threads may still be using the old engine
         return report(old.bundle.name, bundle.name, before, self._up_to_date().prototypes, aside)
@@ -370,6 +381,15 @@ class Recognizer:
 
     def _up_to_date(self) -> Matcher:
         return self._model.matcher(self.gallery)
+
+    @property
+    def _precision(self) -> str:
+        return self.engine.info.precision
+
+    def _note_precision(self) -> None:
+        """Let an empty gallery remember the precision that is about to fill it."""
+        if not self.gallery.classes and self.gallery.precision != self._precision and not self.gallery.stored_ids():
+            self.gallery.set_precision(self._precision)
 
     def _similar(self, label: str) -> tuple[SimilarClass, ...]:
         matcher = self._up_to_date()

@@ -10,9 +10,11 @@ Both models are compared on the gallery itself: each shot is left out in turn an
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,8 @@ from runtime.gallery import Gallery, open_gallery
 from runtime.gallery.recovery.asides import read_aside, write_aside
 from runtime.matching.prototypes import Prototypes, class_mean, similarity
 from runtime.opencv import decode_image
+
+log = logging.getLogger(__name__)
 
 Embed = Callable[[list[NDArray[np.uint8]]], NDArray[np.float32]]
 Progress = Callable[[int, int], None]  # (shots done, all shots)
@@ -128,13 +132,13 @@ def report(was: str, now: str, before: Prototypes, after: Prototypes, aside: Pat
 
 
 def replace_all(
-    gallery: Gallery, embed: Embed, embeddings: dict[int, NDArray[np.float32]], *, fingerprint: str, dim: int
+    gallery: Gallery, embed: Embed, embeddings: dict[int, NDArray[np.float32]], bundle: Bundle, precision: str | None
 ) -> None:
     """Replace all embeddings. If shots were taught in the meantime, they are embedded and it is tried again."""
     for _ in range(ROUNDS):
         embeddings = embedded(gallery, embed, embeddings)
         try:
-            gallery.replace_embeddings(embeddings, fingerprint=fingerprint, dim=dim)
+            gallery.replace_embeddings(embeddings, fingerprint=bundle.fingerprint, dim=bundle.dim, precision=precision)
         except InvalidShot:
             if set(gallery.stored_ids()) <= set(embeddings):
                 raise
@@ -145,7 +149,9 @@ def replace_all(
     )
 
 
-def reembed_gallery(path: str | Path, bundle: Bundle, embed: Embed, progress: Progress | None = None) -> int:
+def reembed_gallery(
+    path: str | Path, bundle: Bundle, embed: Embed, progress: Progress | None = None, precision: str | None = None
+) -> int:
     """Embed all shots of a gallery again for a bundle, including forgotten shots that undo can restore.
 
     The old embeddings are saved, so that going back to the old bundle is exact.
@@ -155,20 +161,21 @@ def reembed_gallery(path: str | Path, bundle: Bundle, embed: Embed, progress: Pr
         bundle: The new bundle.
         embed: Embeds frames with it: list of `uint8 [H, W, 3]` -> `float32 [N, D]`.
         progress: Called with (shots done, all shots).
+        precision: Of the artifact that embeds; None if it is not known.
 
     Returns:
-        The number of shots; 0 if the gallery belongs to the bundle already.
+        The number of shots; 0 if the gallery belongs to the bundle, and as far as known to the precision, already.
 
     Raises:
         GalleryMismatch: A shot has no crop; nothing was changed.
     """
     gallery = open_gallery(path, fingerprint=None, dim=None)
     try:
-        if gallery.fingerprint == bundle.fingerprint:
+        if gallery.fingerprint == bundle.fingerprint and (not precision or gallery.precision in (None, precision)):
             return 0
-        embeddings = embedded(gallery, embed, read_aside(gallery, bundle.fingerprint), progress)
+        embeddings = embedded(gallery, embed, read_aside(gallery, bundle.fingerprint, precision), progress)
         write_aside(gallery)
-        replace_all(gallery, embed, embeddings, fingerprint=bundle.fingerprint, dim=bundle.dim)
+        replace_all(gallery, embed, embeddings, bundle, precision)
         return len(embeddings)
     finally:
         gallery.close()
@@ -184,8 +191,24 @@ def require_model(gallery: Gallery, bundle: Bundle) -> None:
         )
 
 
+def warn_of_precision(gallery: Gallery, bundle: Bundle, precision: str) -> None:
+    """Log a warning if another precision of this bundle filled the gallery."""
+    if not gallery.classes or gallery.precision in (None, precision):
+        return
+    where = "a gallery in memory" if gallery.path is None else str(gallery.path)
+    do = f"open it with precision={gallery.precision!r}"
+    if gallery.path is not None:
+        of = "" if bundle.path is None else f" --bundle {quote(str(bundle.path))}"
+        do += f", or run: edgefs gallery reembed --precision {precision} --gallery {quote(where)}{of}"
+    log.warning(
+        "%s was filled in %s and is used in %s. The embeddings of two precisions differ a little: expect lower scores, "
+        "and more answers that are unknown or wrong. To end that, %s",
+        *(where, gallery.precision, precision, do),
+    )
+
+
 def compare_models(
-    path: str | Path, bundle: Bundle, embed: Embed, progress: Progress | None = None
+    path: str | Path, bundle: Bundle, embed: Embed, progress: Progress | None = None, precision: str | None = None
 ) -> tuple[dict[str, float], dict[str, float]] | None:
     """Call `reembed_gallery`, and compare the leave-one-out accuracy of each class before and after.
 
@@ -195,7 +218,7 @@ def compare_models(
         (accuracy before, accuracy after), each by class; None if the gallery belongs to the bundle already.
     """
     before = _shares_named_right(path, "cosine")
-    if not reembed_gallery(path, bundle, embed, progress):
+    if not reembed_gallery(path, bundle, embed, progress, precision):
         return None
     return before, _shares_named_right(path, bundle.metric)
 

@@ -59,8 +59,8 @@ class Change:
     result: str
 
 
-def check_comparable(old: Mapping[str, Any], machine: str, threads: int | None) -> None:
-    """Raise BenchError unless a result of this machine with so many threads can be compared with `old`."""
+def check_comparable(old: Mapping[str, Any], machine: str, threads: int | None, device: str | None) -> None:
+    """Raise BenchError unless a result of this machine, threads and device can be compared with `old`."""
     try:
         there, had = old["machine"]["machine"], old["threads"]
         for row in old["results"]:
@@ -81,6 +81,11 @@ def check_comparable(old: Mapping[str, Any], machine: str, threads: int | None) 
             f"--compare needs the same threads, but the old result has {had or 'the default'} and this has "
             f"{threads or 'the default'}; add --threads"
         )
+    if (before := old.get("device")) != device:
+        raise BenchError(
+            f"--compare needs the same device, but the old result has {before or 'the default'} and this has "
+            f"{device or 'the default'}; add --device"
+        )
 
 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
@@ -89,7 +94,7 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
     Raises:
         BenchError: The results cannot be compared.
     """
-    check_comparable(old, new["machine"]["machine"], new["threads"])
+    check_comparable(old, new["machine"]["machine"], new["threads"], new.get("device"))
     before = {(row["engine"], row["precision"]): row for row in old["results"]}
     pairs = [(before[key], row) for row in new["results"] if (key := (row["engine"], row["precision"])) in before]
     if not pairs:

@@ -21,9 +21,12 @@ Call = Callable[[int], Any]  # takes the number of the call, which selects the i
 
 
 def library_call(bundle: Bundle, info: EngineInfo, inputs: NDArray[np.uint8]) -> Call | None:
-    """Return a function that runs inputs `uint8 [F, 1, H, W, C]` as this engine does; None for an unknown library."""
+    """Return a function that runs inputs `uint8 [F, 1, H, W, C]` as this engine does.
+
+    None for an unknown library, and for a device other than the CPU.
+    """
     opener = {"onnxruntime": _onnxruntime, "openvino": _openvino}.get(info.name)
-    return opener and opener(bundle, info, inputs)
+    return opener(bundle, info, inputs) if opener and info.device in ("", "CPU") else None
 
 
 def _onnxruntime(bundle: Bundle, info: EngineInfo, inputs: NDArray[np.uint8]) -> Call:

@@ -1,6 +1,7 @@
 """Time from a fresh process to the first answer: nothing is warm that would not be warm for a user.
 
-`python -m edgefs.bench.opening ENGINE PRECISION THREADS BUNDLE` prints the figures of one start as one line of JSON.
+`python -m edgefs.bench.opening ENGINE PRECISION THREADS BUNDLE [DEVICE]` prints the figures of one start as one line
+of JSON.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:  # what this module imports at once would be missing from `imp
     from runtime.bundle import Bundle
 
 
-def openings(bundle: Bundle, engine: str, precision: str, threads: int) -> dict[str, Any]:
+def openings(bundle: Bundle, engine: str, precision: str, threads: int, device: str | None = None) -> dict[str, Any]:
     """Open a bundle in two new processes: "cold" has an empty model cache, "cached" the one that "cold" has filled.
 
     Raises:
@@ -29,6 +30,7 @@ def openings(bundle: Bundle, engine: str, precision: str, threads: int) -> dict[
     with tempfile.TemporaryDirectory(prefix="edgefs-bench-") as folder:
         path = bundle.path or bundle.save(Path(folder) / "bundle.edgefs").path
         command = [sys.executable, "-m", "edgefs.bench.opening", engine, precision, str(threads), str(path)]
+        command += [] if device is None else [device]
         cache = Path(folder) / "cache"
         cache.mkdir()
         return {when: _run(command, cache) for when in ("cold", "cached")}
@@ -45,7 +47,7 @@ def _run(command: list[str], cache: Path) -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
 
 
-def open_once(engine: str, precision: str, threads: int, path: str) -> dict[str, Any]:
+def open_once(engine: str, precision: str, threads: int, path: str, device: str | None = None) -> dict[str, Any]:
     """Import, load, open and recognise in this process: milliseconds without the interpreter's start, and memory."""
     stamps = [time.perf_counter()]
 
@@ -61,7 +63,7 @@ def open_once(engine: str, precision: str, threads: int, path: str) -> dict[str,
     found: dict[str, Any] = {"import_ms": lap()}
     bundle = Bundle.load(path)
     found["load_ms"] = lap()
-    with Recognizer(bundle, engine=engine, precision=precision, threads=threads) as recognizer:
+    with Recognizer(bundle, engine=engine, precision=precision, threads=threads, device=device) as recognizer:
         found["compile_ms"] = lap()
         frame = np.full((720, 1280, 3), 128, np.uint8)
         lap()
@@ -82,4 +84,4 @@ def _memory_mb(field: str) -> float | None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(open_once(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])))
+    print(json.dumps(open_once(sys.argv[1], sys.argv[2], int(sys.argv[3]), *sys.argv[4:])))

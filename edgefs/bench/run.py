@@ -31,6 +31,7 @@ class Plan:
         scenarios: Of "single-stream", which is always measured, "multi-stream", "offline" and "camera".
         batches: Batch sizes of the offline scenario.
         threads: CPU threads of one call; None: the default of `Recognizer`.
+        device: The device of OpenVINO, which alone is measured then; None: the CPU, and every engine.
         seconds: Duration of each part, for each engine and precision.
         cameras: Number of cameras of the camera scenario.
         fps: Frames a second of each camera.
@@ -43,6 +44,7 @@ class Plan:
     scenarios: Sequence[str] = ("single-stream",)
     batches: Sequence[int] = (1, 8)
     threads: int | None = None
+    device: str | None = None
     seconds: float = 10.0
     cameras: int = 4
     fps: float = 15.0
@@ -65,12 +67,12 @@ def bench(
     Raises:
         BenchError: Nothing can be measured, or `old` cannot be compared.
     """
-    here: dict[str, Any] = {"machine": machine.facts(), "threads": plan.threads}
+    here: dict[str, Any] = {"machine": machine.facts(), "threads": plan.threads, "device": plan.device}
     if old is not None:
-        check_comparable(old, here["machine"]["machine"], plan.threads)  # before anything is measured
+        check_comparable(old, here["machine"]["machine"], plan.threads, plan.device)  # before anything is measured
     measures: dict[str, Callable[[Subject], Any]] = {
         "multi-stream": lambda subject: multi_stream(subject, plan.seconds),
-        "offline": lambda subject: offline(bundle, subject, plan.batches, max(0.5, plan.seconds / 5)),
+        "offline": lambda subject: offline(bundle, subject, plan.batches, max(0.5, plan.seconds / 5), plan.device),
         "camera": lambda subject: camera_scenario(subject, plan.cameras, plan.fps, plan.seconds),
     }
 
@@ -82,7 +84,7 @@ def bench(
         return not any(OVER in change.metric and change.result == NOISY for change in changes)
 
     before = machine.condition()
-    with open_subjects(bundle, plan.engines, plan.precisions, plan.threads) as (subjects, skipped):
+    with open_subjects(bundle, plan.engines, plan.precisions, plan.threads, plan.device) as (subjects, skipped):
         clock = Clock()
         runs: list[Run] = []
         for runs in progress(single_stream(subjects, plan.seconds, clock, conclusive), "single-stream", None):  # noqa: B007
@@ -96,7 +98,7 @@ def bench(
         after = machine.condition()
     if plan.with_opening:
         for row in progress(results, "opening in new processes", len(results)):
-            row["opening"] = openings(bundle, row["engine"], row["precision"], row["threads"])
+            row["opening"] = openings(bundle, row["engine"], row["precision"], row["threads"], plan.device)
     uncontended, samples = (sum(row[name] for row in results) for name in ("uncontended_samples", "samples"))
     report: dict[str, Any] = {
         "schema": SCHEMA,
@@ -127,6 +129,7 @@ def _description(subject: Subject) -> dict[str, Any]:
         "artifact": info.artifact,
         "arithmetic": info.arithmetic,
         "threads": info.threads,
+        "device": info.device,
         "golden_cosine": round(info.golden_cosine, 6),
     }
 

@@ -74,7 +74,7 @@ def make_picture() -> NDArray[np.uint8]:
 
 @contextmanager
 def open_subjects(
-    bundle: Bundle, engines: Sequence[str], precisions: Sequence[str], threads: int | None
+    bundle: Bundle, engines: Sequence[str], precisions: Sequence[str], threads: int | None, device: str | None = None
 ) -> Iterator[tuple[list[Subject], list[Skipped]]]:
     """Open every requested engine at every requested precision; "all" stands for everything that is available.
 
@@ -86,9 +86,9 @@ def open_subjects(
     subjects: list[Subject] = []
     skipped: list[Skipped] = []
     try:
-        for name, precision in _pairs(bundle, engines, precisions):
+        for name, precision in _pairs(bundle, engines, precisions, device):
             try:
-                engine = open_engine(bundle, name, precision=precision, threads=threads)
+                engine = open_engine(bundle, name, precision=precision, threads=threads, device=device)
             except EngineError as error:  # not installed, or no plan for this machine
                 skipped.append(Skipped(name, precision, str(error)))
                 continue
@@ -106,12 +106,14 @@ def open_subjects(
             subject.recognizer.close()
 
 
-def _pairs(bundle: Bundle, engines: Sequence[str], precisions: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _pairs(
+    bundle: Bundle, engines: Sequence[str], precisions: Sequence[str], device: str | None
+) -> Iterator[tuple[str, str]]:
     for name in ENGINES if "all" in engines else engines:
         if name not in ENGINES:
             raise BenchError(f"--engines must be all or some of {', '.join(ENGINES)}, but got {name!r}")
         spec = engine_spec(name)
-        if "all" in engines and not spec.installed():
+        if "all" in engines and not (spec.installed() and (device is None or spec.devices)):
             continue
         have = dict.fromkeys(artifact.precision for artifact in bundle.artifacts if artifact.target in spec.targets)
         for precision in have if "all" in precisions else precisions:

@@ -30,11 +30,13 @@ def multi_stream(subject: Subject, seconds: float) -> dict[str, Any]:
     return {"streams": STREAMS, **figures(samples)}
 
 
-def offline(bundle: Bundle, subject: Subject, batches: Sequence[int], seconds: float) -> list[dict[str, Any]]:
+def offline(
+    bundle: Bundle, subject: Subject, batches: Sequence[int], seconds: float, device: str | None = None
+) -> list[dict[str, Any]]:
     """Frames a second through `recognize_many`, for every batch size and for 1, 2, 4 … threads up to the CPUs."""
     rows, counters = [], open_counters()
     for threads in thread_counts():
-        engine = open_engine(bundle, subject.engine, precision=subject.precision, threads=threads)
+        engine = open_engine(bundle, subject.engine, precision=subject.precision, threads=threads, device=device)
         with taught(bundle, engine) as recognizer:
             for batch in batches:
                 frames = subject.batch(batch)

@@ -49,14 +49,24 @@ def add_gallery_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_engine_option(parser: argparse.ArgumentParser) -> None:
-    """Add --engine."""
+    """Add --engine and --device."""
     parser.add_argument(
         "--engine", default="auto", help=f"one of auto, {', '.join(ENGINES)} (default: auto, the fastest here)"
+    )
+    add_device_option(parser)
+
+
+def add_device_option(parser: argparse.ArgumentParser) -> None:
+    """Add --device."""
+    parser.add_argument(
+        "--device",
+        metavar="CPU|GPU|NPU|AUTO",
+        help="the device that OpenVINO runs on (default: its CPU, or the engine of --engine)",
     )
 
 
 def add_recognizer_options(parser: argparse.ArgumentParser) -> None:
-    """Add --bundle, --gallery, --engine, --threads and --reembed."""
+    """Add --bundle, --gallery, --engine, --device, --threads and --reembed."""
     add_bundle_option(parser)
     add_gallery_option(parser)
     add_engine_option(parser)
@@ -147,6 +157,7 @@ def open_recognizer(args: argparse.Namespace, *, stranger_rate: float | str | No
         gallery=Path(args.gallery),
         engine=args.engine,
         threads=args.threads,
+        device=args.device,
         stranger_rate=stranger_rate,
         keep_crops=False if getattr(args, "no_crops", False) else None,
         reembed=args.reembed,

@@ -34,6 +34,7 @@ def run_demo(
     *,
     bundle: Bundle | None = None,
     engine: str | Engine = "auto",
+    device: str | None = None,
     source: str | Path | None = None,
     teach: Iterable[Span] = (),
     region: Region | None = None,
@@ -47,6 +48,7 @@ def run_demo(
         out: Folder for the page and the video.
         bundle: Default: the embedded one.
         engine: A name of `runtime.engines.ENGINES`, "auto", or an opened engine.
+        device: The device that OpenVINO runs on, as in `Recognizer`.
         source: A video file to use instead of the virtual camera.
         teach: What spans of `source` show; default: "object" in its first second.
         region: (x, y, width, height) in pixels: the only part of `source` that is looked at.
@@ -67,7 +69,7 @@ def run_demo(
     with _writing(out):
         out.mkdir(parents=True, exist_ok=True)
         (out / "index.html").unlink(missing_ok=True)  # a run that fails must not leave an old page
-    with Recognizer(bundle or default_bundle(), engine=engine) as recognizer:
+    with Recognizer(bundle or default_bundle(), engine=engine, device=device) as recognizer:
         recording = record(out, seed=seed, plan=plan, progress=progress) if source is None else _own(source, teach)
         playback = play(recognizer, recording, region=region if source is not None else None, progress=progress)
         figures = report.build(playback, recognizer)

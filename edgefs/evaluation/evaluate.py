@@ -59,6 +59,7 @@ def evaluate(
     seed: int = 0,
     engine: str = "auto",
     threads: int | None = None,
+    device: str | None = None,
     variant: str = "lake",
     bad_files: str = "fail",
     download: bool = False,
@@ -77,6 +78,7 @@ def evaluate(
         rotations: Quarter turns that count as classes; None: the set's own (4 for Omniglot).
         engine: Engine of a bundle.
         threads: CPU threads of the engine.
+        device: The device that OpenVINO runs on, as in `Recognizer`.
         variant: Split of Omniglot.
         bad_files: "fail" or "skip" unreadable pictures.
         download: Fetch the data if its authors host it.
@@ -89,7 +91,7 @@ def evaluate(
 
     rotations = rotations or spec_of(data).rotations
     options: dict[str, Any] = {"variant": variant} if data == "omniglot" else {}
-    known: Any = _Network(source) if str(source).endswith(".safetensors") else _Bundle(source, engine, threads)
+    known: Any = _Network(source) if str(source).endswith(".safetensors") else _Bundle(source, engine, threads, device)
     images = load(data, root, split, preprocess=known.preprocess, policy=bad_files, download=download, **options)
     features, labels = known.embed(images, rotations)
     found = []
@@ -147,13 +149,13 @@ class _Bundle:
 
     base_mean = None
 
-    def __init__(self, source: str | Path, engine: str, threads: int | None) -> None:
+    def __init__(self, source: str | Path, engine: str, threads: int | None, device: str | None) -> None:
         from runtime.bundle import Bundle
         from runtime.engines import open_engine
 
         bundle = Bundle.load(source)
         self.preprocess, self.metric = bundle.preprocess, bundle.metric
-        self._engine = open_engine(bundle, engine, threads=threads)
+        self._engine = open_engine(bundle, engine, threads=threads, device=device)
         self.engine = self._engine.info
 
     def embed(self, images: ImageSet, rotations: int) -> Embedded:

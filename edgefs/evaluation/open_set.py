@@ -159,6 +159,7 @@ def evaluate_open_set(
     seed: int = 0,
     engine: str = "auto",
     threads: int | None = None,
+    device: str | None = None,
     variant: str = "lake",
     bad_files: str = "fail",
     download: bool = False,
@@ -169,7 +170,7 @@ def evaluate_open_set(
     bundle = Bundle.load(source)
     options: dict[str, Any] = {"variant": variant} if data == "omniglot" else {}
     images = load(data, root, split, preprocess=bundle.preprocess, policy=bad_files, download=download, **options)
-    opened = open_engine(bundle, engine, threads=threads)
+    opened = open_engine(bundle, engine, threads=threads, device=device)
     try:
         starts = range(0, len(images), EMBED_AT_ONCE)
         parts = [opened.embed(np.ascontiguousarray(images.images[i : i + EMBED_AT_ONCE])) for i in starts]

@@ -57,6 +57,7 @@ class Options:
     sources: Sequence[CameraSource]
     engine: str = "auto"
     threads: int | None = None
+    device: str | None = None
     stranger_rate: float | str | None = "gallery"
     reembed: bool = False
     host: str = "127.0.0.1"
@@ -139,7 +140,7 @@ def _service(options: Options, metrics: Metrics, stack: ExitStack) -> Service:
     def opened(gallery: Path | None, **kwargs: Any) -> Recognizer:
         return Recognizer(options.bundle, gallery=gallery, stranger_rate=options.stranger_rate, **kwargs)
 
-    engine = {"engine": options.engine, "threads": options.threads}
+    engine = {"engine": options.engine, "threads": options.threads, "device": options.device}
     other = None
     try:
         recognizer = stack.enter_context(opened(options.gallery, reembed=options.reembed, **engine))

@@ -11,7 +11,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.bundle import Artifact, Bundle
 from runtime.errors import EngineError, EngineMissing
 
 
@@ -28,6 +27,7 @@ class EngineInfo:
         golden_cosine: Worst agreement over the golden frames; 1 is exact, NaN means not checked.
         reason: Why this engine was chosen.
         arithmetic: Floating-point type of the computation, however the weights are stored.
+        device: Where it runs, of an engine that has a choice of devices; else empty.
     """
 
     name: str
@@ -38,6 +38,7 @@ class EngineInfo:
     golden_cosine: float = float("nan")
     reason: str = ""
     arithmetic: str = "f32"
+    device: str = ""
 
 
 class Engine(Protocol):
@@ -68,20 +69,22 @@ class EngineSpec:
     Attributes:
         title: Display name.
         targets: Targets of the artifacts it runs, the preferred one first.
-        open: Opens an artifact: `open(bundle, artifact, threads)`.
+        open: Opens an artifact: `open(bundle, artifact, threads)`, with `device=` after them if the caller named one.
         version: Returns the version of the installed library; raises EngineMissing if it cannot be used here.
         install: A sentence that says how to install the library.
         auto: Whether `engine="auto"` may choose it. An engine that takes minutes to open should say False.
         cpu: Whether it runs on every machine's CPU, so that an export can be checked with it.
+        devices: Whether it has a choice of devices.
     """
 
     title: str
     targets: tuple[str, ...]
-    open: Callable[[Bundle, Artifact, int], Engine]
+    open: Callable[..., Engine]
     version: Callable[[], str]
     install: str
     auto: bool = True
     cpu: bool = False
+    devices: bool = False
 
     def installed(self) -> bool:
         """Return whether the library, and the hardware it needs, are there."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from runtime.bundle import Artifact, Bundle
 from runtime.engines.base import Engine, EngineInfo, cpus
 from runtime.engines.choices import Choice, remember, remembered
-from runtime.engines.registry import ENGINES, auto_engines, engine_spec
+from runtime.engines.registry import ENGINES, auto_engines, device_engine, engine_spec
 from runtime.errors import EngineError, EngineMissing, OptionError, PlanMismatch
 
 # An engine that opens later is chosen only if it takes less than this share of the time of one that opens sooner:
@@ -24,7 +24,12 @@ TIMED_CALLS = 8
 
 
 def open_engine(
-    bundle: Bundle, engine: str | Engine = "auto", *, precision: str | None = None, threads: int | None = None
+    bundle: Bundle,
+    engine: str | Engine = "auto",
+    *,
+    precision: str | None = None,
+    threads: int | None = None,
+    device: str | None = None,
 ) -> Engine:
     """Open an engine on a bundle and check that it reproduces the golden frames.
 
@@ -35,10 +40,12 @@ def open_engine(
         precision: Precision of the artifact; None means "fp32".
         threads: CPU threads of one call. None means what `edgefs doctor --tune` measured, or else the number of CPUs
             this process may use, but at most 2.
+        device: The device that OpenVINO runs on: "CPU", "GPU", "GPU.1", "NPU", or "AUTO" for the one that OpenVINO
+            chooses. "auto" is OpenVINO then. None means the default of the engine; for OpenVINO this is the CPU.
 
     Raises:
         EngineMissing: The library is not installed.
-        EngineError: The engine refused the model or does not reproduce the golden frames.
+        EngineError: The engine refused the model, has no such device, or does not reproduce the golden frames.
         OptionError: An argument is outside its range.
     """
     if not isinstance(engine, str):
@@ -48,9 +55,11 @@ def open_engine(
     if threads is not None and threads < 1:
         raise OptionError(f"threads must be 1 or more, or None for at most {MAX_THREADS}, but got {threads}")
     precision = precision or "fp32"
+    if device is not None:
+        engine = device_engine(engine)
     if engine == "auto":
         return _open_remembered(bundle, precision, threads) or _open_fastest(bundle, precision, threads)
-    opened = _open(bundle, engine, precision, threads or _default_threads())
+    opened = _open(bundle, engine, precision, threads or _default_threads(), device)
     opened.info = replace(opened.info, reason="asked for by name")
     return opened
 
@@ -114,11 +123,11 @@ def _fitting(bundle: Bundle, name: str, precision: str) -> list[Artifact]:
     return sorted(fitting, key=lambda artifact: targets.index(artifact.target))
 
 
-def _open(bundle: Bundle, name: str, precision: str, threads: int) -> Engine:
+def _open(bundle: Bundle, name: str, precision: str, threads: int, device: str | None = None) -> Engine:
     fitting = _fitting(bundle, name, precision)
     if not fitting:
         raise _no_artifact(bundle, precision, name)
-    return _open_artifact(bundle, name, fitting[0], threads)
+    return _open_artifact(bundle, name, fitting[0], threads, device)
 
 
 def _no_artifact(bundle: Bundle, precision: str, name: str) -> EngineError:
@@ -126,8 +135,9 @@ def _no_artifact(bundle: Bundle, precision: str, name: str) -> EngineError:
     return EngineError(f"{bundle.where} must hold a {precision} artifact for {name}, but has {have}; export it")
 
 
-def _open_artifact(bundle: Bundle, name: str, artifact: Artifact, threads: int) -> Engine:
-    engine = engine_spec(name).open(bundle, artifact, threads)
+def _open_artifact(bundle: Bundle, name: str, artifact: Artifact, threads: int, device: str | None = None) -> Engine:
+    choice = {} if device is None else {"device": device}
+    engine = engine_spec(name).open(bundle, artifact, threads, **choice)
     try:
         frames, expected = bundle.golden()
         # The frames are embedded one by one, as in the live case. NaN embeddings give NaN, which fails the comparison.

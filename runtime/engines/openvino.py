@@ -1,5 +1,6 @@
-"""OpenVINO on the CPU. It runs the OpenVINO artifact of a bundle, or model.onnx if the bundle has no such artifact.
+"""OpenVINO on the CPU, or on another device of Intel that was asked for.
 
+It runs the OpenVINO artifact of a bundle, or model.onnx if the bundle has no such artifact.
 The arithmetic is set to the artifact's precision: on machines with AMX, OpenVINO would use bf16 by default. A batch of
 one, the live case, is compiled with a static shape, which is faster; the dynamic model is compiled at its first use.
 The requests of the live case bind their input array once: copying a frame into it takes microseconds, while wrapping
@@ -26,6 +27,8 @@ from runtime.errors import BundleError, EngineError
 INSTALL = "Do: pip install 'edgefs[pc]'"
 PRECISIONS = ("fp32", "fp16", "int8")
 CACHE = "EDGEFS_MODEL_CACHE"
+AUTO = "AUTO"  # OpenVINO chooses the device
+NPU = "NPU"
 
 
 def version() -> str:
@@ -45,6 +48,21 @@ def core() -> Any:
     return _import().Core()
 
 
+def devices(asked: str) -> list[str]:
+    """Return the devices that may run the model: the one asked for, or all for AUTO. Raises EngineError."""
+    if asked == "CPU":  # looking for all devices would load their drivers
+        return [asked]
+    found = list(core().available_devices)
+    if asked == AUTO:
+        return found
+    if asked not in found and f"{asked}.0" not in found:
+        raise EngineError(
+            f"the device must be {AUTO} or one that OpenVINO {version()} has here ({', '.join(found)}), but is "
+            f"{asked!r}; choose one of them, or install the driver of {asked}"
+        )
+    return [asked]
+
+
 class _Bound(NamedTuple):
     """An infer request for one frame, with its input and output arrays."""
 
@@ -60,18 +78,16 @@ class OpenVinoEngine:
     there are CPUs for: small networks gain more from two frames in parallel than from two threads on one frame.
     """
 
-    def __init__(self, bundle: Bundle, artifact: Artifact, threads: int) -> None:
+    def __init__(self, bundle: Bundle, artifact: Artifact, threads: int, device: str = "CPU") -> None:
         self._core: Any = core()
         if artifact.precision not in PRECISIONS:
             raise EngineError(
                 f"OpenVINO runs {', '.join(PRECISIONS)}, but {artifact.file} is {artifact.precision}; export it again"
             )
-        arithmetic = self._arithmetic(artifact.precision)
-        self._options: dict[str, Any] = {
-            "INFERENCE_PRECISION_HINT": arithmetic,
-            "INFERENCE_NUM_THREADS": threads,
-            "PERFORMANCE_HINT": "LATENCY",
-        }
+        self._device, self._devices = device, devices(device)
+        self._arithmetic = self._choose_arithmetic(artifact.precision)
+        self._threads = threads
+        self._options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if os.environ.get(CACHE):
             self._options["CACHE_DIR"] = os.environ[CACHE]
         self._shape = bundle.preprocess.shape
@@ -79,6 +95,7 @@ class OpenVinoEngine:
         try:
             self._model: Any = self._read(bundle, artifact)
             self._idle: Any = self._requests(1)
+            runs_on = self._idle.queue[0].request.get_compiled_model().get_property("EXECUTION_DEVICES")
         except BundleError:
             raise
         except Exception as error:  # mostly RuntimeError, but its frontends raise other types
@@ -89,7 +106,11 @@ class OpenVinoEngine:
         self._max_streams = max(1, cpus() // threads)
         self._many: Any = None  # the request for batches
         self._lock = threading.Lock()  # an infer request serves one caller at a time
-        self.info = EngineInfo("openvino", version(), artifact.file, artifact.precision, threads, arithmetic=arithmetic)
+        self.info = EngineInfo(
+            *("openvino", version(), artifact.file, artifact.precision, threads),
+            arithmetic=self._arithmetic,
+            device=", ".join(runs_on),
+        )
 
     def embed(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See `Engine.embed`."""
@@ -97,6 +118,8 @@ class OpenVinoEngine:
         if not len(frames):
             return np.zeros((0, self._dim), np.float32)
         try:
+            if len(frames) > 1 and NPU in self.info.device:  # it runs static shapes only
+                return np.concatenate([self._embed_one(frame[None]) for frame in frames])
             return self._embed_one(frames) if len(frames) == 1 else self._embed_many(frames)
         except Exception as error:  # AttributeError means that the engine was closed
             raise EngineError(
@@ -130,14 +153,16 @@ class OpenVinoEngine:
             self._many.infer({0: np.ascontiguousarray(frames)}, share_inputs=True)
             return self._many.get_output_tensor().data.copy()  # type: ignore[no-any-return]
 
-    def _arithmetic(self, precision: str) -> str:
-        """Return the type to compute in.
+    def _choose_arithmetic(self, precision: str) -> str:
+        """Return the type to compute in, on every device that may run the model.
 
         On a CPU without float16, OpenVINO would use bfloat16 instead (cosine 0.990 to fp32), so f32 is used there. In
-        int8 models the quantised layers are int8 and all others are float32.
+        int8 models the quantised layers are int8 and all others are float32. An NPU has float16 only.
         """
-        halves = precision == "fp16" and "FP16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        return "f16" if halves else "f32"
+        if self._device.startswith(NPU):
+            return "f16"
+        capable = all("FP16" in self._core.get_property(name, "OPTIMIZATION_CAPABILITIES") for name in self._devices)
+        return "f16" if precision == "fp16" and capable else "f32"
 
     def _read(self, bundle: Bundle, artifact: Artifact) -> Any:
         data = bundle.read(artifact.file)
@@ -148,9 +173,22 @@ class OpenVinoEngine:
     def _compile(self, batch: int, streams: int = 1) -> Any:
         model = self._model.clone()
         model.reshape([batch, *self._shape])
-        threads = self._options["INFERENCE_NUM_THREADS"] * streams
-        options = {**self._options, "NUM_STREAMS": streams, "INFERENCE_NUM_THREADS": threads}
-        return self._core.compile_model(model, "CPU", options)
+        each = {name: self._device_options(name, streams) for name in self._devices}
+        if self._device != AUTO:
+            return self._core.compile_model(model, self._device, {**self._options, **each[self._device]})
+        # Without these the outputs that a request is bound to would be of the device that only started or has failed.
+        stay = {"ENABLE_STARTUP_FALLBACK": False, "ENABLE_RUNTIME_FALLBACK": False}
+        return self._core.compile_model(model, AUTO, {**self._options, **stay, "DEVICE_PROPERTIES": each})
+
+    def _device_options(self, device: str, streams: int) -> dict[str, Any]:
+        """Return the options of a device; one that it does not have would be refused, as threads by a GPU."""
+        options = {
+            "INFERENCE_PRECISION_HINT": self._arithmetic,
+            "INFERENCE_NUM_THREADS": self._threads * streams,
+            "NUM_STREAMS": streams,
+        }
+        have = self._core.get_property(device, "SUPPORTED_PROPERTIES")
+        return {name: value for name, value in options.items() if name in have}
 
     def _requests(self, streams: int) -> queue.LifoQueue[_Bound]:
         """Return idle requests of a model compiled for this many concurrent callers; further callers wait for one."""
@@ -175,4 +213,4 @@ def _import() -> Any:
     return import_library("openvino", "OpenVINO", INSTALL)
 
 
-ENGINE = EngineSpec("OpenVINO", ("openvino", "onnx"), OpenVinoEngine, version, INSTALL, cpu=True)
+ENGINE = EngineSpec("OpenVINO", ("openvino", "onnx"), OpenVinoEngine, version, INSTALL, cpu=True, devices=True)

@@ -30,6 +30,16 @@ def auto_engines() -> list[str]:
     return [name for name in ENGINES if engine_spec(name).auto]
 
 
+def device_engine(engine: str) -> str:
+    """Return the name of the engine to open on a device that was asked for. Raises OptionError if it has no choice."""
+    able = [name for name in ENGINES if engine_spec(name).devices]
+    if engine not in ("auto", *able):
+        raise OptionError(
+            f"a device can be chosen for {', '.join(able)} only, but the engine is {engine!r}; leave out the device"
+        )
+    return able[0] if engine == "auto" else engine
+
+
 def cpu_engine(target: str) -> EngineSpec | None:
     """Return the engine that checks an artifact of this target on any machine's CPU, or None if there is none."""
     specs = map(engine_spec, ENGINES)

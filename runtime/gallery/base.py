@@ -115,6 +115,9 @@ class Gallery(Protocol):
     @property
     def stranger_rate(self) -> float | None: ...  # stored in the file; None if it was never set
     def set_stranger_rate(self, rate: float) -> None: ...
+    @property
+    def precision(self) -> str | None: ...  # of the model that computed the embeddings; None if not known
+    def set_precision(self, precision: str) -> None: ...
     def add(self, label: str, shots: Sequence[NewShot], *, negative: bool = False) -> list[int]: ...
     def add_all(self, batch: Iterable[tuple[str, NewShot, bool]], what: str) -> list[int]: ...
     @property
@@ -143,7 +146,12 @@ class Gallery(Protocol):
     def stored_ids(self) -> list[int]: ...
     def stored_embeddings(self) -> dict[int, NDArray[np.float32]]: ...
     def replace_embeddings(
-        self, embeddings: Mapping[int, NDArray[np.float32]], *, fingerprint: str, dim: int
+        self,
+        embeddings: Mapping[int, NDArray[np.float32]],
+        *,
+        fingerprint: str,
+        dim: int,
+        precision: str | None = None,
     ) -> None: ...
     @property
     def unknown_frames(self) -> NDArray[np.float32]: ...  # [S, D]: a person said that they show nothing taught

@@ -27,6 +27,8 @@ from runtime.gallery.records import (
 KEEP_CROPS = "keep_crops"
 STRANGER_RATE = "stranger_rate"  # in millionths
 UNDO_MINUTES = "undo_minutes"
+PRECISION = "precision"  # in bits
+BITS = {"fp32": 32, "fp16": 16, "int8": 8}
 _LOST = -1  # stands for the root of a class whose record, or a record that it was merged into, is damaged
 
 
@@ -42,6 +44,7 @@ class Memory:
     damaged: tuple[Damaged, ...]
     keep_crops: bool
     stranger_rate: float | None  # None if it was never set
+    precision: str | None  # of the model that computed the embeddings; None if it is not known
     undo_minutes: int  # how long forgetting can be undone
     unknown_frames: NDArray[np.float32]  # [S, D], read-only: a person said that they show nothing taught
 
@@ -90,11 +93,20 @@ def load(db: sqlite3.Connection, before: Memory | None = None, touched: Collecti
         ids={label: id_ for id_, label in labels.items()},
         classes=MappingProxyType({label: shots[id_] for id_, label in labels.items() if id_ in shots}),
         damaged=(*damaged, *broken),
-        keep_crops=read_setting(db, KEEP_CROPS) != 0,
-        stranger_rate=None if (millionths := read_setting(db, STRANGER_RATE)) is None else millionths / 1e6,
-        undo_minutes=retention.UNDO_MINUTES if (minutes := read_setting(db, UNDO_MINUTES)) is None else minutes,
         unknown_frames=_unknown_frames(db, dim, before),
+        **read_settings(db),
     )
+
+
+def read_settings(db: sqlite3.Connection) -> dict[str, Any]:
+    """Read the fields of `Memory` that are settings of the gallery."""
+    bits = read_setting(db, PRECISION)
+    return {
+        "keep_crops": read_setting(db, KEEP_CROPS) != 0,
+        "stranger_rate": None if (millionths := read_setting(db, STRANGER_RATE)) is None else millionths / 1e6,
+        "precision": next((name for name in BITS if BITS[name] == bits), None),
+        "undo_minutes": retention.UNDO_MINUTES if (minutes := read_setting(db, UNDO_MINUTES)) is None else minutes,
+    }
 
 
 def _unknown_frames(db: sqlite3.Connection, dim: int, before: Memory | None) -> NDArray[np.float32]:

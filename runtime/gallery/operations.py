@@ -18,7 +18,7 @@ from runtime.errors import GalleryCorrupt, InvalidLabel, InvalidShot, NothingToU
 from runtime.gallery import redo_stack
 from runtime.gallery.base import NewShot
 from runtime.gallery.labels import clean_label, normalised, unknown_label
-from runtime.gallery.memory import KEEP_CROPS, STRANGER_RATE, UNDO_MINUTES, Added, Memory, append, load, shot_row
+from runtime.gallery.memory import PRECISION, UNDO_MINUTES, Added, Memory, append, load, read_settings, shot_row
 from runtime.gallery.records import (
     ClassRow,
     OperationRow,
@@ -136,16 +136,10 @@ def _spare(memory: Memory, shot_id: int) -> str:
     return label
 
 
-def set_keep_crops(db: sqlite3.Connection, memory: Memory, keep: bool) -> tuple[None, Memory]:
-    """Set whether crops are stored with new shots."""
-    write_setting(db, KEEP_CROPS, int(keep))
-    return None, replace(memory, keep_crops=keep)
-
-
-def set_stranger_rate(db: sqlite3.Connection, memory: Memory, rate: float) -> tuple[None, Memory]:
-    """Set the share of strangers, 0..1, that recognizers of this gallery accept."""
-    write_setting(db, STRANGER_RATE, round(rate * 1e6))
-    return None, replace(memory, stranger_rate=round(rate * 1e6) / 1e6)
+def set_setting(db: sqlite3.Connection, memory: Memory, name: str, value: int) -> tuple[None, Memory]:
+    """Set a setting on which no stored record depends."""
+    write_setting(db, name, value)
+    return None, replace(memory, **read_settings(db))
 
 
 def set_undo_minutes(db: sqlite3.Connection, memory: Memory, minutes: int) -> tuple[None, Memory]:
@@ -230,6 +224,7 @@ def replace_embeddings(
     embeddings: Mapping[int, NDArray[np.float32]],
     fingerprint: str,
     dim: int,
+    bits: int,
 ) -> tuple[None, Memory]:
     """Replace the embeddings of all undamaged shots; damaged shots keep their record, so that they stay damaged."""
     missing = []
@@ -251,6 +246,7 @@ def replace_embeddings(
     if fingerprint != memory.fingerprint:
         db.execute("DELETE FROM background")  # its frames have no crops and cannot be embedded again
     write_header(db, fingerprint, dim)
+    write_setting(db, PRECISION, bits)
     return None, load(db, memory)
 
 

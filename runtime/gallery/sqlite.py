@@ -19,7 +19,16 @@ from runtime.gallery import operations, redo_stack
 from runtime.gallery.base import ClassShots, NewShot, Operation, ShotRecord
 from runtime.gallery.labels import normalised
 from runtime.gallery.maintenance import GalleryMaintenance
-from runtime.gallery.memory import Memory, every_shot, rows_of_class, shot_row
+from runtime.gallery.memory import (
+    BITS,
+    KEEP_CROPS,
+    PRECISION,
+    STRANGER_RATE,
+    Memory,
+    every_shot,
+    rows_of_class,
+    shot_row,
+)
 from runtime.gallery.records import OperationRow, read_marks, read_operations, shot_is_sound
 from runtime.gallery.shots import no_shot, shot_record
 
@@ -50,7 +59,7 @@ class SqliteGallery(GalleryMaintenance):
     def set_keep_crops(self, keep: bool) -> None:
         """Set whether crops are stored with new shots. Stored crops stay. This cannot be undone by `undo`."""
         if keep != self.keep_crops:
-            self._file.change(operations.set_keep_crops, keep)
+            self._file.change(operations.set_setting, KEEP_CROPS, int(keep))
 
     @property
     def stranger_rate(self) -> float | None:
@@ -61,7 +70,17 @@ class SqliteGallery(GalleryMaintenance):
         """Set that share. `undo` does not change it. Raises OptionError, GalleryUnwritable."""
         if not 0 <= rate <= 1:
             raise OptionError(f"the stranger rate must be in 0..1, but got {rate}")
-        self._file.change(operations.set_stranger_rate, rate)
+        self._file.change(operations.set_setting, STRANGER_RATE, round(rate * 1e6))
+
+    @property
+    def precision(self) -> str | None:
+        """The precision, "fp32", "fp16" or "int8", of the model that computed the embeddings; None if not known."""
+        return self._file.memory.precision
+
+    def set_precision(self, precision: str) -> None:
+        """Set that precision; another name than these is stored as not known. `undo` does not change it."""
+        if precision != self.precision:
+            self._file.change(operations.set_setting, PRECISION, BITS.get(precision, 0))
 
     def add(self, label: str, shots: Sequence[NewShot], *, negative: bool = False) -> list[int]:
         """Add shots to a class, which is created if it is new. They are durable when this returns.
@@ -156,7 +175,14 @@ class SqliteGallery(GalleryMaintenance):
         """The id of the newest change that the calling thread made through this object; None before the first."""
         return self._file.last_operation
 
-    def replace_embeddings(self, embeddings: Mapping[int, NDArray[np.float32]], *, fingerprint: str, dim: int) -> None:
+    def replace_embeddings(
+        self,
+        embeddings: Mapping[int, NDArray[np.float32]],
+        *,
+        fingerprint: str,
+        dim: int,
+        precision: str | None = None,
+    ) -> None:
         """Replace all embeddings with those of another model, in one transaction.
 
         Earlier operations can still be undone, but this change cannot.
@@ -165,11 +191,12 @@ class SqliteGallery(GalleryMaintenance):
             embeddings: Shot id -> `float32 [dim]`, for each of `stored_ids`.
             fingerprint: Of the bundle that computed them.
             dim: Length of an embedding.
+            precision: Of the model that computed them; None if it is not known.
 
         Raises:
             InvalidShot: An embedding is missing or does not fit; nothing was changed.
         """
-        self._file.change(operations.replace_embeddings, embeddings, fingerprint, dim)
+        self._file.change(operations.replace_embeddings, embeddings, fingerprint, dim, BITS.get(precision or "", 0))
 
     def history(self) -> list[Operation]:
         """Return the changes that `undo` would take back, newest first."""

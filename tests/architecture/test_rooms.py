@@ -53,7 +53,6 @@ TESTED_ELSEWHERE = {
     "runtime/camera/child.py",
     "runtime/camera/child_main.py",
     "runtime/camera/container.py",
-    "runtime/engines/openvino.py",
     "runtime/explain.py",
     "runtime/gallery/base.py",
     "runtime/gallery/database.py",

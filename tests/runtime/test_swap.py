@@ -1,5 +1,7 @@
 """A new model replaces the old one for every class, can be reverted exactly, and survives being killed."""
 
+import io
+import shlex
 import signal
 import subprocess
 import sys
@@ -9,9 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgefs.cli import main
 from runtime import Recognizer
+from runtime.bundle import Artifact, Bundle
 from runtime.errors import GalleryCorrupt, GalleryMismatch, NothingToUndo
-from runtime.gallery import open_gallery
+from runtime.gallery import NewShot, open_gallery
+from runtime.opencv import decode_image
 
 OBJECTS = {"mug": 0, "cup": 1, "box": 2}
 ROOT = Path(__file__).parents[2]
@@ -29,6 +34,26 @@ def taught(tiny, bundle, path):
     rec.reject(tiny.pattern(8), "mug")
     rec.forget("box")
     return rec
+
+
+@pytest.fixture(scope="module")
+def with_fp16(tiny_bundle, tmp_path_factory):
+    """The tiny bundle with an OpenVINO artifact in fp16, on disk; its fingerprint is that of the tiny bundle."""
+    openvino = pytest.importorskip("openvino")
+    folder = tmp_path_factory.mktemp("fp16")
+    openvino.save_model(openvino.Core().read_model(io.BytesIO(tiny_bundle.read("model.onnx"))), folder / "model.xml")
+    frames, embeddings = tiny_bundle.golden()
+    return Bundle.build(
+        name="with-fp16",
+        description="",
+        preprocess=tiny_bundle.preprocess,
+        metric="cosine",
+        model=tiny_bundle.read("model.onnx"),
+        golden_frames=frames,
+        golden_embeddings=embeddings,
+        extra={f"fp16/model.{end}": (folder / f"model.{end}").read_bytes() for end in ("xml", "bin")},
+        artifacts=(Artifact("openvino", "fp16", "fp16/model.xml"),),
+    ).save(folder / "tiny 16.edgefs")
 
 
 def state(rec):
@@ -157,3 +182,91 @@ def test_after_a_kill_at_any_moment_all_embeddings_are_of_one_model(tiny, tiny_b
             assert np.isfinite(np.concatenate([c.embeddings for c in gallery.classes.values()])).all()
         with Recognizer(tiny_bundle, gallery=path, engine="onnxruntime", reembed=True) as rec:
             assert rec.recognize(tiny.views(0, 1, start=50)[0]).candidate == "mug"
+
+
+# -- precisions of one bundle
+
+
+def warnings_of(caplog, bundle, path, precision, **options):
+    """Open a gallery and return the warnings, and the embeddings of "mug"."""
+    caplog.clear()
+    with Recognizer(bundle, gallery=path, engine="openvino", precision=precision, threads=1, **options) as rec:
+        return caplog.messages, rec.gallery.classes["mug"].embeddings
+
+
+def embedded_from_crops(bundle, path, precision):
+    with Recognizer(bundle, gallery=path, engine="openvino", precision=precision, threads=1) as rec:
+        ids = rec.gallery.classes["mug"].ids.tolist()
+        return rec.embed([decode_image(rec.gallery.crop(id_), "a crop") for id_ in ids])
+
+
+def filled(bundle, path, tiny, precision, **options):
+    with Recognizer(bundle, gallery=path, engine="openvino", precision=precision, threads=1, **options) as rec:
+        rec.enroll("mug", tiny.views(0, 4))
+        rec.reject(tiny.pattern(8), "mug")
+        assert rec.gallery.precision == precision
+
+
+@pytest.mark.parametrize(("taught_in", "asked_in"), [("fp32", "fp16"), ("fp16", "fp32")])
+def test_another_precision_gives_a_warning_with_a_command_that_ends_it(
+    tiny, with_fp16, tmp_path, caplog, monkeypatch, taught_in, asked_in
+):
+    path = tmp_path / "my shop.db"
+    filled(with_fp16, path, tiny, taught_in)
+    same, _ = warnings_of(caplog, with_fp16, path, taught_in)
+    (other,), _ = warnings_of(caplog, with_fp16, path, asked_in)
+    assert same == []
+    assert f"{path} was filled in {taught_in} and is used in {asked_in}. The embeddings" in other
+    assert f"open it with precision='{taught_in}'" in other
+    command = other.partition("or run: ")[2]
+    assert command == f"edgefs gallery reembed --precision {asked_in} --gallery '{path}' --bundle '{with_fp16.path}'"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert main(shlex.split(command)[1:]) == 0
+    again, after = warnings_of(caplog, with_fp16, path, asked_in)
+    assert again == []
+    expected = {name: embedded_from_crops(with_fp16, path, name) for name in (taught_in, asked_in)}
+    np.testing.assert_allclose(after, expected[asked_in], atol=1e-5)
+    assert np.abs(after - expected[taught_in]).max() > 2e-5
+    (back,), _ = warnings_of(caplog, with_fp16, path, taught_in)
+    assert f"filled in {asked_in}" in back
+
+
+def test_a_gallery_is_embedded_again_for_a_precision_when_it_is_opened_and_a_swap_goes_back_exactly(
+    tiny, with_fp16, tmp_path, caplog
+):
+    path = tmp_path / "shop.db"
+    filled(with_fp16, path, tiny, "fp32")
+    before = warnings_of(caplog, with_fp16, path, "fp32")[1]
+    found, halves = warnings_of(caplog, with_fp16, path, "fp16", reembed=True)
+    assert found == []
+    np.testing.assert_allclose(halves, embedded_from_crops(with_fp16, path, "fp16"), atol=1e-5)
+    with Recognizer(with_fp16, gallery=path, engine="openvino", precision="fp16", threads=1) as rec:
+        rec.swap(with_fp16, engine="openvino", precision="fp32", threads=1)
+        assert rec.gallery.precision == "fp32"
+        np.testing.assert_array_equal(rec.gallery.classes["mug"].embeddings, before)
+        rec.rollback()
+        assert rec.gallery.precision == "fp16"
+        np.testing.assert_array_equal(rec.gallery.classes["mug"].embeddings, halves)
+
+
+def test_a_gallery_of_an_earlier_version_gives_no_warning(tiny, with_fp16, tmp_path, caplog):
+    path = tmp_path / "old.db"
+    with open_gallery(path, fingerprint=with_fp16.fingerprint, dim=with_fp16.dim) as gallery:
+        embedding = np.eye(1, with_fp16.dim, dtype=np.float32)[0]
+        gallery.add("mug", [NewShot(embedding, None, "b", 0.5, "api", 1.0)])
+    for precision in ("fp32", "fp16"):
+        assert warnings_of(caplog, with_fp16, path, precision)[0] == []
+    with Recognizer(with_fp16, gallery=path, engine="openvino", precision="fp16") as rec:
+        rec.enroll("cup", tiny.views(1, 3))
+        assert rec.gallery.precision is None  # not known of all of them
+
+
+def test_an_empty_gallery_takes_the_precision_that_fills_it_and_opening_it_does_not_write(tiny, with_fp16, tmp_path):
+    path = tmp_path / "shop.db"
+    with Recognizer(with_fp16, gallery=path, engine="openvino", precision="fp16") as rec:
+        assert rec.gallery.precision is None
+    filled(with_fp16, path, tiny, "fp32")
+    with Recognizer(with_fp16, gallery=path, engine="openvino") as rec:
+        rec.forget("mug", now=True)
+        rec.gallery.purge(now=True)
+    filled(with_fp16, path, tiny, "fp16")

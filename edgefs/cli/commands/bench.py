@@ -17,7 +17,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edgefs.cli.options import load_bundle, model, positive, seconds
+from edgefs.cli.options import add_device_option, load_bundle, model, positive, seconds
 from edgefs.errors import BenchError
 from edgefs.models.ladder import NAMES
 from runtime.engines import ENGINES
@@ -46,6 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch", type=_numbers, default=[1, 8], metavar="N,M", help="batch sizes of offline (default: 1,8)"
     )
+    add_device_option(parser)
     parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads of one call (default: at most 2)")
     parser.add_argument(
         "--seconds",
@@ -80,6 +81,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         scenarios=args.scenario,
         batches=args.batch,
         threads=args.threads,
+        device=args.device,
         seconds=args.seconds,
         cameras=args.cameras,
         fps=args.fps,

@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         args.out,
         bundle=load_bundle(args.bundle, args.trusted_keys),
         engine=args.engine,
+        device=args.device,
         source=args.source,
         teach=args.teach,
         region=args.region,

@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from edgefs.cli.options import positive, share
+from edgefs.cli.options import add_device_option, positive, share
 from edgefs.data import DATA
 from edgefs.errors import ConfigError
 from edgefs.evaluation.evaluate import evaluate
@@ -48,6 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--seed", type=int, default=0, help="seed of the episodes or galleries (default: 0)")
     add("--engine", default="auto", help="engine of a bundle, as `edgefs doctor` lists them (default: auto)")
+    add_device_option(parser)
     add("--threads", type=positive, metavar="N", help="CPU threads of the engine (default: at most 2)")
     add("--bad-files", default="fail", choices=("fail", "skip"), help="unreadable pictures (default: fail)")
     add("--download", action="store_true", help="fetch the data if its authors host it")
@@ -71,7 +72,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     for name, default in own.items():
         if getattr(args, name) is None:
             setattr(args, name, default)
-    names = ("data", "root", "split", "variant", "shots", "seed", "engine", "threads", "bad_files", "download")
+    names = (
+        "data",
+        "root",
+        "split",
+        "variant",
+        "shots",
+        "seed",
+        "engine",
+        "device",
+        "threads",
+        "bad_files",
+        "download",
+    )
     common = {name: getattr(args, name) for name in names}
     found = _open_set(args, common) if args.open_set else _episodes(args, common)
     return {"source": args.source, "data": args.data, "split": args.split, **found}

@@ -59,7 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("reject", 'a picture that is "not this": never taken for this class again', ("label", "picture")),
         ("evaluate", "how well the gallery recognises pictures that it was not taught from", ()),
         ("swap", "let another bundle take over, and compare before and after", ()),
-        ("reembed", "embed every shot again, for another bundle", ()),
+        ("reembed", "embed every shot again, for another bundle or precision", ()),
     ):
         action = actions.add_parser(name, help=summary, description=summary)
         for argument in arguments:
@@ -68,6 +68,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
             action.add_argument("--now", action="store_true", help="delete it for good at once; this cannot be undone")
         if name == "export":
             action.add_argument("--key", metavar="KEY", help="sign it with this private key (edgefs bundle make-key)")
+        if name == "reembed":
+            action.add_argument("--precision", metavar="P", help="of the bundle: fp32, fp16 or int8 (default: fp32)")
         if name == "rate":
             action.add_argument("rate", nargs="?", type=share, metavar="SHARE", help="0.05 or 5%%; left out: show it")
         if name == "evaluate":
@@ -191,8 +193,8 @@ def _history(gallery: Gallery, _: argparse.Namespace) -> dict[str, Any]:
 
 def _reembed(args: argparse.Namespace) -> dict[str, Any]:
     bundle = load_bundle(args.bundle, args.trusted_keys)
-    with Recognizer(bundle) as recognizer:
-        count = reembed_gallery(args.gallery, bundle, recognizer.embed)
+    with Recognizer(bundle, precision=args.precision) as recognizer:
+        count = reembed_gallery(args.gallery, bundle, recognizer.embed, precision=recognizer.engine.info.precision)
     print(
         f"re-embedded {count} shots for {bundle.name}" if count else f"nothing to do: filled by {bundle.name} already"
     )
@@ -235,7 +237,7 @@ def _swap(args: argparse.Namespace) -> dict[str, Any]:
             bar.total = of
             bar.update(done - bar.n)
 
-        comparison = compare_models(args.gallery, bundle, recognizer.embed, progress)
+        comparison = compare_models(args.gallery, bundle, recognizer.embed, progress, recognizer.engine.info.precision)
     if comparison is None:
         print(f"nothing to do: filled by {bundle.name} already")
         return {"bundle": bundle.where, "shots": 0}

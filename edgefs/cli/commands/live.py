@@ -85,6 +85,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         sources=[_source(text, loop=loop) for text in _named(args.source or _usual(args))],
         engine=args.engine,
         threads=args.threads,
+        device=args.device,
         reembed=args.reembed,
         host=args.host,
         port=args.port,

@@ -76,7 +76,8 @@ class OtherModel:
             changed()
 
         try:
-            reembed_gallery(self.path, self._recognizer.bundle, self._recognizer.embed, progress)
+            here = self._recognizer
+            reembed_gallery(self.path, here.bundle, here.embed, progress, here.engine.info.precision)
             ready(self._reopen())
         except EdgefsError as error:
             log.error("The gallery could not be embedded again: %s", error)

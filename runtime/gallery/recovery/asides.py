@@ -32,21 +32,26 @@ def write_aside(gallery: Gallery) -> Path | None:
     stored = gallery.stored_embeddings()
     ids = np.array(sorted(stored), np.int64)
     rows = np.array([stored[int(i)] for i in ids], np.float32).reshape(-1, gallery.dim)
-    _write(path, ids, rows, gallery.fingerprint)
+    _write(path, ids, rows, gallery.fingerprint, gallery.precision or "")
     return path
 
 
-def read_aside(gallery: Gallery, fingerprint: str) -> dict[int, NDArray[np.float32]]:
-    """Read the saved embeddings of an earlier model, by shot id; empty if there are none. Raises GalleryCorrupt."""
+def read_aside(gallery: Gallery, fingerprint: str, precision: str | None = None) -> dict[int, NDArray[np.float32]]:
+    """Read the saved embeddings of an earlier model, by shot id; empty if there are none, or of another precision.
+
+    A precision that is not known, here or in the file, fits any. Raises GalleryCorrupt.
+    """
     path = None if gallery.path is None else aside_path(gallery.path, fingerprint)
     if path is None or not path.exists():
         return {}
     try:
-        ids, rows, written_for = _read(path)
+        ids, rows, written_for, had = _read(path)
     except _UNREADABLE as error:
         raise GalleryCorrupt(f"{path} must hold old embeddings, but cannot be read: {error}. Remove it.") from error
     if written_for != fingerprint:
         raise GalleryCorrupt(f"{path} must be of the model {fingerprint[:12]}, but is of another. Remove it.")
+    if precision and had and precision != had:
+        return {}
     stored = set(gallery.stored_ids())
     return {int(i): row for i, row in zip(ids, rows, strict=True) if int(i) in stored}
 
@@ -58,30 +63,32 @@ def delete_from_asides(gallery: Path, shots: set[int]) -> None:
     """
     for path in gallery.parent.glob(f"{escaped(gallery.name)}.before-*.npz*"):
         try:
-            ids, rows, fingerprint = _read(path)
+            ids, rows, fingerprint, precision = _read(path)
         except _UNREADABLE:
             path.unlink(missing_ok=True)
             continue
         kept = ~np.isin(ids, list(shots))
         if not kept.all():
             try:
-                _write(path, ids[kept], rows[kept], fingerprint)
+                _write(path, ids[kept], rows[kept], fingerprint, precision)
             except GalleryUnwritable:
                 path.unlink(missing_ok=True)
 
 
-def _read(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float32], str]:
+def _read(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float32], str, str]:
     with np.load(path, allow_pickle=False) as data:
         ids, rows, fingerprint = data["ids"], data["embeddings"], str(data["fingerprint"])
         if _digest(ids, rows, fingerprint) != data["digest"].tobytes():
             raise ValueError("its digest does not match")
-    return ids, rows, fingerprint
+        precision = str(data["precision"]) if "precision" in data else ""  # earlier versions did not store it
+    return ids, rows, fingerprint, precision
 
 
-def _write(path: Path, ids: NDArray[np.int64], rows: NDArray[np.float32], fingerprint: str) -> None:
+def _write(path: Path, ids: NDArray[np.int64], rows: NDArray[np.float32], fingerprint: str, precision: str) -> None:
     digest = np.frombuffer(_digest(ids, rows, fingerprint), np.uint8)
     buffer = io.BytesIO()
-    np.savez(buffer, ids=ids, embeddings=rows, fingerprint=np.array(fingerprint), digest=digest)
+    of, at = np.array(fingerprint), np.array(precision)
+    np.savez(buffer, ids=ids, embeddings=rows, fingerprint=of, precision=at, digest=digest)
     part = path.with_name(path.name + ".part")
     try:
         with part.open("wb") as file:

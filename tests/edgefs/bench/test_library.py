@@ -24,5 +24,6 @@ def test_the_library_gives_what_the_engine_gives(tiny_bundle, name):
 def test_an_engine_of_which_no_library_is_known_has_none(tiny_bundle):
     pytest.importorskip("onnxruntime")
     with open_subjects(tiny_bundle, ["onnxruntime"], ["fp32"], threads=1) as (subjects, _):
-        info = replace(subjects[0].info, name="tensorrt")
-    assert library_call(tiny_bundle, info, np.zeros((1, 1, 8, 8, 3), np.uint8)) is None
+        info = subjects[0].info
+    for other in (replace(info, name="tensorrt"), replace(info, name="openvino", device="GPU")):
+        assert library_call(tiny_bundle, other, np.zeros((1, 1, 8, 8, 3), np.uint8)) is None

@@ -34,3 +34,14 @@ def test_a_result_that_cannot_be_compared_is_refused_before_anything_is_measured
     report["machine"]["machine"] = "another machine"
     with pytest.raises(BenchError, match="results of one machine, but the old one is of another machine"):
         bench(tiny_bundle, Plan(engines=("none such",), threads=1), silent, report)
+
+
+def test_on_a_device_openvino_alone_is_measured_and_the_report_names_the_device(tiny_bundle):
+    pytest.importorskip("openvino")
+    plan = Plan(scenarios=("offline",), batches=(2,), threads=1, device="AUTO", seconds=0.2)
+    report = bench(tiny_bundle, plan, silent)
+    jsonschema.validate(plain(report), PUBLISHED)
+    (row,) = report["results"]
+    assert (row["engine"], row["device"], report["device"]) == ("openvino", "CPU", "AUTO")
+    with pytest.raises(BenchError, match="the same device, but the old result has AUTO and this has the default"):
+        bench(tiny_bundle, Plan(threads=1), silent, report)

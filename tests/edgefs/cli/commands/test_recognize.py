@@ -32,3 +32,13 @@ def test_why_gives_sentences(shop, run):
     _, report, err = run("recognize", "mug/ask/0.png", "--why", *TINY, "--gallery", "shop.db")
     assert report["frames"][0]["why"]
     assert report["frames"][0]["why"][0] in err
+
+
+def test_a_device_is_opened_by_openvino_and_an_absent_one_is_refused(shop, run):
+    pytest.importorskip("openvino")
+    arguments = ("recognize", "mug/ask/0.png", "--bundle", "tiny.edgefs", "--gallery", "shop.db", "--device")
+    status, report, _ = run(*arguments, "AUTO")
+    assert (status, report["engine"]["name"], report["engine"]["device"]) == (0, "openvino", "CPU")
+    status, report, _ = run(*arguments, "TPU")
+    assert (status, report["error"]["type"]) == (1, "EngineError")
+    assert "(CPU), but is 'TPU'; choose one of them" in report["error"]["message"]

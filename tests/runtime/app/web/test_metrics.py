@@ -22,7 +22,7 @@ def test_a_failed_change_is_in_state_health_and_metrics_until_one_succeeds(live,
 
     assert conditions() == ("ok", "ok", True)
     with monkeypatch.context() as patch:
-        patch.setattr(operations, "set_stranger_rate", refuse)
+        patch.setattr(operations, "set_setting", refuse)
         assert live.http.put("/api/v1/stranger-rate", json={"rate": 0.1}).status_code == 507
     assert conditions() == (condition, condition, True)
     assert f'edgefs_gallery_state{{state="{condition}"}} 1.0' in live.http.get("/api/v1/metrics").text

@@ -36,3 +36,14 @@ def test_a_damaged_file_is_refused_and_deleted_with_the_next_shot(gallery):
         read_aside(gallery, gallery.fingerprint)
     delete_from_asides(gallery.path, {2})
     assert not path.exists()
+
+
+def test_embeddings_of_another_precision_are_not_read(gallery):
+    write_aside(gallery)  # as an earlier version did, without a precision
+    assert set(read_aside(gallery, gallery.fingerprint, "int8")) == {1, 2, 3}
+    gallery.set_precision("fp32")
+    write_aside(gallery)
+    delete_from_asides(gallery.path, {2})  # writes the file again
+    assert read_aside(gallery, gallery.fingerprint, "int8") == {}
+    assert set(read_aside(gallery, gallery.fingerprint, "fp32")) == {1, 3}
+    assert set(read_aside(gallery, gallery.fingerprint)) == {1, 3}
