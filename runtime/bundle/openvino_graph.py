@@ -21,6 +21,8 @@ ONNX_TYPES = {
     **{"f32": 1, "u8": 2, "i8": 3, "u16": 4, "i16": 5, "i32": 6, "i64": 7, "boolean": 9},
     **{"f16": 10, "f64": 11, "u32": 12, "u64": 13, "bf16": 16},
 }
+MAX_SHARING = 4  # constants may share their bytes, but an engine may copy them for each
+SMALL_BYTES = 1_000_000
 # Layers that give the shape of their first input, and layers that give the common shape of all their inputs. "Relu" and
 # "Pow" stand for them: no shape may be computed from the values that these give.
 _SAME = """BatchNormInference Clamp Cos CumSum Elu Erf Exp Gelu GroupNormalization HSigmoid HSwish HardSigmoid Log
@@ -68,12 +70,13 @@ class _Layer:
             raise ValueError(f"{key} of its layer {self.name} must be {' or '.join(allowed)}, but is {found[:40]}")
 
 
-def read_ir(net: Element, weights: bytes) -> Graph:
+def read_ir(net: Element, weights: bytes, frame: tuple[int, ...]) -> Graph:
     """Read a file that `check_ir` has parsed. Raises AttributeError, LookupError, TypeError or ValueError if it cannot.
 
     Args:
         net: Its root.
         weights: Contents of its .bin.
+        frame: Shape of one input, (height, width, channels).
     """
     if [part.tag for part in net].count("layers") != 1 or [part.tag for part in net].count("edges") > 1:
         raise ValueError("it must have one list of layers and one of edges")
@@ -100,12 +103,16 @@ def read_ir(net: Element, weights: bytes) -> Graph:
             graph.stated[name] = tuple(_numbers(dim.text or "")[0] for dim in port.findall("dim"))
         if layer.kind == "Parameter":
             graph.inputs.append(layer.outputs[0])
-            layer.must("element_type", "u8")
+            wanted = "?," + ",".join(map(str, frame))
+            if layer.data["element_type"] != "u8" or layer.data["shape"].replace(" ", "") != wanted:
+                raise ValueError(f"its input must be u8 of {wanted}, but is {element.attrib}, {layer.data}")
         elif layer.kind == "Const":
             graph.weights[layer.outputs[0]] = _constant(layer, weights)
         elif layer.kind != "Result":
             made = _translated(layer)
             graph.nodes.extend(made if isinstance(made, list) else [made])
+    if sum(value.n_bytes for value in graph.weights.values()) > MAX_SHARING * len(weights) + SMALL_BYTES:
+        raise ValueError(f"its constants have more than {MAX_SHARING} times the bytes of the .bin")
     return graph
 
 
@@ -123,7 +130,9 @@ def _constant(layer: _Layer, weights: bytes) -> Tensor:
     if len(shape) > MAX_RANK or min(shape, default=1) < 0 or size != math.prod(shape) * stored:
         raise ValueError(f"the constant {layer.name} has the shape {shape[:8]}, but {size:,} bytes of values")
     if not 0 <= offset <= offset + size <= len(weights):
-        raise ValueError(f"the constant {layer.name} ends at {offset + size:,}, but the .bin has {len(weights):,} bytes")
+        raise ValueError(
+            f"the constant {layer.name} ends at {offset + size:,}, but the .bin has {len(weights):,} bytes"
+        )
     if math.prod(shape) > MAX_KNOWN or stored != dtype.itemsize:
         return unknown(shape, dtype)
     return tensor(np.frombuffer(weights, dtype, math.prod(shape), offset).reshape(shape))
@@ -153,6 +162,11 @@ def _by_axis(operator: str, at: int, **attributes: Any) -> Callable[[_Layer], No
         return layer.node(operator, layer.inputs[:at] + layer.inputs[at + 1 :], axis=axis, **attributes)
 
     return rule
+
+
+def _split(layer: _Layer) -> Node:
+    layer.must("num_splits", str(len(layer.outputs)))
+    return _by_axis("Split", 1)(layer)
 
 
 def _windows(layer: _Layer) -> dict[str, Any]:
@@ -265,8 +279,8 @@ _LAYERS: dict[str, str | Callable[[_Layer], Node | list[Node]]] = {
     "ShapeOf": _shape_of,
     "Slice": _slice,
     "SpaceToDepth": lambda layer: layer.node("SpaceToDepth", blocksize=layer.list("block_size")[0]),
-    "Split": _by_axis("Split", 1),
+    "Split": _split,
     "Subtract": _elementwise("Sub"),
     "Transpose": lambda layer: layer.node("Transpose", layer.inputs[:1], perm=layer.values(1)),
-    "VariadicSplit": _by_axis("Split", 1),
+    "VariadicSplit": _by_axis("Split", 1, rest=1),  # one of its sizes may be -1
 }
