@@ -58,13 +58,15 @@ def check_graph(read: Callable[[], Graph], frame: tuple[int, ...], n_bytes: int,
 
 
 def _looks_at_frames(graph: Graph) -> bool:
-    """Return whether the network reads the shape of anything that is computed from the frames."""
+    """Return whether it uses the shape of anything computed from the frames. The shape of a shape is only a rank."""
+    used = {each for node in graph.nodes if node.operator != "Shape" for each in node.inputs}
     computed = set(graph.inputs)
     for node in graph.nodes:
         if not computed.isdisjoint(node.inputs):
-            if node.operator == "Shape":
+            if node.operator != "Shape":
+                computed.update(node.outputs)
+            elif not used.isdisjoint(node.outputs):
                 return True
-            computed.update(node.outputs)
     return False
 
 

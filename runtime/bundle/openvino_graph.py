@@ -26,7 +26,7 @@ SMALL_BYTES = 1_000_000
 # Layers that give the shape of their first input, and layers that give the common shape of all their inputs. "Relu" and
 # "Pow" stand for them: no shape may be computed from the values that these give.
 _SAME = """BatchNormInference Clamp Cos CumSum Elu Erf Exp Gelu GroupNormalization HSigmoid HSwish HardSigmoid Log
-    LogSoftmax MVN Mish NormalizeL2 PRelu ReLU Round Selu Sigmoid Sign Sin SoftMax SoftPlus SoftSign Softmax Swish
+    LogSoftmax MVN Mish NormalizeL2 PReLU ReLU Round Selu Sigmoid Sign Sin SoftMax SoftPlus SoftSign Softmax Swish
     Tanh"""
 _TOGETHER = "FakeQuantize FloorMod LogicalXor Mod NotEqual Power SquaredDifference"
 _REDUCE = "ReduceL1 ReduceL2 ReduceLogicalAnd ReduceLogicalOr ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum"
@@ -240,6 +240,13 @@ def _interpolate(layer: _Layer) -> Node:
     return layer.node("Resize", [data, *given], axes=axes)
 
 
+def _range(layer: _Layer) -> list[Node]:
+    layer.must("output_type", "i64")
+    whole = [layer.before("Cast", each, to=ONNX_TYPES["i64"]) for each in dict.fromkeys(layer.inputs)]
+    made = {node.inputs[0]: node.outputs[0] for node in whole}
+    return [*whole, layer.node("Range", [made[each] for each in layer.inputs])]
+
+
 def _divide(layer: _Layer) -> Node:
     layer.must("m_pythondiv", "true", "false")
     return _elementwise("Div" if layer.data.get("m_pythondiv") == "false" else "FloorDiv")(layer)
@@ -249,7 +256,7 @@ _LAYERS: dict[str, str | Callable[[_Layer], Node | list[Node]]] = {
     **dict.fromkeys(_SAME.split(), "Relu"),
     **dict.fromkeys(_TOGETHER.split(), _elementwise("Pow")),
     **dict.fromkeys(_REDUCE.split(), _reduce),
-    **{kind: kind for kind in ("Abs", "Floor", "Sqrt", "Squeeze", "Tile", "Unsqueeze")},
+    **{kind: kind for kind in ("Abs", "Floor", "Identity", "Sqrt", "Squeeze", "Tile", "Unsqueeze")},
     **{kind: _elementwise(kind) for kind in ("Add", "Equal", "Greater", "Less")},
     **{"Ceiling": "Ceil", "LogicalNot": "Not", "Negative": "Neg"},
     "AvgPool": lambda layer: layer.node("AveragePool", kernel_shape=layer.list("kernel"), **_windows(layer)),
@@ -274,6 +281,7 @@ _LAYERS: dict[str, str | Callable[[_Layer], Node | list[Node]]] = {
     "Minimum": _elementwise("Min"),
     "Multiply": _elementwise("Mul"),
     "Pad": _pad,
+    "Range": _range,
     "Reshape": _reshape,
     "Select": _elementwise("Where"),
     "ShapeOf": _shape_of,
