@@ -73,6 +73,10 @@ def _looks_at_frames(graph: Graph) -> bool:
 def _check_batch(graph: Graph, frames: tuple[int, ...], extra: int, name: str) -> None:
     """Infer one node after another for inputs of the shape `frames`; `extra` bytes are allowed for the weights."""
     tensors = {**graph.weights, graph.inputs[0]: unknown(frames, np.dtype("u1"))}
+    try:
+        _check_stated(graph.stated, tensors)
+    except ValueError as error:
+        raise BundleUnsupported(f"{name} must state the size of every tensor, but: {error}; export it again") from error
     constants, in_use, work = set(graph.weights), 0, 0
     last = {value: at for at, node in enumerate(graph.nodes) for value in (*node.outputs, *node.inputs)}
     for at, node in enumerate(graph.nodes):
@@ -123,7 +127,7 @@ def _check_stated(stated: dict[str, tuple[int, ...]], tensors: dict[str, Tensor]
     for each in stated.keys() & tensors.keys():
         found, said = tensors[each].shape, stated[each]
         if len(said) != len(found) or any(size not in (-1, real) for size, real in zip(said, found, strict=True)):
-            raise ValueError(f"the file states the shape {list(said[:8])}, but its inputs give {list(found[:8])}")
+            raise ValueError(f"the file states the shape {list(said[:8])} for {each}, which has {list(found[:8])}")
 
 
 def _work(node: Node, inputs: list[Tensor], outputs: dict[str, Tensor]) -> int:

@@ -104,8 +104,9 @@ def read_ir(net: Element, weights: bytes, frame: tuple[int, ...]) -> Graph:
         if layer.kind == "Parameter":
             graph.inputs.append(layer.outputs[0])
             wanted = "?," + ",".join(map(str, frame))
-            if layer.data["element_type"] != "u8" or layer.data["shape"].replace(" ", "") != wanted:
-                raise ValueError(f"its input must be u8 of {wanted}, but is {element.attrib}, {layer.data}")
+            kind, shape = layer.data["element_type"], layer.data["shape"].replace(" ", "")
+            if (kind, shape) != ("u8", wanted):
+                raise ValueError(f"its input must be u8 of {wanted}, but is {kind[:40]} of {shape[:40]!r}")
         elif layer.kind == "Const":
             graph.weights[layer.outputs[0]] = _constant(layer, weights)
         elif layer.kind != "Result":

@@ -7,6 +7,7 @@ from runtime.bundle.openvino_graph import read_ir
 from runtime.errors import BundleCorrupt, BundleUnsupported
 
 MAX_XML_BYTES = 10_000_000  # the parser takes up to 30 times as much memory; a network of 1,257 layers has 560,000
+MAX_DEPTH = 16  # OpenVINO reads its notes (rt_info) by recursion; an export has 6 levels
 SUBGRAPHS = ("If", "Loop", "TensorIterator")
 
 
@@ -39,6 +40,13 @@ def check_ir(data: bytes, weights: bytes, frame: tuple[int, ...], name: str = "m
         net = ElementTree.fromstring(data, parser)  # nosec B314 # no entities are let through
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise BundleCorrupt(f"{name} must be an OpenVINO IR, but is not XML ({error}); export it again") from error
+    level = [net]
+    for _ in range(MAX_DEPTH):
+        level = [child for element in level for child in element]
+    if level:
+        raise BundleUnsupported(
+            f"{name} must have at most {MAX_DEPTH} levels of elements, but has more; export it again"
+        )
     layers = [(layer.get("type"), layer.get("version", "")) for layer in net.iter("layer")]
     if net.tag != "net" or not layers:
         raise BundleCorrupt(f"{name} must be an OpenVINO IR, but has no <net> of layers; export it again")

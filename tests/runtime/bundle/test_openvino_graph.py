@@ -28,7 +28,9 @@ def rows():
     """Return name -> (nodes, constants) of networks that take planes `x`, float32 [n, 4, 8, 6], and give `y`."""
     table = {name: ([(name, "x", {})], {}) for name in SAME}
     table |= {name: ([(name, "x a", {})], {"a": w(4, 1, 1)}) for name in TWO}
-    table |= {f"{name} {keep}": ([(name, "x i", {"keepdims": keep})], {"i": [2, -1]}) for name in REDUCE for keep in (0, 1)}
+    table |= {
+        f"{name} {keep}": ([(name, "x i", {"keepdims": keep})], {"i": [2, -1]}) for name in REDUCE for keep in (0, 1)
+    }
     table["ReduceMean of all"] = [("ReduceMean", "x", {})], {}
     kernel = {"kernel_shape": [3, 2], "strides": [2, 2], "pads": [1, 0, 1, 1]}
     for ceil in (0, 1):
