@@ -53,7 +53,7 @@ class _Layer:
         """Return a node whose output the layer takes."""
         return Node(self.name, operator, inputs, (f"{self.outputs[0]} {operator} of {inputs[0]}",), attributes)
 
-    def list(self, key: str) -> list[int]:
+    def numbers(self, key: str) -> list[int]:
         return _numbers(self.data.get(key, ""))
 
     def values(self, at: int) -> list[int]:
@@ -125,8 +125,8 @@ def _numbers(text: str) -> list[int]:
 
 
 def _constant(layer: _Layer, weights: bytes) -> Tensor:
-    shape, dtype = tuple(layer.list("shape")), DTYPES[ONNX_TYPES[layer.data["element_type"]]]
-    (offset,), (size,) = layer.list("offset"), layer.list("size")
+    shape, dtype = tuple(layer.numbers("shape")), DTYPES[ONNX_TYPES[layer.data["element_type"]]]
+    (offset,), (size,) = layer.numbers("offset"), layer.numbers("size")
     stored = 2 if layer.data["element_type"] == "bf16" else dtype.itemsize
     if len(shape) > MAX_RANK or min(shape, default=1) < 0 or size != math.prod(shape) * stored:
         raise ValueError(f"the constant {layer.name} has the shape {shape[:8]}, but {size:,} bytes of values")
@@ -177,9 +177,9 @@ def _windows(layer: _Layer) -> dict[str, Any]:
     ceil = {"ceil": 2, "ceil_torch": 1}.get(layer.data.get("rounding_type", "floor"), 0)
     return {
         "auto_pad": "NOTSET" if automatic == "EXPLICIT" else automatic,
-        "pads": layer.list("pads_begin") + layer.list("pads_end"),
-        "strides": layer.list("strides"),
-        "dilations": layer.list("dilations"),
+        "pads": layer.numbers("pads_begin") + layer.numbers("pads_end"),
+        "strides": layer.numbers("strides"),
+        "dilations": layer.numbers("dilations"),
         "ceil_mode": ceil,
     }
 
@@ -233,7 +233,7 @@ def _slice(layer: _Layer) -> Node:
 
 def _interpolate(layer: _Layer) -> Node:
     layer.must("shape_calculation_mode", "sizes", "scales")
-    if any(layer.list("pads_begin") + layer.list("pads_end")):
+    if any(layer.numbers("pads_begin") + layer.numbers("pads_end")):
         raise ValueError(f"its layer {layer.name} has pads, which must be 0")
     data, sizes = layer.inputs[:2]
     axes = layer.values(2) if len(layer.inputs) > 2 else list(range(len(layer.stated[data])))
@@ -260,16 +260,16 @@ _LAYERS: dict[str, str | Callable[[_Layer], Node | list[Node]]] = {
     **{kind: kind for kind in ("Abs", "Floor", "Identity", "Sqrt", "Squeeze", "Tile", "Unsqueeze")},
     **{kind: _elementwise(kind) for kind in ("Add", "Equal", "Greater", "Less")},
     **{"Ceiling": "Ceil", "LogicalNot": "Not", "Negative": "Neg"},
-    "AvgPool": lambda layer: layer.node("AveragePool", kernel_shape=layer.list("kernel"), **_windows(layer)),
+    "AvgPool": lambda layer: layer.node("AveragePool", kernel_shape=layer.numbers("kernel"), **_windows(layer)),
     "Broadcast": _broadcast,
-    "Concat": lambda layer: layer.node("Concat", axis=layer.list("axis")[0]),
+    "Concat": lambda layer: layer.node("Concat", axis=layer.numbers("axis")[0]),
     "Convert": lambda layer: layer.node("Cast", to=ONNX_TYPES[layer.data["destination_type"]]),
     "Convolution": lambda layer: layer.node("Conv", **_windows(layer)),
-    "DepthToSpace": lambda layer: layer.node("DepthToSpace", blocksize=layer.list("block_size")[0]),
+    "DepthToSpace": lambda layer: layer.node("DepthToSpace", blocksize=layer.numbers("block_size")[0]),
     "Divide": _divide,
     "Einsum": lambda layer: layer.node("Einsum", equation=layer.data["equation"]),
     "Gather": _by_axis("Gather", 2),
-    "GatherND": lambda layer: layer.node("GatherND", batch_dims=(layer.list("batch_dims") or [0])[0]),
+    "GatherND": lambda layer: layer.node("GatherND", batch_dims=(layer.numbers("batch_dims") or [0])[0]),
     "GreaterEqual": _elementwise("GreaterOrEqual"),
     "GroupConvolution": _grouped,
     "Interpolate": _interpolate,
@@ -277,7 +277,7 @@ _LAYERS: dict[str, str | Callable[[_Layer], Node | list[Node]]] = {
     "LogicalAnd": _elementwise("And"),
     "LogicalOr": _elementwise("Or"),
     "MatMul": _matmul,
-    "MaxPool": lambda layer: layer.node("MaxPool", kernel_shape=layer.list("kernel"), **_windows(layer)),
+    "MaxPool": lambda layer: layer.node("MaxPool", kernel_shape=layer.numbers("kernel"), **_windows(layer)),
     "Maximum": _elementwise("Max"),
     "Minimum": _elementwise("Min"),
     "Multiply": _elementwise("Mul"),
@@ -287,7 +287,7 @@ _LAYERS: dict[str, str | Callable[[_Layer], Node | list[Node]]] = {
     "Select": _elementwise("Where"),
     "ShapeOf": _shape_of,
     "Slice": _slice,
-    "SpaceToDepth": lambda layer: layer.node("SpaceToDepth", blocksize=layer.list("block_size")[0]),
+    "SpaceToDepth": lambda layer: layer.node("SpaceToDepth", blocksize=layer.numbers("block_size")[0]),
     "Split": _split,
     "Subtract": _elementwise("Sub"),
     "Transpose": lambda layer: layer.node("Transpose", layer.inputs[:1], perm=layer.values(1)),

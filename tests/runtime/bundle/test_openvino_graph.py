@@ -1,4 +1,4 @@
-"""The shapes that are computed for an IR are those that OpenVINO states in it, for every layer that a network becomes."""
+"""The shapes that are computed for an IR are those that OpenVINO states in it, for every allowed operator."""
 
 import io
 
@@ -12,10 +12,12 @@ from runtime.engines.openvino import core
 from runtime.models import default_bundle
 
 FRAME = (8, 6, 4)
-SAME = """Abs Celu Ceil Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity LeakyRelu Log Mish Neg Reciprocal Relu
-    Round Selu Sigmoid Sign Sin Softmax Softplus Softsign Sqrt Tanh GlobalAveragePool GlobalMaxPool Flatten Shape""".split()
-TWO = "Add Div Max Min Mul Pow Sub Sum Equal Greater GreaterOrEqual Less LessOrEqual PRelu".split()
-REDUCE = "ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceSum ReduceSumSquare".split()
+SAME = """
+    Abs Celu Ceil Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity LeakyRelu Log Mish Neg Reciprocal
+    Relu Round Selu Sigmoid Sign Sin Softmax Softplus Softsign Sqrt Tanh GlobalAveragePool GlobalMaxPool Flatten
+    Shape"""
+TWO = "Add Div Max Min Mul Pow Sub Sum Equal Greater GreaterOrEqual Less LessOrEqual PRelu"
+REDUCE = "ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceSum ReduceSumSquare"
 SIZES = np.array([1, 1, 2, 1])
 MASK = {"low": np.float32(3)}
 
@@ -26,10 +28,12 @@ def w(*shape):
 
 def rows():
     """Return name -> (nodes, constants) of networks that take planes `x`, float32 [n, 4, 8, 6], and give `y`."""
-    table = {name: ([(name, "x", {})], {}) for name in SAME}
-    table |= {name: ([(name, "x a", {})], {"a": w(4, 1, 1)}) for name in TWO}
+    table = {name: ([(name, "x", {})], {}) for name in SAME.split()}
+    table |= {name: ([(name, "x a", {})], {"a": w(4, 1, 1)}) for name in TWO.split()}
     table |= {
-        f"{name} {keep}": ([(name, "x i", {"keepdims": keep})], {"i": [2, -1]}) for name in REDUCE for keep in (0, 1)
+        f"{name} {keep}": ([(name, "x i", {"keepdims": keep})], {"i": [2, -1]})
+        for name in REDUCE.split()
+        for keep in (0, 1)
     }
     table["ReduceMean of all"] = [("ReduceMean", "x", {})], {}
     kernel = {"kernel_shape": [3, 2], "strides": [2, 2], "pads": [1, 0, 1, 1]}
@@ -60,7 +64,9 @@ def rows():
     table["Pad"] = [("Pad", "x p", {"mode": "reflect"})], {"p": [0, 0, 1, 2, 0, 0, 3, 1]}
     table["Resize by"] = [("Resize", "x  f", {"mode": "nearest"})], {"f": np.float32([1, 1, 2, 1.5])}
     table["Resize to"] = [("Resize", "x   s", {"mode": "linear"})], {"s": [1, 4, 5, 7]}
-    table["Range"] = [("Range", "a b c", {}), ("Gather", "x y0", {"axis": 2})], dict(zip("abc", np.int64([7, 0, -2])))
+    table["Range"] = [("Range", "a b c", {}), ("Gather", "x y0", {"axis": 2})], {
+        "a": np.int64(7), "b": np.int64(0), "c": np.int64(-2)
+    }  # fmt: skip
     table["Reshape"] = [("Reshape", "x s", {})], {"s": [0, -1, 12]}
     table["Slice"] = [("Slice", "x a b c d", {})], {"a": [1, -1], "b": [9, -9], "c": [1, 2], "d": [2, -3]}
     table["Split"] = [("Split", "x s", {"axis": 1, "to": 2})], {"s": [1, 3]}
