@@ -300,7 +300,7 @@ def test_changed_bytes_give_no_other_error():
         (lambda xml: xml.replace(b'"ReLU"', b'"TensorIterator"'), BundleUnsupported, "has TensorIterator"),
         (lambda xml: xml.replace(b'"opset1"', b'"extension"'), BundleUnsupported, "has Parameter"),
         (lambda xml: xml.replace(b'"opset1"', b'""'), BundleUnsupported, "has Parameter"),
-        (lambda _: b'<!DOCTYPE net [<!ENTITY a "b">]>' + xml, BundleUnsupported, "document type"),
+        (lambda xml: b'<!DOCTYPE net [<!ENTITY a "b">]>' + xml, BundleUnsupported, "document type"),
         (lambda xml: xml.decode().encode("utf-16"), BundleUnsupported, "document type"),
         (lambda _: b"<net></net>", BundleCorrupt, "no <net> of layers"),
         (lambda xml: xml[:40], BundleCorrupt, "is not XML"),
