@@ -27,6 +27,7 @@ from runtime.bundle.manifest import (
     parse_manifest,
     seal,
     sha256,
+    weights_of,
 )
 from runtime.bundle.onnx_cost import check_cost
 from runtime.bundle.onnx_guard import check_onnx
@@ -289,7 +290,10 @@ class Bundle:
             if name.endswith(".onnx") or targets.get(name) == "onnx":
                 check_onnx(data, name)
                 check_cost(data, self.preprocess.shape, name)
-            elif name.endswith(".xml"):
-                check_ir(data, name)
+            elif name.endswith(".xml") or targets.get(name) == "openvino":
+                weights = weights_of(name)
+                check_ir(
+                    data, self.read(weights) if weights in self.manifest["files"] else b"", self.preprocess.shape, name
+                )
         self.golden()
         self.cohort()

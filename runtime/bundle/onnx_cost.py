@@ -7,6 +7,7 @@ hundred bytes can ask for any amount. Here the shape of every tensor is inferred
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -36,30 +37,52 @@ def check_cost(data: bytes, frame: tuple[int, ...], name: str = "model.onnx") ->
     Raises:
         BundleUnsupported: It needs too much, or what it needs cannot be known before it runs.
     """
+    check_graph(lambda: read_graph(data), frame, len(data), name)
+
+
+def check_graph(read: Callable[[], Graph], frame: tuple[int, ...], n_bytes: int, name: str) -> None:
+    """Check a graph that `read` gives; its weights have `n_bytes` bytes in the file. Raises as `check_cost` does."""
     try:
-        graph = read_graph(data)
+        graph = read()
         taken = sum(len(node.inputs) for node in graph.nodes)
         if len(graph.inputs) != 1 or len(graph.nodes) > MAX_NODES or taken > MAX_INPUTS:
             raise ValueError(f"it has {len(graph.inputs)} inputs, and {len(graph.nodes):,} nodes that take {taken:,}")
-    except (IndexError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise BundleUnsupported(
             f"{name} must be a plain network with one input and at most {MAX_NODES:,} nodes that take {MAX_INPUTS:,}, "
             f"but: {error}; export it again"
         ) from error
     # Only a network that looks at the number of frames can need more for fewer of them.
-    looks = any(node.operator == "Shape" for node in graph.nodes)
-    for count in range(1, MAX_BATCH + 1) if looks else (1, MAX_BATCH):
-        _check_batch(graph, (count, *frame), WEIGHT_GROWTH * len(data), name)
+    for count in range(1, MAX_BATCH + 1) if _looks_at_frames(graph) else (1, MAX_BATCH):
+        _check_batch(graph, (count, *frame), WEIGHT_GROWTH * n_bytes, name)
+
+
+def _looks_at_frames(graph: Graph) -> bool:
+    """Return whether it uses the shape of anything computed from the frames. The shape of a shape is only a rank."""
+    used = {each for node in graph.nodes if node.operator != "Shape" for each in node.inputs}
+    computed = set(graph.inputs)
+    for node in graph.nodes:
+        if not computed.isdisjoint(node.inputs):
+            if node.operator != "Shape":
+                computed.update(node.outputs)
+            elif not used.isdisjoint(node.outputs):
+                return True
+    return False
 
 
 def _check_batch(graph: Graph, frames: tuple[int, ...], extra: int, name: str) -> None:
     """Infer one node after another for inputs of the shape `frames`; `extra` bytes are allowed for the weights."""
     tensors = {**graph.weights, graph.inputs[0]: unknown(frames, np.dtype("u1"))}
+    try:
+        _check_stated(graph.stated, tensors)
+    except ValueError as error:
+        raise BundleUnsupported(f"{name} must state the size of every tensor, but: {error}; export it again") from error
     constants, in_use, work = set(graph.weights), 0, 0
     last = {value: at for at, node in enumerate(graph.nodes) for value in (*node.outputs, *node.inputs)}
     for at, node in enumerate(graph.nodes):
         try:
             outputs = _outputs(node, tensors)
+            _check_stated(graph.stated, outputs)
             work += _work(node, [tensors[each] for each in node.inputs if each], outputs)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise BundleUnsupported(
@@ -98,6 +121,13 @@ def _outputs(node: Node, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     if len(outputs) < sum(map(bool, node.outputs)) or not tensors.keys().isdisjoint(outputs):
         raise ValueError("another tensor has the name of its output")
     return outputs
+
+
+def _check_stated(stated: dict[str, tuple[int, ...]], tensors: dict[str, Tensor]) -> None:
+    for each in stated.keys() & tensors.keys():
+        found, said = tensors[each].shape, stated[each]
+        if len(said) != len(found) or any(size not in (-1, real) for size, real in zip(said, found, strict=True)):
+            raise ValueError(f"the file states the shape {list(said[:8])} for {each}, which has {list(found[:8])}")
 
 
 def _work(node: Node, inputs: list[Tensor], outputs: dict[str, Tensor]) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -93,11 +93,15 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """The nodes in the order of the file, the stored tensors, and the names of what must be given to the network."""
+    """The nodes in the order of the file, the stored tensors, and the names of what must be given to the network.
+
+    `stated` has the shapes of tensors that the file states, where -1 is any size.
+    """
 
     nodes: list[Node]
     weights: dict[str, Tensor]
     inputs: list[str]
+    stated: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def read_graph(data: bytes) -> Graph:

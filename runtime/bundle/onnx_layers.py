@@ -144,10 +144,10 @@ def _windows(node: Node, sizes: tuple[int, ...], kernel: Sequence[int]) -> tuple
     spans = [(each - 1) * dilation + 1 for each, dilation in zip(kernel, dilations, strict=True)]
     room = [size + pads[at] + pads[at + rank] - span for at, (size, span) in enumerate(zip(sizes, spans, strict=True))]
     counts = [each // stride + 1 for each, stride in zip(room, strides, strict=True)]
-    if node.attributes.get("ceil_mode"):  # a further window if a part of the map is left, and not only its padding
+    if node.attributes.get("ceil_mode"):  # a further window if a part of the map is left; 2: or of its padding
         starts = [count * stride for count, stride in zip(counts, strides, strict=True)]
         more = [
-            start < room[at] + stride and start < sizes[at] + pads[at]
+            start < room[at] + stride and (start < sizes[at] + pads[at] or node.attributes["ceil_mode"] == 2)
             for at, (start, stride) in enumerate(zip(starts, strides, strict=True))
         ]
         counts = [count + extra for count, extra in zip(counts, more, strict=True)]

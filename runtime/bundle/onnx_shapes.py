@@ -63,6 +63,11 @@ def _quotient(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(np.where((a < 0) ^ (b < 0), -whole, whole))
 
 
+def _floor_quotient(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """Divide; integers towards minus infinity, as Python and OpenVINO do."""
+    return _quotient(a, b) if a.dtype.kind == "f" or not b.all() else np.asarray(a // b)
+
+
 def _all(function: Any) -> Callable[..., Any]:
     return lambda *arrays: function.reduce(np.broadcast_arrays(*arrays), axis=0)
 
@@ -121,6 +126,8 @@ def _split(node: Node, data: Tensor, sizes: Maybe = None) -> list[Tensor]:
     if wanted is None:
         each = -(-whole // count)
         wanted = [each] * (count - 1) + [whole - each * (count - 1)]
+    if node.attributes.get("rest") and wanted.count(-1) == 1:
+        wanted[wanted.index(-1)] = whole - 1 - sum(wanted)
     if sum(wanted) != whole or len(wanted) != count or min(wanted) < 0:
         raise ValueError(f"parts of the sizes {wanted[:20]} do not make {whole}")
     ends = np.cumsum(wanted).tolist()
@@ -206,6 +213,7 @@ _RULES: dict[str, Callable[..., Tensor | list[Tensor]]] = {
     "Expand": _view(_expand),
     "Flatten": _view(_flatten),
     "Floor": _elementwise(np.floor),
+    "FloorDiv": _elementwise(_floor_quotient),  # of OpenVINO only
     "Gather": _gather,
     "GatherND": layers.gather_nd,
     "Gemm": layers.gemm,
