@@ -89,7 +89,8 @@ def other_model(device, page, fake):
     mismatch = {"shots": 214, "seconds": 3.0, "done": None, "failed": ""}
     device.change(classes=[], gallery=device.state["gallery"] | {"mismatch": mismatch})
     page.get_by_text("Its 214 shots can be embedded again from their pictures: about 3 s.").wait_for()
-    page.get_by_role("button", name="Embed again").click()
+    with page.expect_response("**/gallery/reembed"):
+        page.get_by_role("button", name="Embed again").click()
     assert device.calls[-1][:2] == ("POST", "gallery/reembed")
     device.change(gallery=device.state["gallery"] | {"mismatch": mismatch | {"done": 80}})
     page.get_by_text("Embedding again: 80 of 214").wait_for()

@@ -501,7 +501,7 @@ def test_a_full_disk_says_so_keeps_what_was_acknowledged_and_goes_on_recognising
     tiny_bundle, tiny_bundle_dir, tmp_path, python
 ):
     failed, cups = python(FULL, tiny_bundle_dir, tmp_path / "shop.db").stdout.splitlines()
-    assert "Nothing was changed" in failed
+    assert "Nothing was changed" in failed or "may have been written" in failed  # before or at the commit
     assert int(failed.split()[0]) > 0
     with Recognizer(tiny_bundle, gallery=tmp_path / "shop.db", engine="onnxruntime") as rec:
         assert len(rec.gallery.classes["mug"].ids) == 4

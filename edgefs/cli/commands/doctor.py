@@ -118,8 +118,9 @@ def _parts() -> Iterator[dict[str, Any]]:
     for requirement in importlib.metadata.requires("edgefs") or ():
         found = re.match(r"([\w-]+)[^\[\]]*extra == [\"']([\w-]+)", requirement)
         if found and found[2] in PURPOSES and "opencv" not in found[1] and "python_version" not in requirement:
-            extras.setdefault(found[1], []).append(found[2])
-    for name, needed in extras.items():
+            extras.setdefault(found[1].replace("_", "-"), []).append(found[2])
+    for name, unsorted in extras.items():
+        needed = sorted(unsorted, key=list(PURPOSES).index)
         version = next(filter(None, map(_version, (name, f"{name}-gpu"))), None)
         note = "" if version else f"pip install 'edgefs[{','.join(needed)}]'"
         if name == "tensorrt" and note:

@@ -50,5 +50,5 @@ def test_a_batch_that_cannot_be_freed_is_refused_by_name(user_onnx, pictures):
     onnx.save(model, path)
     source = open_onnx(path, **IMAGENET)
     assert source.embed(pictures.frames[:3]).shape == (3, 9)
-    with pytest.raises(ExportError, match="any batch size"):
+    with pytest.raises(ExportError, match="any number of frames"):
         source.to_onnx()

@@ -28,7 +28,7 @@ def test_the_doctor_tells_what_is_here_and_verifies_the_bundle(shop, run):
         ("torch", "training, export", "train,export"),
         ("onnxscript", "export", "export"),
         ("tensorrt", "TensorRT engines", "tensorrt"),
-        ("tensorrt_rtx", "TensorRT for RTX engines", "tensorrt-rtx"),
+        ("tensorrt-rtx", "TensorRT for RTX engines", "tensorrt-rtx"),
     ],
 )
 def test_the_parts_of_every_extra_are_listed_with_the_line_that_installs_them(
