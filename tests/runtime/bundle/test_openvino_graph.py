@@ -1,6 +1,8 @@
 """The shapes that are computed for an IR are those that OpenVINO states in it, for every allowed operator."""
 
 import io
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,8 +93,6 @@ def rows():
 
 def ir_of(nodes, constants):
     """Return the IR (.xml, .bin) that OpenVINO makes of a network of frames."""
-    import openvino
-
     made = [
         helper.make_node("Cast", ["frames"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("Transpose", ["floats"], ["x"], perm=[0, 3, 1, 2]),
@@ -107,13 +107,10 @@ def ir_of(nodes, constants):
     results = [helper.make_empty_tensor_value_info(name) for node in made[-1:] for name in node.output]
     graph = helper.make_graph(made, "g", ends, results, stored)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
-    return saved(openvino, model.SerializeToString())
+    return saved(pytest.importorskip("openvino"), model.SerializeToString())
 
 
 def saved(openvino, model, half=False):
-    import tempfile
-    from pathlib import Path
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
         openvino.save_model(core().read_model(io.BytesIO(model)), path, compress_to_fp16=half)
@@ -122,7 +119,6 @@ def saved(openvino, model, half=False):
 
 @pytest.mark.parametrize("name", rows())
 def test_the_layers_of_an_allowed_operator_have_the_sizes_that_openvino_states(name):
-    pytest.importorskip("openvino")
     check_ir(*ir_of(*rows()[name]), FRAME)
 
 
