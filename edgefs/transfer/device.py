@@ -86,8 +86,7 @@ def enrol_classes(
     if gallery.exists():
         raise ConfigError(f"{gallery} must be a new file, but exists already; choose another")
     aside = gallery.with_name(f".{gallery.name}.part")
-    for stale in gallery.parent.glob(f"{aside.name}*"):
-        stale.unlink()
+    _remove(aside)
     rows = files.rows("train")
     chosen = {}
     for label, name in enumerate(files.classes):
@@ -104,7 +103,14 @@ def enrol_classes(
                 said = time.monotonic()
                 say(f"enrolled {shots} of {total} pictures in {gallery}")
     aside.rename(gallery)
+    _remove(aside)
     return shots
+
+
+def _remove(aside: Path) -> None:
+    """Remove an unfinished gallery, and what a gallery keeps beside itself."""
+    for file in aside.parent.glob(f"{aside.name}*"):
+        file.unlink()
 
 
 def _shot(recognizer: Recognizer, path: Path) -> NewShot:
