@@ -273,7 +273,7 @@ def scenario(kind: str, root: Path, tiny: Any, monkeypatch: pytest.MonkeyPatch) 
             except asides._UNREADABLE as error:
                 return f"damaged: {error}"
 
-        old, new = ((path, np.arange(count), rows[:count], "model") for count in (50, 20))
+        old, new = ((path, np.arange(count), rows[:count], "model", "fp32") for count in (50, 20))
         return lambda: asides._write(*old), lambda: asides._write(*new), state
     assert kind == "gallery"  # the names alone: what SQLite writes is in tests/runtime/gallery/test_power_loss.py
     path, part = root / "shop.db", root / "shop.db.part"
