@@ -72,12 +72,19 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
     assert complaints == []
 
 
+# What moves or fades in is checked when it has arrived.
+STILL = """() => Promise.allSettled(document.getAnimations()
+    .filter((each) => each.effect.getComputedTiming().endTime !== Infinity).map((each) => each.finished))
+    .then(() => null)"""
+
+
 @pytest.fixture
 def accessible() -> Callable[[Any], None]:
     """Assert that axe-core finds nothing wrong with a page as it is now, contrast and names of controls included."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
 
     def check(page: Any) -> None:
+        page.evaluate(STILL)
         found = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
         assert [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in found] == []
 
