@@ -8,23 +8,23 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from time import perf_counter
+from functools import partial
 
 import numpy as np
 
 from exporters.errors import ExportError
+from exporters.rebuilt import extra_files, rebuilt
 from exporters.sources.pictures import Pictures
 from exporters.targets import target_of
 from exporters.targets.request import Request
 from exporters.targets.target import Candidate
+from exporters.verify.latency import interleaved
 from exporters.versions import installed
 from runtime.bundle import Artifact, Bundle
-from runtime.bundle.manifest import COHORT, GOLDEN_EMBEDDINGS, GOLDEN_FRAMES
 from runtime.engines import engine_spec, open_engine
 
 TARGETS = ("tensorrt", "tensorrt-rtx")
 MIN_COSINE = {"fp32": 0.999, "fp16": 0.99, "int8": 0.7}  # that a plan must reach on the golden frames
-TIMED_CALLS = 50
 
 
 @dataclass(frozen=True)
@@ -75,46 +75,25 @@ def add_plan(bundle: Bundle, request: Request, *, progress: Callable[[str], obje
     progress("golden frames and latency")
     engine = open_engine(made, engine=name, precision=precision)
     try:
-        return AddedPlan(made, candidate.file, engine.info.golden_cosine, _milliseconds(engine.embed, made), "run here")
+        (latency,) = interleaved([partial(engine.embed, made.golden()[0][:1])])
+        return AddedPlan(made, candidate.file, engine.info.golden_cosine, latency.p50_ms, "run here")
     finally:
         engine.close()
 
 
-def _milliseconds(embed: Callable[..., object], bundle: Bundle) -> float:
-    frame, times = bundle.golden()[0][:1], []
-    for _ in range(TIMED_CALLS):
-        start = perf_counter()
-        embed(frame)
-        times.append(1e3 * (perf_counter() - start))
-    return float(np.median(times))
-
-
 def _with_plan(bundle: Bundle, candidate: Candidate) -> Bundle:
     """Return the same bundle with the candidate's files, in place of those of its target and precision."""
-    manifest = bundle.manifest
-    first, *others = bundle.artifacts
-    folder = f"{candidate.target}/{candidate.precision}/"
-    fixed = {"model.onnx", GOLDEN_FRAMES, GOLDEN_EMBEDDINGS, COHORT}
-    kept = [name for name in manifest["files"] if name not in fixed and not name.startswith(folder)]
+    provenance, folder = bundle.manifest["provenance"], f"{candidate.target}/{candidate.precision}/"
     plan = Artifact(candidate.target, candidate.precision, candidate.file, MIN_COSINE[candidate.precision])
     date = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     record = {"file": candidate.file, "date": date, "versions": installed(), "reason": candidate.reason}
-    earlier = [entry for entry in manifest["provenance"].get("plans", []) if entry["file"] != candidate.file]
-    frames, embeddings = bundle.golden()
-    made = Bundle.build(
-        name=bundle.name,
-        description=manifest["description"],
-        preprocess=bundle.preprocess,
-        metric=bundle.metric,
-        model=bundle.read("model.onnx"),
-        golden_frames=frames,
-        golden_embeddings=embeddings,
-        precision=first.precision,
-        extra={name: bundle.read(name) for name in kept} | dict(candidate.files),
-        artifacts=(*(other for other in others if not other.file.startswith(folder)), plan),
-        calibration=manifest["calibration"],
-        cohort=bundle.cohort() if COHORT in manifest["files"] else None,
-        provenance={**manifest["provenance"], "plans": [*earlier, record]},
+    earlier = [entry for entry in provenance.get("plans", []) if entry["file"] != candidate.file]
+    kept = {name: data for name, data in extra_files(bundle).items() if not name.startswith(folder)}
+    made = rebuilt(
+        bundle,
+        extra=kept | dict(candidate.files),
+        artifacts=(*(other for other in bundle.artifacts[1:] if not other.file.startswith(folder)), plan),
+        provenance={**provenance, "plans": [*earlier, record]},
     )
     if made.fingerprint != bundle.fingerprint:
         raise ExportError(f"the fingerprint of {bundle.where} must stay as it is, but would change; report this")

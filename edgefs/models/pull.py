@@ -8,8 +8,8 @@ from edgefs.errors import PackageMissing
 from edgefs.models.cards import calibration_of, card_text, cohort_of
 from edgefs.models.ladder import Rung
 from edgefs.models.store import INSTALL, pulled_path
+from exporters.rebuilt import extra_files, rebuilt
 from runtime.bundle import Bundle
-from runtime.bundle.manifest import GOLDEN_EMBEDDINGS, GOLDEN_FRAMES
 
 CARD = "MODEL_CARD.md"
 # Beside model.onnx. int8 for ONNX Runtime is not built: on shop photographs it loses up to 1.3 points (one shot).
@@ -55,21 +55,11 @@ def build(rung: Rung, *, progress: Callable[[str], object] = str) -> Bundle:
 
 def _with_table(bundle: Bundle, rung: Rung) -> Bundle:
     """Add the calibration table and the model card; the model and so the fingerprint stay as they are."""
-    frames, embeddings = bundle.golden()
-    built = {"model.onnx", GOLDEN_FRAMES, GOLDEN_EMBEDDINGS}
-    return Bundle.build(
+    return rebuilt(
+        bundle,
         name=rung.name,
         description=f"{rung.title}, a model of edgefs's ladder",
-        preprocess=bundle.preprocess,
-        metric=bundle.metric,
-        model=bundle.read("model.onnx"),
-        golden_frames=frames,
-        golden_embeddings=embeddings,
-        extra={
-            CARD: card_text(rung.name).encode(),
-            **{name: bundle.read(name) for name in bundle.manifest["files"] if name not in built},
-        },
-        artifacts=tuple(artifact for artifact in bundle.artifacts if artifact.file != "model.onnx"),
+        extra={CARD: card_text(rung.name).encode(), **extra_files(bundle)},
         calibration=calibration_of(rung.name),
         cohort=cohort_of(rung.name),
         provenance={**bundle.manifest["provenance"], "licence": rung.licence},

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from photos import Photo, limited, read_pool
 
+from exporters.rebuilt import rebuilt
 from exporters.sources.clips import read_clips
 from exporters.verify.calibration import calibrate, thing_of_clip, things_of_photos
 from runtime.bundle import Bundle
@@ -49,19 +50,8 @@ def calibrated(bundle: Bundle, shared: Path, pool: list[Photo]) -> Bundle:
     things = things_of_photos(pictures, [photo.label for photo in photos], [photo.source for photo in photos])
     for clip in read_clips(shared / "data/clips"):
         things.append(thing_of_clip(clip.group, embed(clip.frames), clip.times_s))
-    made, (golden_frames, golden_embeddings) = calibrate(things, metric=bundle.metric), bundle.golden()
-    return Bundle.build(
-        name=bundle.name,
-        description=bundle.manifest["description"],
-        preprocess=bundle.preprocess,
-        metric=bundle.metric,
-        model=bundle.read("model.onnx"),
-        golden_frames=golden_frames,
-        golden_embeddings=golden_embeddings,
-        calibration=made.table,
-        cohort=made.cohort,
-        provenance=bundle.manifest["provenance"],
-    )
+    made = calibrate(things, metric=bundle.metric)
+    return rebuilt(bundle, extra={}, calibration=made.table, cohort=made.cohort)  # the card is written anew
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from distil import git_commit
 
+from exporters.rebuilt import rebuilt
 from runtime.bundle import Bundle
 
 CARD = """# The embedded default embedder
@@ -56,7 +57,6 @@ def with_card(bundle: Bundle, results: list[dict]) -> Bundle:
         if result["fingerprint"] != bundle.fingerprint:
             raise ValueError(f"results must be of this model, {bundle.fingerprint}, but are of {result['fingerprint']}")
     provenance = {**bundle.manifest["provenance"], "commit": git_commit()}
-    frames, embeddings = bundle.golden()
     card = CARD.format(
         parameters=provenance["parameters"],
         size=bundle.preprocess.size[0],
@@ -66,19 +66,7 @@ def with_card(bundle: Bundle, results: list[dict]) -> Bundle:
         measured=table(results),
     )
     measured = {name: value for result in results for name, value in result["summary"].items()}
-    return Bundle.build(
-        name=bundle.name,
-        description=bundle.manifest["description"],
-        preprocess=bundle.preprocess,
-        metric=bundle.metric,
-        model=bundle.read("model.onnx"),
-        golden_frames=frames,
-        golden_embeddings=embeddings,
-        calibration=bundle.calibration,
-        cohort=bundle.cohort(),
-        provenance={**provenance, "measured": measured},
-        extra={"MODEL_CARD.md": card.encode()},
-    )
+    return rebuilt(bundle, extra={"MODEL_CARD.md": card.encode()}, provenance={**provenance, "measured": measured})
 
 
 def main() -> None:

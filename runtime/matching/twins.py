@@ -146,14 +146,13 @@ class Nearest:
             if id(other) in rows:
                 nearest[row], alike[row] = rows[id(other)], score
         fresh = np.flatnonzero(np.isneginf(alike))
-        for some in np.array_split(fresh, -(-len(fresh) // COMPARED_AT_ONCE) or 1):
+        for start in range(0, len(fresh), COMPARED_AT_ONCE):
+            some = fresh[start : start + COMPARED_AT_ONCE]
             scores = prototypes.rows.scores_many(prototypes.rows.matrix[some])
             scores[np.arange(len(some)), some] = -np.inf
-            if len(some):
-                best, nearer = scores.argmax(axis=1), scores.max(axis=0) > alike
-                nearest[nearer], alike[nearer] = some[scores[:, nearer].argmax(axis=0)], scores[:, nearer].max(axis=0)
-                higher = scores[np.arange(len(some)), best] > alike[some]
-                nearest[some[higher]], alike[some[higher]] = best[higher], scores[higher, best[higher]]
+            nearest[some], alike[some] = scores.argmax(axis=1), scores.max(axis=1)
+            nearer = scores.max(axis=0) > alike
+            nearest[nearer], alike[nearer] = some[scores[:, nearer].argmax(axis=0)], scores[:, nearer].max(axis=0)
         return nearest, alike
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
 
 from runtime.app.core.messages import FrameRegion, NamedRegion
+from runtime.durable import write_file
 
 log = logging.getLogger(__name__)
 
@@ -57,10 +57,8 @@ class Regions:
         self._regions = {**self._regions, name: regions}
         if self._path is None:
             return
-        part = self._path.with_name(f"{self._path.name}.{os.getpid()}.part")
         try:
-            part.write_bytes(msgspec.json.encode(self._regions))
-            part.replace(self._path)
+            write_file(self._path, msgspec.json.encode(self._regions))
         except OSError as error:
             log.warning("%s cannot be written (%s); the region is lost at the next start.", self._path, error)
 
