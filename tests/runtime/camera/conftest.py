@@ -142,8 +142,12 @@ def http_camera():
 
 def children(pid: int | None = None) -> set[int]:
     """Return the processes that this one (or `pid`) has started and not yet waited for."""
-    tasks = Path(f"/proc/{pid or os.getpid()}/task").glob("*/children")
-    return {int(child) for task in tasks for child in task.read_text().split()}
+    while True:
+        tasks = Path(f"/proc/{pid or os.getpid()}/task").glob("*/children")
+        try:
+            return {int(child) for task in tasks for child in task.read_text().split()}
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # a thread ended meanwhile, and its processes belong to another one now
 
 
 @pytest.fixture
