@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV = .venv
 TORCH = .venv-torch
+FLEET = .venv-fleet
 AUDIT = .venv-audit
 DIST = .venv-dist
 
-.PHONY: demo live test test-slow test-torch test-container lint fuzz audit sbom bench docs dist help clean
+.PHONY: demo live test test-slow test-torch test-fleet test-container lint fuzz audit sbom bench docs dist help clean
 
 demo: $(VENV)/demo.stamp  ## enrol, recognise, answer "unknown": the main job in a minute
 	$(VENV)/bin/edgefs demo
@@ -26,6 +27,10 @@ test-torch: $(TORCH)/dev.stamp  ## test training and export
 	@echo "Running the tests of training and export; this usually takes 10 to 15 minutes on 2 cores."
 	$(TORCH)/bin/python -m pytest -m "torch and not slow"
 	$(TORCH)/bin/python -m pytest tests/exporters/targets/test_tensorrt_rtx.py  # NVIDIA's own parser and builder, on the CPU
+
+test-fleet: $(FLEET)/dev.stamp  ## test galleries in PostgreSQL, large galleries and model servers; starts the servers itself
+	@echo "Running the tests of many devices; this usually takes 5 minutes on 2 cores."
+	$(FLEET)/bin/python -m pytest -m "fleet and not slow"
 
 test-container: $(VENV)/dev.stamp  ## build and start the image; needs root, podman, runc and mmdebstrap
 	@echo "Building and starting the image; this usually takes 4 to 6 minutes."
@@ -89,6 +94,12 @@ $(TORCH)/dev.stamp: pyproject.toml
 	$(TORCH)/bin/python -m pip install --quiet -e '.[dev,train,export,models,timm,tensorrt-rtx,peers]'
 	touch $@
 
+$(FLEET)/dev.stamp: pyproject.toml
+	@echo "Installing the clients of PostgreSQL and of model servers into $(FLEET): usually 2 minutes."
+	$(PYTHON) -m venv $(FLEET)
+	$(FLEET)/bin/python -m pip install --quiet -e '.[dev,fleet,bulk,kserve]'
+	touch $@
+
 $(AUDIT)/stamp: pyproject.toml
 	@echo "Installing the tools of the audit into $(AUDIT): usually half a minute."
 	$(PYTHON) -m venv $(AUDIT)
@@ -105,4 +116,4 @@ help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## */  make \1: /p' $(MAKEFILE_LIST)
 
 clean:  ## delete everything that was installed or built here
-	rm -rf $(VENV) $(TORCH) $(AUDIT) $(DIST) sbom.json build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output
+	rm -rf $(VENV) $(TORCH) $(FLEET) $(AUDIT) $(DIST) sbom.json build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output
