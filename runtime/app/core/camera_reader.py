@@ -117,6 +117,8 @@ class CameraReader:
             try:
                 opened = self._source.open()
             except EdgefsError as error:
+                if retry_s == RETRY_FIRST_S:  # once, not at every further try
+                    log.warning("%s cannot be opened: %s", self._source.name, redact(str(error)))
                 self._report(CameraHealth("missing", redact(str(error))))
                 if not self._final(error):
                     self._wait(retry_s)

@@ -18,7 +18,7 @@ from runtime.app.core.messages import Answer, Camera, FrameRegion, NamedRegion, 
 from runtime.app.core.preview import Preview, thumbnail
 from runtime.app.core.region_watch import RegionWatch, place
 from runtime.app.core.regions import CameraRegions
-from runtime.app.core.session import CameraHealth, CameraSession
+from runtime.app.core.session import CameraHealth, CameraSession, InvalidState
 from runtime.app.visits.log import VisitLog
 from runtime.app.visits.tracker import Sight, View
 from runtime.camera import Frame
@@ -87,8 +87,13 @@ class CameraWorker:
         return self._publish()
 
     def start_teaching(self, coach: Coach) -> Camera:
-        """Begin a teaching session with what the camera shows."""
+        """Begin a teaching session with what the camera shows. Raises InvalidState if it cannot be opened."""
         with self._lock:
+            if self.session.health.state == "missing":
+                raise InvalidState(
+                    f"{self.session.name} must show a picture to be taught from, but it cannot be opened: "
+                    f"{self.session.health.message}"
+                )
             self.session.start_teaching(coach)
         return self._publish()
 

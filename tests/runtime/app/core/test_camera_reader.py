@@ -57,7 +57,7 @@ def test_only_a_file_or_folder_is_a_recorded_source(text, recorded):
 
 
 @pytest.mark.parametrize("content", [None, b"no video"], ids=["absent", "no video"])
-def test_a_file_that_cannot_be_played_once_ends_with_its_error(tmp_path, content):
+def test_a_file_that_cannot_be_played_once_ends_with_its_error(tmp_path, content, caplog):
     path = tmp_path / "clip.mp4"
     if content is not None:
         path.write_bytes(content)
@@ -70,3 +70,4 @@ def test_a_file_that_cannot_be_played_once_ends_with_its_error(tmp_path, content
     assert reader.ended
     assert "clip.mp4" in str(reader.error)
     assert reports[-1].state == "missing"
+    assert len(caplog.records) == (content is None)  # a file that is not there is named in the terminal

@@ -14,6 +14,7 @@ from runtime.app.core.camera_worker import CameraWorker
 from runtime.app.core.hub import Hub
 from runtime.app.core.messages import Answer
 from runtime.app.core.regions import CameraRegions
+from runtime.app.core.session import CameraHealth, InvalidState
 from runtime.app.visits.log import VisitLog
 from runtime.bundle import Bundle
 from runtime.camera import FakeCamera, Frame, open_camera, realtime
@@ -21,6 +22,7 @@ from runtime.models import default_bundle
 from runtime.recognizer import Recognizer
 from runtime.stream.recent_answers import Ring
 from runtime.stream.strangers import Inbox
+from runtime.teaching.coach import Coach
 
 FPS = 30
 CLIPS = {"cups": "sam2/02_cups.mp4", "bag": "pysot/bag.avi", "bottle": "intel/bottle-detection.mp4"}
@@ -130,3 +132,11 @@ def test_an_answer_that_was_refused_is_no_evidence(tiny, tiny_bundle):
         assert {answer.stable for answer in player.play(tiny.views(9, 200))} == {None}
         assert evidence(recognizer) == before
         assert len(recognizer.gallery.unknown_frames) == 0
+
+
+def test_nothing_is_taught_from_a_camera_that_cannot_be_opened(tiny_bundle):
+    with Recognizer(tiny_bundle, engine="onnxruntime", threads=1) as recognizer:
+        player = Player(recognizer)
+        player.worker.session.health = CameraHealth("missing", "no such device")
+        with pytest.raises(InvalidState, match="cannot be opened: no such device"):
+            player.worker.start_teaching(Coach(recognizer, "mug"))
