@@ -118,7 +118,7 @@ class CameraReader:
                 opened = self._source.open()
             except EdgefsError as error:
                 if retry_s == RETRY_FIRST_S:  # once, not at every further try
-                    log.warning("%s cannot be opened: %s", self._source.name, redact(str(error)))
+                    log.warning("A camera cannot be opened: %s", redact(str(error)))
                 self._report(CameraHealth("missing", redact(str(error))))
                 if not self._final(error):
                     self._wait(retry_s)
