@@ -38,7 +38,7 @@ def usearch_index() -> Any:
         from usearch.index import Index as Graph
     except ImportError:
         log.warning(
-            "A gallery of more than %s classes needs usearch to answer quickly, but it is not installed, so every frame "
+            "A gallery of more than %s classes needs usearch to answer quickly, but it is not installed, so each frame "
             "is compared with every class. Do: pip install 'edgefs[fleet]'",
             f"{LARGE:,}",
         )
@@ -98,8 +98,8 @@ class Index:
     def search(self, embeddings: NDArray[np.float32]) -> NDArray[np.int64]:
         """Find classes near embeddings `float32 [N, D]`: the keys of all that are near one of them, `int64 [n]`."""
         with self._busy:
-            found = self._graph.search(embeddings, FOUND, threads=1)
-        return np.unique(found.keys[np.arange(FOUND) < found.counts[:, None]].astype(np.int64))
+            found = [self._graph.search(embedding, FOUND, threads=1).keys for embedding in embeddings]
+        return np.unique(np.concatenate(found)).astype(np.int64)
 
     def wait(self) -> None:
         """Wait until it is ready."""
