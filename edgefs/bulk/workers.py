@@ -44,7 +44,7 @@ def embed_in_processes(job: Job, pictures: Sequence[Picture], processes: int) ->
             yield from chain.from_iterable(pool.map(_embed, batches(pictures)))
     except BrokenProcessPool as error:
         raise WorkerLost(
-            f"all {processes} processes must go on to the end, but one was ended, as by a lack of memory; run the command "
+            f"all {processes} processes must go on to the end, but one ended, as by a lack of memory; run the command "
             "again, perhaps with fewer --processes: it goes on where it was"
         ) from error
 
