@@ -7,6 +7,7 @@ its sha256, its embedding, and the quality that enrolment needs. What embedded t
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -19,11 +20,13 @@ from numpy.typing import NDArray
 from edgefs.bulk.embedder import Embedded
 from edgefs.bulk.pictures import Picture
 from edgefs.errors import DataCorrupt, DataError, DataMissing
+from runtime.bundle import Bundle
 from runtime.durable import write_file
 from runtime.teaching.quality import FrameQuality
 
 VERSION = "1"
 NAME = "part-{:05d}.parquet"
+log = logging.getLogger(__name__)
 QUALITY = ("low", "high", "sharpness")
 
 
@@ -85,7 +88,7 @@ def read_model(folder: Path) -> Model | None:
     return found.pop() if found else None
 
 
-def require_model(folder: Path, fingerprint: str, bundle: str) -> Model:
+def require_model(folder: Path, bundle: Bundle) -> Model:
     """What embedded the pictures of a folder, which must be this bundle. Raises DataMissing, DataError."""
     model = read_model(folder)
     if model is None:
@@ -93,9 +96,9 @@ def require_model(folder: Path, fingerprint: str, bundle: str) -> Model:
             f"{folder} must hold embedded pictures, but has no part-*.parquet; make them: "
             f"edgefs embed PICTURES --out {folder}"
         )
-    if model.fingerprint != fingerprint:
+    if model.fingerprint != bundle.fingerprint:
         raise DataError(
-            f"{folder} must have been embedded by {bundle} ({fingerprint[:12]}), but {model.bundle} "
+            f"{folder} must have been embedded by {bundle.name} ({bundle.fingerprint[:12]}), but {model.bundle} "
             f"({model.fingerprint[:12]}) did it; name that bundle, or embed the pictures again into another folder"
         )
     return model
@@ -110,6 +113,24 @@ def read_rows(folder: Path) -> Iterator[Embedded]:
             picture = Picture(columns["path"][i], columns["label"][i])
             quality = FrameQuality(*(columns[name][i] for name in QUALITY))
             yield Embedded(picture, columns["sha256"][i], embedding, quality)
+
+
+def read_classes(folder: Path, bundle: Bundle) -> dict[str, list[Embedded]]:
+    """The embedded pictures of each class, as `edgefs.data.images.pictures_below` gives pictures.
+
+    Those without a class are left out, and are counted. Raises DataMissing, DataError, DataCorrupt.
+    """
+    require_model(folder, bundle)
+    classes: dict[str, list[Embedded]] = {}
+    without = 0
+    for row in read_rows(folder):
+        if row.picture.label is None:
+            without += 1
+        else:
+            classes.setdefault(row.picture.label, []).append(row)
+    if without:
+        log.warning("%s: %s embedded pictures are left out, because they were in no class folder", folder, without)
+    return dict(sorted(classes.items()))
 
 
 def read_tables(folder: Path, columns: Sequence[str]) -> Iterator[Any]:

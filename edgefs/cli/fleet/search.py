@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     bundle, folder = load_bundle(args.bundle, args.trusted_keys), Path(args.embedded)
-    model = require_model(folder, bundle.fingerprint, bundle.name)
+    model = require_model(folder, bundle)
     with Recognizer(bundle, engine=args.engine, device=args.device, precision=model.precision) as recognizer:
         embedding = recognizer.embed(read_image(args.picture))[0]
     found = search(folder, model, embedding, args.top)
