@@ -64,24 +64,24 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def _tree(recognizer: Recognizer, args: argparse.Namespace) -> dict[str, Any]:
     """Teach every class folder on its own: a picture or a folder that cannot be used is named, and the others stay."""
+    teach: Callable[[Recognizer, str, Any, str], tuple[Enrollment, list[str]]] = _teach
     classes: Mapping[str, Sequence[Any]]
-    teach: Callable[[Recognizer, str, Any, str], tuple[Enrollment, list[str]]]
+    source = args.tree or args.embedded
     if args.embedded:
         from edgefs.bulk.enrolling import teach_embedded
         from edgefs.bulk.shards import read_classes
 
-        teach, classes = teach_embedded, read_classes(Path(args.embedded), recognizer.bundle)
+        classes, teach = read_classes(Path(args.embedded), recognizer.bundle), teach_embedded
     else:
-        teach, classes = _teach, pictures_below(Path(args.tree))
+        classes = pictures_below(Path(args.tree))
     problems = {name: "it holds no picture" for name, some in classes.items() if not some} | label_problems(classes)
     reports = []
     for name, paths in classes.items():
         try:
-            report = (
-                {"problem": problems[name]}
-                if name in problems
-                else _report_of(*teach(recognizer, name, paths, args.tree or args.embedded))
-            )
+            if name in problems:
+                report = {"problem": problems[name]}
+            else:
+                report = _report_of(*teach(recognizer, name, paths, source))
         except EdgefsError as error:
             report = {"problem": str(error)}
         taught = report.get("accepted", 0)
