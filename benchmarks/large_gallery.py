@@ -11,17 +11,18 @@ was made of. Both ways are asked in turn, with the same thresholds, on one threa
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 import time
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.common import save
+from benchmarks.common import result_path, save
 from edgefs.bench.clock import Clock, figures, typical
-from edgefs.reports.tables import table
 from runtime.bundle import Bundle
 from runtime.gallery import ClassShots
 from runtime.matching import large
@@ -31,7 +32,8 @@ from runtime.matching.prototypes import Prototypes
 from runtime.models import default_bundle
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
-QUERIES, HELD_OUT = 300, 10  # of each kind; one in ten pictures is held out
+EXPANSIONS = (128, 256, 512, 1024)
+QUERIES, HELD_OUT = 200, 10  # of each kind; one in ten pictures is held out
 NOISE = 0.05  # in each direction; the cosine to the shot is then about 0.78
 
 
@@ -95,24 +97,33 @@ def measure(bundle: Bundle, pool: np.ndarray, n_classes: int) -> dict[str, Any]:
 
 
 def asked(kinds: dict[str, np.ndarray], matcher: Matcher, every: Matcher) -> dict[str, Any]:
-    """Ask both matchers in turn."""
-    clock, found = Clock(), {}
-    times: dict[str, list[Any]] = {"answer": [], "exact": []}
+    """Ask both matchers in turn; that with the index once for each number of nodes that a search may look at."""
+    clock, index = Clock(), matcher.prototypes.index
+    times: dict[Any, list[Any]] = defaultdict(list)
+    same: dict[Any, list[bool]] = defaultdict(list)
     for kind, queries in kinds.items():
-        same, alike = [], []
         for z in queries:
-            both = []
-            for name, one in (("answer", matcher), ("exact", every)):
-                times[name].append(clock(lambda: both.append(one.decide(z))))  # noqa: B023 - called at once
-            same.append(both[0].row == both[1].row)
-            alike.append(both[0].certainty == both[1].certainty)
-        found[f"{kind}_same_class"] = round(float(np.mean(same)), 4)
-        found[f"{kind}_same_certainty"] = round(float(np.mean(alike)), 4)
+            found: dict[Any, Any] = {}
+            times["exact"].append(clock(lambda: found.update(exact=every.decide(z))))  # noqa: B023 - called at once
+            for nodes in EXPANSIONS if index else (0,):
+                if index:
+                    index[0].expansion = nodes
+                times[nodes].append(clock(lambda: found.update(answer=matcher.decide(z))))  # noqa: B023
+                same[nodes, kind].append(found["answer"].row == found["exact"].row)
+                same[nodes, "certainty"].append(found["answer"].certainty == found["exact"].certainty)
     clock.close()
-    for name, samples in times.items():
-        all_of = figures(samples)
-        found |= {f"{name}_p50_ms": typical(all_of), f"{name}_p90_ms": typical(all_of, "p90_ms")}
-    return found
+    return {"exact": _times(times["exact"])} | {
+        f"answer, {nodes} nodes" if nodes else "answer": {
+            **_times(times[nodes]),
+            **{f"same {what}": round(float(np.mean(same[nodes, what])), 4) for what in (*kinds, "certainty")},
+        }
+        for nodes in (EXPANSIONS if index else (0,))
+    }
+
+
+def _times(samples: list[Any]) -> dict[str, float]:
+    found = figures(samples)
+    return {"p50_ms": typical(found), "p90_ms": typical(found, "p90_ms")}
 
 
 def changing(bundle: Bundle, acceptance: Acceptance, prototypes: Prototypes, classes: Any) -> dict[str, Any]:
@@ -138,19 +149,22 @@ def _resident_mb() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("embedded", type=Path)
-    parser.add_argument("--classes", type=int, nargs="*", default=SIZES)
+    parser.add_argument("--classes", type=int, nargs="*", default=SIZES, help="sizes; rows of other sizes are kept")
     args = parser.parse_args()
-    bundle, pool, rows = default_bundle(), read(args.embedded), []
+    bundle, pool = default_bundle(), read(args.embedded)
+    path = result_path("large-gallery")
+    rows = {row["classes"]: row for row in json.loads(path.read_text())["rows"]} if path.exists() else {}
     for n_classes in args.classes:
-        rows.append(measure(bundle, pool, n_classes))
-        print(table([tuple(rows[-1].values())], tuple(rows[-1])), flush=True)
+        rows[n_classes] = measure(bundle, pool, n_classes)
+        print(json.dumps(rows[n_classes], indent=1), flush=True)
     found = {
         "bundle": bundle.name,
         "dim": bundle.dim,
         "pictures": len(pool),
         "index_from_classes": large.LARGE,
+        "nodes": large.EXPANSION,
         "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS"),
-        "rows": rows,
+        "rows": [rows[n] for n in sorted(rows)],
     }
     print(f"written to {save('large-gallery', found)}")
 

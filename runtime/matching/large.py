@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from runtime.matching.prototypes import Prototype
 
 LARGE = 100_000  # classes from which on an index is used
-FOUND = 64  # classes that are found for an embedding, and then scored exactly
+FOUND = 128  # classes that are found for an embedding, and then scored exactly
 AT_ONCE = 64  # changes that are made while the caller waits
 CHUNK = 1_000  # classes added between two looks at what else is to be done
-CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 16, 128, 128
+CONNECTIVITY, EXPANSION_ADD = 16, 128  # of the graph
+EXPANSION = 512  # nodes that a search looks at; `benchmarks.large_gallery` measures what fewer and more find
 Change = tuple[str, "list[tuple[int, Prototype]]"]  # "add" or "remove", and keys with their prototypes
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class Index:
             dtype="i8" if metric == "cosine" else "f16",  # bytes suffice to find unit vectors
             connectivity=CONNECTIVITY,
             expansion_add=EXPANSION_ADD,
-            expansion_search=EXPANSION_SEARCH,
+            expansion_search=EXPANSION,
         )
         self._keys: dict[int, tuple[int, Prototype]] = {}  # by id; the prototype is held so that no id is reused
         self._next = 0
@@ -69,6 +70,15 @@ class Index:
     def ready(self) -> bool:
         """Whether `search` finds the classes of the newest `follow`, so that not every prototype must be compared."""
         return self._thread is None
+
+    @property
+    def expansion(self) -> int:
+        """How many nodes a search looks at. More find more, and take longer."""
+        return int(self._graph.expansion_search)
+
+    @expansion.setter
+    def expansion(self, nodes: int) -> None:
+        self._graph.expansion_search = nodes
 
     @property
     def size_bytes(self) -> int:
