@@ -7,18 +7,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edgefs.bulk import run, shards, workers
-from edgefs.bulk.embedder import Embedder, Job
-from edgefs.bulk.shards import only_writer, read_rows, shards_in
-from edgefs.errors import DataCorrupt, DataError, WorkerLost
-from runtime.errors import BundleCorrupt, CameraMissing
+from edgefs.bulk import run, workers
+from edgefs.bulk.embedder import Job
+from edgefs.bulk.pictures import find_pictures
+from edgefs.bulk.shards import read_rows, shards_in
+from edgefs.errors import WorkerLost
+from runtime.bundle import Bundle
 
 pytestmark = pytest.mark.fleet
 GOOD = 100
@@ -31,24 +30,6 @@ def files(folder):
 
 def rows(folder):
     return {row.sha256: row for row in read_rows(folder)}
-
-
-def test_a_picture_is_stored_with_what_is_known_about_it(photos, embed, tmp_path, tiny_bundle, tiny):
-    report = embed(photos, tmp_path / "out")
-    assert (report.embedded, report.known, len(report.damaged)) == (GOOD, 1, 1)
-    assert report.damaged[0].picture.path.endswith("broken.png")
-    assert "damaged" in report.damaged[0].why or "cut" in report.damaged[0].why
-    found = rows(tmp_path / "out")
-    assert Counter(row.picture.label for row in found.values()) == {"mug": 40, "cup": 40, "shelf/box": 20}
-    from runtime.opencv import read_image
-    from runtime.recognizer import Recognizer
-    from runtime.teaching.quality import measure
-
-    with Recognizer(tiny_bundle, engine="onnxruntime", threads=1) as recognizer:
-        for row in list(found.values())[::9]:
-            image = read_image(row.picture.path)
-            np.testing.assert_allclose(row.embedding, recognizer.embed(image)[0], atol=1e-5)
-            assert row.quality == measure(image)
 
 
 def test_any_number_of_processes_writes_the_same_bytes(photos, embed, tmp_path, monkeypatch):
@@ -149,22 +130,6 @@ def test_killed_at_twenty_points_and_resumed_it_embeds_every_picture_once(photos
     assert alive == set()
 
 
-def test_files_that_are_not_written_whole_would_be_found(photos, embed, tmp_path, monkeypatch):
-    """The protection is taken out: the file is written in its place, and the writer is killed in the middle."""
-
-    def half(path, data):
-        path.write_bytes(data[: len(data) // 2])
-        raise KeyboardInterrupt
-
-    out = tmp_path / "out"
-    with monkeypatch.context() as patch:
-        patch.setattr(shards, "write_file", half)
-        with pytest.raises(KeyboardInterrupt):
-            embed(photos, out)
-    with pytest.raises(DataCorrupt, match="delete it and run edgefs embed again"):
-        embed(photos, out)
-
-
 def test_ctrl_c_keeps_what_was_embedded(photos, embed, tmp_path):
     def interrupted(results):
         for count, result in enumerate(results):
@@ -178,30 +143,9 @@ def test_ctrl_c_keeps_what_was_embedded(photos, embed, tmp_path):
     assert embed(photos, tmp_path / "out").embedded == GOOD - 50
 
 
-def test_another_model_neither_adds_to_a_folder_nor_reads_it(photos, embed, tmp_path, tiny_bundle_dir, tiny_bundle):
-    out = tmp_path / "out"
-    embed(photos / "cup", out)
-    model = shards.read_model(out)
-    for other in (replace(model, fingerprint="0" * 64), replace(model, precision="int8")):
-        with pytest.raises(DataError, match="choose another --out"):
-            embed(photos, out, model=other)
-    shards.write_shard(out, 9, replace(model, fingerprint="0" * 64), list(read_rows(out))[:3])
-    with pytest.raises(DataError, match="must have been embedded by one model"):
-        embed(photos, out)
-    with pytest.raises(BundleCorrupt, match="on every machine"):
-        Embedder(Job(str(tiny_bundle_dir), "0" * 64, "onnxruntime", "fp32", None, ()))
-
-
-def test_a_folder_is_written_by_one_run_at_a_time(photos, embed, tmp_path):
-    with only_writer(tmp_path / "out"), pytest.raises(DataError, match="another is writing it"):
-        embed(photos, tmp_path / "out")
-
-
 def test_an_error_in_a_process_and_a_process_that_dies_end_the_run(photos, embed, tmp_path, tiny_bundle_dir):
     gone = tmp_path / "gone.edgefs"
     job = Job(str(gone), "0" * 64, "onnxruntime", "fp32", None, ())
-    from edgefs.bulk.pictures import find_pictures
-
     pictures = find_pictures(str(photos))
     with pytest.raises(Exception, match=r"gone\.edgefs"):
         list(workers.embed_in_processes(job, pictures, 2))
@@ -210,8 +154,6 @@ def test_an_error_in_a_process_and_a_process_that_dies_end_the_run(photos, embed
 
 
 def map_killed(pictures, bundle_dir):
-    from runtime.bundle import Bundle
-
     job = Job(str(bundle_dir), Bundle.load(bundle_dir).fingerprint, "onnxruntime", "fp32", None, ())
     for result in workers.embed_in_processes(job, pictures, 2):
         for child in children_of(os.getpid()):
@@ -226,14 +168,3 @@ def test_a_source_that_is_a_store_gives_the_same_embeddings(photos, embed, tmp_p
     here, there = rows(tmp_path / "here"), rows(tmp_path / "there")
     assert here.keys() == there.keys()
     assert all(row.picture.label == there[digest].picture.label for digest, row in here.items())
-
-
-def test_a_full_disk_is_an_error_that_says_so(photos, embed, tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(shards, "write_file", full)
-    with pytest.raises(DataError, match="No space left"):
-        embed(photos, tmp_path / "out")
-    with pytest.raises(CameraMissing):
-        embed(tmp_path / "absent", tmp_path / "out")

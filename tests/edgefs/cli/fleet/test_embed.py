@@ -89,16 +89,6 @@ def test_without_its_pictures_an_enrolment_needs_no_crops(embedded, photos, run)
     assert not any(taught("none.db")[1])
 
 
-def test_an_evaluation_of_embedded_pictures_is_that_of_the_pictures(embedded, photos, run, monkeypatch):
-    (photos / "mug" / "broken.png").unlink()
-    _, wanted, _ = run("gallery", "evaluate", "--root", "photos", "--gallery", "shop.db", *TINY)
-    monkeypatch.setattr(Model, "embed_inputs", lambda *_: pytest.fail("a picture was embedded again"))
-    status, got, _ = run("gallery", "evaluate", "--embedded", "embedded", "--gallery", "shop.db", *TINY)
-    assert status == 0
-    assert got["outcomes"] == wanted["outcomes"]
-    assert got["by_rate"] == wanted["by_rate"]
-
-
 def test_another_model_reads_nothing_and_the_error_says_so(embedded, run):
     for command in (
         ["search", "photos/cup/3.png", "--in", "embedded"],
