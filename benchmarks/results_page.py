@@ -36,6 +36,8 @@ ABOUT = {
     "gallery": "What a growing gallery costs.",
     "gallery-cost": "What the operations of a gallery cost.",
     "ladder": "The models of `edgefs models`: accuracy, speed and size.",
+    "bulk": "Embedding many pictures in one process and in two.",
+    "large-gallery": "One answer of a gallery of up to a million classes, through the index and comparing every class.",
     "latency": "`recognize()` beside the bare engine, and the time from a new process to the first answer.",
     "latency-mobilenet_v2": "The same for MobileNetV2 at 224 pixels.",
     "live-page": "The page of the live app in Chromium: its first picture, what is loaded, what a viewer costs.",

@@ -45,7 +45,8 @@ class PackageMissing(TrainError, ImportError): ...
 
 def package_missing(error: ModuleNotFoundError) -> PackageMissing:
     """The error for a library that is not installed, with the line that installs its extra."""
-    extra = "app" if (error.name or "").partition(".")[0] in APP else "train,export"
+    name = (error.name or "").partition(".")[0]
+    extra = "app" if name in APP else "bulk" if name == "pyarrow" else "train,export"
     return PackageMissing(f"this needs {error.name}, which is not installed. Do: pip install 'edgefs[{extra}]'")
 
 

@@ -85,7 +85,7 @@ def sentences(r: Recognition) -> Iterator[str]:
 
 
 def summaries(matcher: Matcher) -> list[ClassSummary]:
-    """Sum up every class of a gallery."""
+    """Sum up every class of a gallery. Of a large gallery, which of them look alike is not looked up."""
     return [_summary(matcher, row) for row in range(len(matcher.prototypes.classes))]
 
 
@@ -102,7 +102,7 @@ def similar_classes(matcher: Matcher, row: int) -> tuple[SimilarClass, ...]:
 
 def _summary(matcher: Matcher, row: int) -> ClassSummary:
     proto = matcher.prototypes.classes[row]
-    similar = similar_classes(matcher, row)
+    similar = () if matcher.prototypes.large else similar_classes(matcher, row)
     missing = ENOUGH_VIEWS - proto.n_views
     if similar:
         advice = f"looks like {similar[0].label}: merge them if they are the same thing, else show where they differ"
@@ -141,7 +141,7 @@ def preview_reject(
 
     now = matcher.prototypes
     classes = [rejecting(proto) if proto.shots.label == label else proto for proto in now.classes]
-    after = replace(matcher, prototypes=Prototypes(now.metric, now.dim, classes))
+    after = replace(matcher, prototypes=Prototypes(now.metric, now.dim, classes, now.index))
     mine = [i for i, answer in enumerate(answers) if answer.recognition.candidate == label]
     return preview(matcher, after, answers, mine)
 

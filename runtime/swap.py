@@ -114,8 +114,9 @@ def named_right(prototypes: Prototypes) -> dict[str, float]:
         rows, bursts = proto.shots.embeddings, np.array(proto.shots.bursts)
         if len(rows) < 2:
             continue
-        others = prototypes.rows.scores_many(rows)
-        others[:, row] = -np.inf
+        near = prototypes.near(rows)
+        others = prototypes.scores_many(rows, near)
+        others[:, row if near is None else near == row] = -np.inf
         several = len(set(bursts)) > 1
         left_out = [bursts != bursts[i] if several else np.arange(len(rows)) != i for i in range(len(rows))]
         means = [class_mean(rows[keep], prototypes.metric) for keep in left_out]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from runtime.opencv import read_image
 from runtime.recognition import Recognition
 from runtime.recognizer import Recognizer
 
+Item = TypeVar("Item")
 UNKNOWN = "unknown"
 RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 
@@ -72,13 +74,40 @@ def evaluate_gallery(
         strangers: Pictures of things that are not taught.
         progress: Called with the path of each picture.
     """
-    taught = set(recognizer.labels)
-    labelled = [(path, label if label in taught else None) for label, paths in known.items() for path in paths]
     answers = []
-    for path, truth in [*labelled, *((path, None) for path in strangers)]:
+    for path, truth in _with_truth(recognizer, known, strangers):
         progress(str(path))
         answers.append(PictureAnswer(str(path), truth, recognizer.recognize(read_image(path))))
     return GalleryEvaluation(tuple(answers), tuple(_by_rate(recognizer, answers)))
+
+
+def evaluate_embedded(
+    recognizer: Recognizer,
+    known: Mapping[str, Sequence[tuple[str, NDArray[np.float32]]]],
+    strangers: Sequence[Path] = (),
+) -> GalleryEvaluation:
+    """`evaluate_gallery` for pictures that this model embedded before; the strangers are still pictures.
+
+    Args:
+        recognizer: The recognizer with the gallery.
+        known: The path and the embedding `float32 [D]` of each picture of each class.
+        strangers: Pictures of things that are not taught.
+    """
+    answers = [
+        PictureAnswer(path, truth, recognizer.match(embedding))
+        for (path, embedding), truth in _with_truth(recognizer, known, ())
+    ]
+    answers += evaluate_gallery(recognizer, {}, strangers).pictures
+    return GalleryEvaluation(tuple(answers), tuple(_by_rate(recognizer, answers)))
+
+
+def _with_truth(
+    recognizer: Recognizer, known: Mapping[str, Sequence[Item]], strangers: Sequence[Item]
+) -> list[tuple[Item, str | None]]:
+    """Every picture with its class; None if it is a stranger."""
+    taught = set(recognizer.labels)
+    labelled = [(one, label if label in taught else None) for label, some in known.items() for one in some]
+    return [*labelled, *((one, None) for one in strangers)]
 
 
 def write_plots(found: GalleryEvaluation, labels: Sequence[str], out: Path) -> None:

@@ -34,22 +34,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import OptionError
+from runtime.matching.large import LARGE
 from runtime.matching.prototypes import Prototype, Prototypes
 from runtime.matching.twins import (
     TAIL,
     TWIN_RATE,
+    CrossScores,
+    Likeness,
     Nearest,
     Pair,
     Score,
     Strangers,
+    TwinsOnDemand,
     cross_scores,
     find_twins,
+    likeness_near,
 )
 
 NEAREST = 8  # cohort vectors that a class is compared with
 SHARE = 0.5  # of their mean similarity that becomes the offset
 TABLE_BURSTS = 2  # how many bursts the mean of the table counts as
 MISSED, MIN_LEFT_OUT = 0.03, 12  # share of left-out pictures that the base may cost, and how many are needed
+MANY = 512  # classes of a large gallery whose offsets are computed at once
 MIN_UNKNOWN = 10  # frames that show nothing taught, before they count
 MAYBE = 2.0  # "maybe" accepts so many times the asked share of strangers
 TWIN = {"cosine": 0.9, "euclidean": 0.0}  # scores of prototypes that are twins, without a table
@@ -115,14 +121,17 @@ class Acceptance:
         offsets = self._class_offsets(prototypes)
         cross, n_classes = cross_scores(prototypes, offsets), len(offsets)
         twin = self.calibration["twin"] if self.calibration else TWIN[self.metric]
-        alike = self._nearest.update(prototypes, offsets)
+        alike = self._alike(prototypes, offsets, cross)
         pairs = find_twins(cross, alike, twin, lambda own: self._base(n_classes, own, TWIN_RATE))
         own = cross.strangers(pairs)
+        twins: Mapping[int, tuple[int, ...]] = _by_row(pairs)
+        if prototypes.large:
+            twins = TwinsOnDemand(prototypes, offsets, twin, self._base(n_classes, own, TWIN_RATE))
         bases = [self._base(n_classes, own, rate) for rate in (self.rate, self._maybe_rate())]
         floor = max(missed_by_few(prototypes, offsets), self._unknown_floor(prototypes, offsets, unknown))
         sure = np.minimum(max(bases[0], floor) + offsets, self.calibration["cap"] if self.calibration else np.inf)
         below = min(0.0, bases[1] - bases[0]) if np.isfinite(bases).all() else 0.0
-        return Thresholds(sure.astype(np.float32), below, _by_row(pairs))
+        return Thresholds(sure.astype(np.float32), below, twins)
 
     def _base(self, n_classes: int, own: Strangers, rate: float) -> float:
         if self.calibration is not None:
@@ -133,22 +142,31 @@ class Acceptance:
         assert self.rate is not None
         return max(self.rate, min(MAX_MAYBE, MAYBE * self.rate))
 
+    def _alike(self, prototypes: Prototypes, offsets: Score, cross: CrossScores) -> Mapping[Pair, Likeness]:
+        """The pairs that may be twins: in a large gallery only those of the classes that are scored as strangers."""
+        if not prototypes.large:
+            return self._nearest.update(prototypes, offsets)
+        rows = np.unique(cross.owner).tolist()
+        return {pair: one for row in rows for pair, one in likeness_near(prototypes, offsets, row).items()}
+
     def _class_offsets(self, prototypes: Prototypes) -> Score:
         """The offset of each class, `float64 [C]`; only that of a new class is computed."""
-        known = self._offsets
-        self._offsets = {}
-        for proto in prototypes.classes:
-            if (offset := known.get(id(proto))) is None:
-                one = Prototypes(self.metric, prototypes.dim, [proto])
-                offset = proto, float(class_offsets(one.class_scores(self._cohort).T)[0])
-            self._offsets[id(proto)] = offset
+        fresh = [proto for proto in prototypes.classes if id(proto) not in self._offsets]
+        known = dict(self._offsets)
+        each = MANY if prototypes.large else 1  # rounding differs with the number of classes that are computed at once
+        for start in range(0, len(fresh), each):
+            some = fresh[start : start + each]
+            offsets = class_offsets(Prototypes(self.metric, prototypes.dim, some).class_scores(self._cohort).T)
+            known.update({id(proto): (proto, float(offset)) for proto, offset in zip(some, offsets, strict=True)})
+        self._offsets = {id(proto): known[id(proto)] for proto in prototypes.classes}
         return np.array([offset for _, offset in self._offsets.values()])
 
     def _unknown_floor(self, prototypes: Prototypes, offsets: Score, unknown: NDArray[np.float32]) -> float:
         assert self.rate is not None
         if len(unknown) < MIN_UNKNOWN:
             return -np.inf
-        best = (prototypes.class_scores(unknown) - offsets).max(axis=1)
+        near = prototypes.near(unknown)
+        best = (prototypes.class_scores(unknown, near) - (offsets if near is None else offsets[near])).max(axis=1)
         return float(np.quantile(best, 1 - self.rate)) + 1e-6
 
 
@@ -186,9 +204,8 @@ def level(own: Strangers, usual: float) -> float:
 
 def missed_by_few(prototypes: Prototypes, offsets: Score) -> float:
     """The base that MISSED of the left-out pictures would miss; -inf where there are few."""
-    left_out = np.concatenate(
-        [proto.left_out - offset for proto, offset in zip(prototypes.classes, offsets, strict=True)]
-    )
+    rows = np.unique(np.linspace(0, len(offsets) - 1, min(len(offsets), LARGE)).astype(int))
+    left_out = np.concatenate([prototypes.classes[row].left_out - offsets[row] for row in rows])
     return float(np.quantile(left_out, MISSED)) if len(left_out) >= MIN_LEFT_OUT else -np.inf
 
 

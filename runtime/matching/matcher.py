@@ -12,6 +12,7 @@ A Matcher is one immutable view of a gallery, so readers need no lock.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,22 +70,31 @@ class Matcher:
         if not self.prototypes.classes:
             return EMPTY
         classes, metric = self.prototypes.classes, self.prototypes.metric
-        sure = self.thresholds.sure if self.thresholds else np.full(len(classes), -np.inf, np.float32)
-        asked = np.where(np.isfinite(sure), sure, np.float32(0))  # classes that ask for nothing are compared by score
-        scores = self.prototypes.rows.scores(embedding)
-        likely = _highest(scores - asked, REFINED)
+        rows = self.prototypes.candidates(embedding[None])
+        scores = self.prototypes.scores(embedding, rows)
+        found = _highest(scores - (self._asked if rows is None else self._asked[rows]), REFINED)
+        likely = {i if rows is None else int(rows[i]): scores[i] for i in found}
         near = {row: similarity(classes[row].shots.embeddings, embedding, metric) for row in likely}
-        leads = {row: float(joined(scores[row], near[row].max()) - asked[row]) for row in likely}
+        leads = {row: float(joined(score, near[row].max()) - self._asked[row]) for row, score in likely.items()}
         best, *others = sorted(likely, key=lambda row: -leads[row])
         lead, runner_up = leads[best], others[0] if others else -1
         second = leads[runner_up] if others else float("-inf")
         nearest = tuple((row, float(near[best][row])) for row in _highest(near[best], N_NEAREST))
         if self.thresholds is None:
             return Match(best, "sure", ACCEPTED, lead, float("-inf"), runner_up, lead - second, nearest)
-        threshold = float(sure[best])
+        threshold = float(self.thresholds.sure[best])
         fits = (lead, second) if np.isfinite(threshold) else (float("inf"), float("inf"))
         certainty, check = self._check(best, runner_up, *fits, nearest[0][1], embedding)
-        return Match(best, certainty, check, lead + float(asked[best]), threshold, runner_up, lead - second, nearest)
+        return Match(
+            best, certainty, check, lead + float(self._asked[best]), threshold, runner_up, lead - second, nearest
+        )
+
+    @cached_property
+    def _asked(self) -> NDArray[np.float32]:
+        """What each class asks for; 0 for classes that ask for nothing, so that they are compared by score."""
+        if self.thresholds is None:
+            return np.zeros(len(self.prototypes.classes), np.float32)
+        return np.where(np.isfinite(self.thresholds.sure), self.thresholds.sure, np.float32(0))
 
     def _check(
         self, best: int, runner_up: int, lead: float, second: float, nearest: float, z: NDArray[np.float32]

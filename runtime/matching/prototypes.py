@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.gallery import ClassShots
+from runtime.matching import large
+from runtime.matching.large import Index
 
 EXACT = 16  # Euclidean scores that are computed without cancellation
 SAME_VIEW = 0.8  # shots whose cosine is higher show the same view
@@ -85,26 +88,81 @@ class Prototypes:
     Attributes:
         metric: "cosine" or "euclidean".
         classes: The prototypes, in the order of the gallery.
-        rows: Their means, ready to be scored.
+        index: Of a large gallery, with the row of each of its keys; None for others, and where usearch is missing.
     """
 
-    def __init__(self, metric: str, dim: int, classes: Sequence[Prototype] = ()) -> None:
-        self.metric, self.dim, self.classes = metric, dim, tuple(classes)
-        matrix = np.stack([proto.mean for proto in classes]) if classes else np.zeros((0, dim), np.float32)
-        self.rows = Rows(matrix, metric)
+    def __init__(
+        self,
+        metric: str,
+        dim: int,
+        classes: Sequence[Prototype] = (),
+        index: tuple[Index, NDArray[np.int64]] | None = None,
+    ) -> None:
+        self.metric, self.dim, self.classes, self.index = metric, dim, tuple(classes), index
+
+    @property
+    def large(self) -> bool:
+        """Whether there are so many classes that none is compared with all others."""
+        return self.index is not None or len(self.classes) > large.LARGE
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The means of all classes, ready to be scored."""
+        matrix = np.array([proto.mean for proto in self.classes], np.float32).reshape(-1, self.dim)
+        return Rows(matrix, self.metric)
 
     def update(self, classes: Mapping[str, ClassShots]) -> Prototypes:
         """Return the prototypes of these classes; only those of new or changed classes are computed."""
         known = {id(proto.shots): proto for proto in self.classes}
         derived = [known.get(id(shots)) or prototype(shots, self.metric) for shots in classes.values()]
-        return Prototypes(self.metric, self.dim, derived)
+        index = self.index[0] if self.index else None
+        if len(derived) > large.LARGE and index is None and large.usearch_index():
+            index = Index(self.metric, self.dim)
+        return Prototypes(self.metric, self.dim, derived, (index, index.follow(derived)) if index else None)
 
-    def class_scores(self, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The score of embeddings `float32 [N, D]` for every class: `float64 [N, C]`; see `joined`."""
-        starts = np.cumsum([0, *(len(proto.shots.ids) for proto in self.classes[:-1])])
-        shots = Rows(np.concatenate([proto.shots.embeddings for proto in self.classes]), self.metric)
+    def candidates(self, embeddings: NDArray[np.float32]) -> NDArray[np.int64] | None:
+        """The rows of the classes that may be the best for one of these embeddings, `float32 [N, D]`.
+
+        Returns:
+            `int64 [n]`, ascending; None if every class must be compared.
+        """
+        if self.index is None or not self.index[0].ready:
+            return None
+        index, row_of = self.index
+        keys = index.search(embeddings)
+        rows = row_of[keys[keys < len(row_of)]]  # a newer view of the gallery may have added others
+        return np.sort(rows[rows >= 0])
+
+    def near(self, embeddings: NDArray[np.float32]) -> NDArray[np.int64] | None:
+        """`candidates`, but always a few rows of a large gallery, also while its index is made."""
+        found = self.candidates(embeddings)
+        if found is not None or not self.large:
+            return found
+        n = min(large.FOUND, len(self.classes))
+        parts = [self.rows.scores_many(embeddings[at : at + EXACT]) for at in range(0, len(embeddings), EXACT)]
+        return np.unique([np.argpartition(row, -n)[-n:] for part in parts for row in part])
+
+    def scores(self, embedding: NDArray[np.float32], rows: NDArray[np.int64] | None) -> NDArray[np.float32]:
+        """The score of one embedding `float32 [D]` for the prototypes in some rows, or in all: `float32 [n]`."""
+        if rows is None:
+            return self.rows.scores(embedding)
+        return similarity(np.stack([self.classes[row].mean for row in rows]), embedding, self.metric)
+
+    def scores_many(self, embeddings: NDArray[np.float32], rows: NDArray[np.int64] | None) -> NDArray[np.float32]:
+        """`scores` for embeddings `float32 [N, D]`: `float32 [N, n]`."""
+        if rows is None:
+            return self.rows.scores_many(embeddings)
+        return pair_similarity(embeddings, np.stack([self.classes[row].mean for row in rows]), self.metric)
+
+    def class_scores(
+        self, embeddings: NDArray[np.float32], rows: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float64]:
+        """Score embeddings `float32 [N, D]` for the classes in some rows, or all: `float64 [N, n]`; see `joined`."""
+        classes = self.classes if rows is None else [self.classes[row] for row in rows]
+        starts = np.cumsum([0, *(len(proto.shots.ids) for proto in classes[:-1])])
+        shots = Rows(np.concatenate([proto.shots.embeddings for proto in classes]), self.metric)
         nearest = np.maximum.reduceat(shots.scores_many(embeddings), starts, axis=1)
-        return np.asarray(joined(self.rows.scores_many(embeddings), nearest), np.float64)
+        return np.asarray(joined(self.scores_many(embeddings, rows), nearest), np.float64)
 
 
 class Rows:

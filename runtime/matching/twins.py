@@ -10,7 +10,7 @@ D: embedding size.  C: classes.  S: sampled shots.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from runtime.matching.prototypes import Prototype, Prototypes
 
 TWIN_RATE = 0.01  # the stranger rate at which the shots of one class would be given the name of the other
 COMPARED_SHOTS = 4  # of a class, that are compared with another class
+COMPARED_NEAR = 4  # classes that a class of a large gallery is compared with
 COMPARED_AT_ONCE = 256  # classes, so that a large gallery takes little memory
 SAMPLED_SHOTS = 8  # of a class, that are scored as strangers
 MAX_SAMPLED, MAX_CLASSES = 160, 40  # shots and classes, so that 1,000 classes cost no more
@@ -49,20 +50,23 @@ class CrossScores:
     """A few shots of some classes, scored against the other classes.
 
     Attributes:
-        above: Scores above the offset of each class, `float64 [S, C]`; -inf for the class of the shot.
-        owner: The class of each shot, `int [S]`.
+        above: Scores above the offset of each class, `float64 [S, n]`; -inf for the class of the shot.
+        owner: The row of the class of each shot, `int [S]`.
         bursts: How many bursts the gallery holds.
+        columns: The rows of the classes that were compared, `int [n]`, ascending: all, or those near a shot.
     """
 
     above: Score
     owner: NDArray[np.int64]
     bursts: int
+    columns: NDArray[np.int64]
 
     def strangers(self, twins: Iterable[Pair] = ()) -> Strangers:
         """How the classes score against each other. Twins are not strangers to each other."""
         above = self.above.copy()
         for a, b in twins:
-            above[self.owner == a, b] = above[self.owner == b, a] = -np.inf
+            above[np.ix_(self.owner == a, self.columns == b)] = -np.inf
+            above[np.ix_(self.owner == b, self.columns == a)] = -np.inf
         best, weight = above.max(axis=1), 1 / np.bincount(self.owner)[self.owner]
         comparable = np.isfinite(best)
         if not comparable.any():
@@ -79,10 +83,12 @@ def cross_scores(prototypes: Prototypes, offsets: Score) -> CrossScores:
     each = max(1, min(SAMPLED_SHOTS, MAX_SAMPLED // len(classes)))
     rows = np.unique(np.linspace(0, len(classes) - 1, min(len(classes), MAX_CLASSES)).astype(int))
     shots = [_evenly(classes[row].shots.embeddings, each) for row in rows]
-    owner = np.repeat(rows, [len(some) for some in shots])
-    above = prototypes.class_scores(np.concatenate(shots)) - offsets
-    above[np.arange(len(owner)), owner] = -np.inf
-    return CrossScores(above, owner, sum(len(set(proto.shots.bursts)) for proto in classes))
+    owner, together = np.repeat(rows, [len(some) for some in shots]), np.concatenate(shots)
+    near = prototypes.near(together)
+    columns = np.arange(len(classes)) if near is None else np.union1d(near, rows)
+    above = prototypes.class_scores(together, None if near is None else columns) - offsets[columns]
+    above[np.arange(len(owner)), np.searchsorted(columns, owner)] = -np.inf
+    return CrossScores(above, owner, sum(len(set(proto.shots.bursts)) for proto in classes), columns)
 
 
 @dataclass(frozen=True)
@@ -129,9 +135,7 @@ class Nearest:
                 continue
             key = id(classes[a]), id(classes[b])
             if key not in above:
-                above[key] = max(
-                    _mean_score(classes[i], classes[j], offsets[j], prototypes) for i, j in ((a, b), (b, a))
-                )
+                above[key] = _above(prototypes, offsets, a, b)
             self._above[key] = above[key]
             pairs[a, b] = Likeness(score, above[key])
         return pairs
@@ -181,6 +185,53 @@ def find_twins(
             break
         twins.add(pair)
     return twins
+
+
+class TwinsOnDemand(Mapping[int, tuple[int, ...]]):
+    """For each class of a large gallery that looks like others, their rows; found when a class is asked for.
+
+    Args:
+        prototypes: The classes.
+        offsets: Of its classes, `float64 [C]`.
+        twin: As in `find_twins`.
+        needed: The score above the offset from which the shots of one class are given the name of another.
+    """
+
+    def __init__(self, prototypes: Prototypes, offsets: Score, twin: float, needed: float) -> None:
+        self._prototypes, self._offsets = prototypes, offsets
+        self._twin, self._needed = twin, needed if np.isfinite(needed) else np.inf
+
+    def __getitem__(self, row: int) -> tuple[int, ...]:
+        pairs = likeness_near(self._prototypes, self._offsets, row)
+        found = [pair for pair, one in pairs.items() if one.alike >= self._twin or one.above >= self._needed]
+        if not found:
+            raise KeyError(row)
+        return tuple(a + b - row for a, b in found)
+
+    def __iter__(self) -> Iterator[int]:
+        return (row for row in range(len(self._prototypes.classes)) if row in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def likeness_near(prototypes: Prototypes, offsets: Score, row: int) -> dict[Pair, Likeness]:
+    """How much a class of a large gallery looks like the few that are the most similar to it."""
+    mean = prototypes.classes[row].mean
+    near = prototypes.near(mean[None])
+    assert near is not None
+    near = near[near != row]
+    scores, pairs = prototypes.scores(mean, near), {}
+    for at in np.argsort(-scores)[:COMPARED_NEAR].tolist():
+        a, b = sorted((row, int(near[at])))
+        pairs[a, b] = Likeness(float(scores[at]), _above(prototypes, offsets, a, b))
+    return pairs
+
+
+def _above(prototypes: Prototypes, offsets: Score, a: int, b: int) -> float:
+    """`Likeness.above` of the classes in two rows."""
+    classes = prototypes.classes
+    return max(_mean_score(classes[i], classes[j], offsets[j], prototypes) for i, j in ((a, b), (b, a)))
 
 
 def _mean_score(one: Prototype, other: Prototype, offset: float, prototypes: Prototypes) -> float:

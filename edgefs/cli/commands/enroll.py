@@ -5,6 +5,7 @@ examples:
   edgefs enroll mug clip.mp4 --start 0 --seconds 1
   edgefs enroll mug 0 --seconds 3                      (the first USB camera)
   edgefs enroll --tree photos/                         (a class for each folder in photos/)
+  edgefs enroll --embedded photos-embedded             (the same, after edgefs embed photos/ --out photos-embedded)
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "source", nargs="*", help="picture, folder, video, camera index, rtsp:// URL or GStreamer pipeline"
     )
     parser.set_defaults(usage_error=parser.error)
-    parser.add_argument("--tree", metavar="DIR", help="teach a class for each folder in DIR, from its pictures")
+    trees = parser.add_mutually_exclusive_group()
+    trees.add_argument("--tree", metavar="DIR", help="teach a class for each folder in DIR, from its pictures")
+    trees.add_argument("--embedded", metavar="DIR", help="the same, from what edgefs embed has written into DIR")
     parser.add_argument(
         "--no-crops", action="store_true", help="privacy: keep embeddings only; then no other model can take over"
     )
@@ -46,12 +49,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    if args.tree and args.label:
-        args.usage_error(f"--tree teaches the folders of {args.tree}, so no name may be given, but got {args.label!r}")
-    if not args.tree and not args.source:
-        args.usage_error("a name and a source must be given, or --tree DIR")
+    tree = args.tree or args.embedded
+    if tree and args.label:
+        args.usage_error(f"the classes are the folders of {tree}, so no name may be given, but got {args.label!r}")
+    if not tree and not args.source:
+        args.usage_error("a name and a source must be given, or --tree DIR, or --embedded DIR")
     with open_recognizer(args) as recognizer:
-        if args.tree:
+        if tree:
             return _tree(recognizer, args)
         frames = (frame.image for source in args.source for frame in frames_of(source, args))
         enrollment = recognizer.enroll(args.label, frames, source=" ".join(args.source))
@@ -60,12 +64,24 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def _tree(recognizer: Recognizer, args: argparse.Namespace) -> dict[str, Any]:
     """Teach every class folder on its own: a picture or a folder that cannot be used is named, and the others stay."""
-    classes = pictures_below(Path(args.tree))
-    problems = {name: "it holds no picture" for name, paths in classes.items() if not paths} | label_problems(classes)
+    teach: Callable[[Recognizer, str, Any, str], tuple[Enrollment, list[str]]] = _teach
+    classes: Mapping[str, Sequence[Any]]
+    source = args.tree or args.embedded
+    if args.embedded:
+        from edgefs.bulk.enrolling import teach_embedded
+        from edgefs.bulk.shards import read_classes
+
+        classes, teach = read_classes(Path(args.embedded), recognizer.bundle), teach_embedded
+    else:
+        classes = pictures_below(Path(args.tree))
+    problems = {name: "it holds no picture" for name, some in classes.items() if not some} | label_problems(classes)
     reports = []
     for name, paths in classes.items():
         try:
-            report = {"problem": problems[name]} if name in problems else _teach(recognizer, name, paths, args.tree)
+            if name in problems:
+                report = {"problem": problems[name]}
+            else:
+                report = _report_of(*teach(recognizer, name, paths, source))
         except EdgefsError as error:
             report = {"problem": str(error)}
         taught = report.get("accepted", 0)
@@ -82,7 +98,8 @@ def _tree(recognizer: Recognizer, args: argparse.Namespace) -> dict[str, Any]:
 EMPTY: dict[str, Any] = {"accepted": 0, "rejected": (), "unreadable": (), "similar": (), "problem": None}
 
 
-def _teach(recognizer: Recognizer, name: str, paths: list[Path], source: str) -> dict[str, Any]:
+def _teach(recognizer: Recognizer, name: str, paths: Sequence[Path], source: str) -> tuple[Enrollment, list[str]]:
+    """Teach a class; return what was taught, and why each picture that cannot be read was left out."""
     unreadable: list[str] = []
 
     def frames() -> Iterator[NDArray[np.uint8]]:  # one decoded at a time
@@ -92,7 +109,10 @@ def _teach(recognizer: Recognizer, name: str, paths: list[Path], source: str) ->
             except (CameraError, FrameError) as error:
                 unreadable.append(f"{path}: {error}")
 
-    enrollment = recognizer.enroll(name, frames(), source=source)
+    return recognizer.enroll(name, frames(), source=source), unreadable
+
+
+def _report_of(enrollment: Enrollment, unreadable: list[str]) -> dict[str, Any]:
     return {
         "label": enrollment.label,
         "accepted": len(enrollment.accepted),

@@ -9,6 +9,7 @@ examples:
   edgefs gallery rate 10%                               (the share of strangers that may be given a name)
   edgefs gallery keep 17                                edgefs gallery drop 17        (a shot that was set aside)
   edgefs gallery evaluate --root test-photos/ --strangers other-photos/
+  edgefs gallery evaluate --embedded test-embedded      (written by edgefs embed)
   edgefs gallery why photo.jpg                          edgefs gallery reject mug photo.jpg
   edgefs gallery rm mug --now                           (deleted for good at once: no undo)
   edgefs gallery check                                  edgefs gallery repair
@@ -20,16 +21,14 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from edgefs.cli import gallery_files
+from edgefs.cli import gallery_evaluate, gallery_files
 from edgefs.cli.options import add_bundle_option, add_gallery_option, existing_gallery, load_bundle, share
 from edgefs.reports.tables import table
-from runtime import pictures
 from runtime.errors import InvalidShot
-from runtime.gallery import Gallery, check_labels, clean_label, open_gallery, peek
+from runtime.gallery import Gallery, open_gallery, peek
 from runtime.opencv import read_image
 from runtime.recognizer import STRANGER_RATE, Recognizer
 from runtime.swap import compare_models, reembed_gallery
@@ -73,11 +72,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         if name == "rate":
             action.add_argument("rate", nargs="?", type=share, metavar="SHARE", help="0.05 or 5%%; left out: show it")
         if name == "evaluate":
-            action.add_argument(
-                "--root", required=True, metavar="DIR", help="a folder for each class, with its pictures"
-            )
-            action.add_argument("--strangers", metavar="DIR", help="pictures of things that are not taught")
-            action.add_argument("--out", metavar="DIR", help="write the confusion and the rates as pictures")
+            gallery_evaluate.configure(action)
         add_gallery_option(action)
         if name in ("import", *WITH_MODEL):
             add_bundle_option(action)
@@ -249,33 +244,8 @@ def _swap(args: argparse.Namespace) -> dict[str, Any]:
     return {"bundle": bundle.where, "fingerprint_before": before, "before": old, "after": new}
 
 
-def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
-    from edgefs.data.images import pictures_below
-    from edgefs.evaluation.own_gallery import evaluate_gallery, write_plots
-
-    classes = pictures_below(Path(args.root))
-    check_labels(classes)
-    known = {clean_label(name): paths for name, paths in classes.items()}
-    others = pictures.pictures_below(Path(args.strangers)).tell().pictures if args.strangers else []
-    with Recognizer(load_bundle(args.bundle, args.trusted_keys), gallery=args.gallery) as recognizer:
-        found = evaluate_gallery(recognizer, known, others)
-        labels = recognizer.labels
-    outcomes = {label: found.of(label) for label in labels if label in known}
-    if any(one.truth is None for one in found.pictures):
-        outcomes["(strangers)"] = found.of(None)
-    print(table([(label, *row.values()) for label, row in outcomes.items()], ("class", *OUTCOMES)))
-    for one in found.mistakes:
-        near = one.answer.nearest[0].shot_id if one.answer.nearest else "-"
-        print(f"{one.path}: {one.answer.text} ({one.answer.score:.2f}), nearest shot {near}")
-    if args.out:
-        write_plots(found, labels, Path(args.out))
-    mistakes = [{"path": one.path, "truth": one.truth, "text": one.answer.text} for one in found.mistakes]
-    return {"outcomes": outcomes, "mistakes": mistakes, "by_rate": found.by_rate}
-
-
-OUTCOMES = ("right", "wrong", "maybe", "unknown")
 WITH_MODEL = {
-    "evaluate": _evaluate,
+    "evaluate": gallery_evaluate.run,
     "reembed": _reembed,
     "classes": _classes,
     "why": _why,
