@@ -53,9 +53,11 @@ def address_of(text: str) -> Address:
     try:
         parts = urlsplit(text)
         path, _, model = parts.path.rpartition("/")
-        (budget_ms,) = parse_qs(parts.query, strict_parsing=bool(parts.query)).pop("budget_ms", [str(FRAME_MS)])
+        options = parse_qs(parts.query, strict_parsing=bool(parts.query), keep_blank_values=True)
+        (budget_ms,) = options.pop("budget_ms", [str(FRAME_MS)])
         budget_s = float(budget_ms) / 1000
-        sound = parts.scheme in SCHEMES and parts.hostname and parts.port and model and 0 < budget_s <= 60
+        sound = parts.scheme in SCHEMES and parts.hostname and parts.port and model and not options
+        sound = sound and 0 < budget_s <= 60
     except ValueError:
         sound = False
     if not sound or parts.username is not None or (path and parts.scheme != "kserve"):
