@@ -133,7 +133,10 @@ def test_a_server_of_another_model_is_not_used_and_the_reason_says_why(server, p
 
 
 def test_an_unknown_model_and_an_unused_port_are_no_error(server, protocol, tiny_bundle):
-    for address in (f"{server.address(protocol)}".replace("/embedder", "/absent"), f"{protocol}://127.0.0.1:9/embedder"):
+    for address in (
+        f"{server.address(protocol)}".replace("/embedder", "/absent"),
+        f"{protocol}://127.0.0.1:9/embedder",
+    ):
         engine = open_engine(tiny_bundle, address, threads=1)
         assert not engine.served
         answer_in_time(engine, tiny_bundle)
