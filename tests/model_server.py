@@ -1,4 +1,4 @@
-"""MLServer, a real server of the Open Inference Protocol v2, from an environment of its own: `make test-fleet` makes it."""
+"""MLServer, a real server of the Open Inference Protocol v2, from an environment that `make test-fleet` makes."""
 
 from __future__ import annotations
 

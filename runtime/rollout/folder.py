@@ -84,7 +84,7 @@ class Folder:
         try:
             with part.open("ab") as file:
                 if file.tell() > size:
-                    file.truncate(0)
+                    _empty(file)
                 if file.tell() < size:
                     self._go_on(name, file, size, stopped)
         except (OSError, http.client.HTTPException) as error:
@@ -100,7 +100,7 @@ class Folder:
     def _go_on(self, name: str, file: BinaryIO, size: int, stopped: Callable[[], bool]) -> None:
         with self._open(name, file.tell()) as source:
             if self._remote and source.status != 206:  # the server sends the whole file
-                file.truncate(0)
+                _empty(file)
             while file.tell() <= size and not stopped() and (data := source.read(CHUNK)):
                 file.write(data)
 
@@ -119,6 +119,11 @@ class Folder:
     def _unreachable(self, name: str, error: Exception) -> Unreachable:
         why = getattr(error, "strerror", None) or error
         return Unreachable(f"{self._path(name)} cannot be reached: {why}; trying again later")
+
+
+def _empty(file: BinaryIO) -> None:
+    file.seek(0)
+    file.truncate()
 
 
 def _sha256(path: Path) -> str:

@@ -27,9 +27,9 @@ from runtime.rollout.folder import Folder, Unreachable
 from runtime.rollout.index import MAX_BYTES, NAME, Index, Release, read_index
 from runtime.rollout.publish import REPORTS
 from runtime.rollout.shares import WINDOW_S, UnknownShare, doubled
-from runtime.rollout.state import State, load_state
+from runtime.rollout.state import load_state
 
-LOOK_S = 60.0  # between two looks at the folder
+LOOK_S, MAX_LOOK_S = 60.0, 900.0  # between two looks at the folder: doubled while something fails
 MAX_TRIES = 3  # switches that were begun, or starts of the app while the bundle is watched
 
 log = logging.getLogger(__name__)
@@ -113,25 +113,31 @@ class Follower:
         if self._thread.ident is not None:
             self._thread.join()
 
-    def step(self, recognizer: Recognizer) -> None:
-        """Look once: at what is watched, and at the folder."""
+    def step(self, recognizer: Recognizer) -> bool:
+        """Look once: at what is watched, and at the folder. Returns whether nothing failed."""
+        done = False
         try:
             if self.state.watched:
                 self._watch(recognizer)
             self._follow(recognizer, self._read_index())
+            done = True
         except (Unreachable, GalleryUnwritable, OSError) as error:  # may work the next time
             self._say(str(error), logging.WARNING)
         except EdgefsError as error:
             self._say(f"{self._name()} is kept: {error}", logging.ERROR)
         self._report()
+        return done
 
     def _run(self) -> None:
+        wait_s = LOOK_S
         while not self._stop.is_set():
+            done = False
             try:
-                self.step(self.recognizer)
+                done = self.step(self.recognizer)
             except Exception:
                 log.exception("The rollout could not be followed; trying again.")
-            self._stop.wait(LOOK_S)
+            self._stop.wait(wait_s)
+            wait_s = LOOK_S if done or self.state.watched else min(2 * wait_s, MAX_LOOK_S)
 
     def _read_index(self) -> Index:
         index = read_index(self._folder.read(NAME, MAX_BYTES), f"{self._folder.where}/{NAME}", self._keys)
@@ -150,9 +156,9 @@ class Follower:
         state, wanted = self.state, index.of(self._device)
         if wanted is None or wanted == state.current or wanted.sha256 in state.refused:
             return
+        self._fetch(wanted)
+        bundle = self._load(wanted)
         try:
-            self._fetch(wanted)
-            bundle = self._load(wanted)
             state.attempts[wanted.sha256] = state.attempts.get(wanted.sha256, 0) + 1
             self._save()
             if state.attempts[wanted.sha256] > MAX_TRIES:
@@ -161,8 +167,6 @@ class Follower:
             share = self.shares.share()
             recognizer.swap(bundle, **self._engine)
         except (BundleError, EngineError, GalleryMismatch) as error:
-            if isinstance(error, Unreachable):
-                raise
             self._refuse(wanted, str(error))
             raise
         if not state.watched:  # else what ran before it is what was watched to its end
