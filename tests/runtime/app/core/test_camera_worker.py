@@ -130,3 +130,22 @@ def test_an_answer_that_was_refused_is_no_evidence(tiny, tiny_bundle):
         assert {answer.stable for answer in player.play(tiny.views(9, 200))} == {None}
         assert evidence(recognizer) == before
         assert len(recognizer.gallery.unknown_frames) == 0
+
+
+def test_a_frame_during_which_the_model_was_swapped_is_left_out(tiny, tiny_bundle):
+    with Recognizer(tiny_bundle, engine="onnxruntime", threads=1) as rec:
+        rec.enroll("thing", tiny.views(1, 4))
+        player = Player(rec)
+        frames = tiny.views(1, 3, start=9)
+        recognize, new = rec.recognize, tiny.bundle(seed=1, dim=48)
+
+        def swapping(frame):
+            answer = recognize(frame)
+            if rec.bundle is tiny_bundle:
+                rec.swap(new, engine="onnxruntime", threads=1)
+            return answer
+
+        rec.recognize = swapping
+        assert [answer.label for answer in player.play(frames)] == ["thing", "thing"]
+        ring = player.worker._shared.ring
+        assert {len(kept.recognition.embedding) for kept in ring.answers()} == {48}
