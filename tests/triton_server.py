@@ -35,10 +35,10 @@ class Refused(AssertionError):
 
 
 class Triton:
-    """A running server.  url: "http://127.0.0.1:port/v2"."""
+    """A running server.  url: "http://127.0.0.1:port/v2"; grpc: the port of gRPC."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, grpc: int) -> None:
+        self.url, self.grpc = url, grpc
 
     def get(self, path: str) -> dict:
         with urllib.request.urlopen(f"{self.url}/{path}", timeout=STARTS_S) as answer:
@@ -74,14 +74,16 @@ def serve(root: Path, repository: Path, folder: Path, *options: str) -> Iterator
         Refused: The server does not accept the repository.
     """
     check_programs(root)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    with socket.socket() as free, socket.socket() as other:
+        for each in (free, other):
+            each.bind(("127.0.0.1", 0))
+        port, grpc = free.getsockname()[1], other.getsockname()[1]
     command = [
         str(root / "pytriton/tritonserver/bin/tritonserver"),
         f"--model-repository={repository}",
         f"--backend-directory={_backends(root, folder)}",
-        *("--http-address=127.0.0.1", f"--http-port={port}", "--allow-grpc=false", "--allow-metrics=false"),
+        *("--http-address=127.0.0.1", f"--http-port={port}", "--grpc-address=127.0.0.1", f"--grpc-port={grpc}"),
+        "--allow-metrics=false",
         *("--exit-timeout-secs=2", *options),
     ]
     environment = {
@@ -93,7 +95,7 @@ def serve(root: Path, repository: Path, folder: Path, *options: str) -> Iterator
     log = folder / "server.log"
     with log.open("wb") as out, subprocess.Popen(command, env=environment, stdout=out, stderr=out) as process:
         try:
-            yield _ready(Triton(f"http://127.0.0.1:{port}/v2"), process, log)
+            yield _ready(Triton(f"http://127.0.0.1:{port}/v2", grpc), process, log)
         finally:
             process.kill()
 

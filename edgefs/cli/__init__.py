@@ -35,11 +35,12 @@ COMMANDS = {
     "bundle": "check a bundle, write it in the newest format, or add a TensorRT plan to it",
     "embed": "embed many pictures once, into Parquet files",
     "search": "find the pictures that look like a picture, among those that were embedded",
+    "rollout": "publish a bundle for many devices, and see what they report",
     "bench": "how fast a bundle is on this machine, and how reliable the figures are",
     "doctor": "what this machine has, and the install line for what is missing",
     "completion": "print a completion script for bash, zsh or fish",
 }
-FLEET = ("embed", "search")  # the commands in edgefs/cli/fleet; the others are in edgefs/cli/commands
+FLEET = ("embed", "rollout", "search")  # the commands in edgefs/cli/fleet; the others are in edgefs/cli/commands
 EXAMPLES = """examples:
   edgefs demo
   edgefs enroll mug mug-photos/ --gallery shop.db

@@ -51,7 +51,9 @@ def add_gallery_option(parser: argparse.ArgumentParser) -> None:
 def add_engine_option(parser: argparse.ArgumentParser) -> None:
     """Add --engine and --device."""
     parser.add_argument(
-        "--engine", default="auto", help=f"one of auto, {', '.join(ENGINES)} (default: auto, the fastest here)"
+        "--engine",
+        default="auto",
+        help=f"one of auto, {', '.join(ENGINES)}, or kserve://HOST:PORT/MODEL (default: auto, the fastest here)",
     )
     add_device_option(parser)
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from runtime.app.actions.actions import Actions
 from runtime.app.actions.rules import read_rules
 from runtime.app.core.broker import parse_broker
 from runtime.app.core.camera_reader import CameraSource
+from runtime.app.core.messages import Answer
 from runtime.app.core.other_model import OtherModel
 from runtime.app.core.service import Service
 from runtime.app.logs import set_up
@@ -36,6 +37,7 @@ from runtime.app.web.token import default_token_file, load_token
 from runtime.bundle import Bundle
 from runtime.errors import GalleryMismatch
 from runtime.recognizer import Recognizer
+from runtime.rollout.follower import Follower, device_name
 
 TICK_S = 0.2
 STUCK_S = 45.0  # a camera may take 10 s to open and 5 s to close; no call takes three times as long
@@ -71,6 +73,7 @@ class Options:
     mqtt: str | None = None
     actions: Path | None = None
     visits_days: float = DAYS
+    follow: str | None = None
     log: Path | None = None
     trusted_keys: Path | None = None
     ready: Callable[[str | None], None] = lambda _: None
@@ -97,7 +100,10 @@ def run(options: Options) -> None:
         if listener is not None:
             stack.callback(listener.close)
         metrics = Metrics()
-        service = _service(options, metrics, stack)
+        follower = _follower(options)
+        if follower is not None:  # a gallery that the last switch has filled is embedded again if it has to be
+            options = replace(options, bundle=follower.bundle(), reembed=True)
+        service = _service(options, metrics, stack, follower)
         actions = Actions(
             rules,
             options.gallery.with_name(f"{options.gallery.name}.actions.db"),
@@ -119,6 +125,9 @@ def run(options: Options) -> None:
         window = Window(service) if options.window else None
         actions.start(service.hub)
         service.start()
+        if follower is not None:
+            follower.start(service.recognizer, service.follow_model)
+            stack.callback(follower.close)  # before the service and its recognizer
         systemd = Systemd()
         systemd.notify("READY=1")
         stack.callback(systemd.notify, "STOPPING=1")
@@ -134,7 +143,16 @@ def run(options: Options) -> None:
                 return
 
 
-def _service(options: Options, metrics: Metrics, stack: ExitStack) -> Service:
+def _follower(options: Options) -> Follower | None:
+    """Return what follows a rollout, with its files beside the gallery."""
+    if options.follow is None:
+        return None
+    home = options.gallery.with_name(f"{options.gallery.name}.rollout")
+    engine = {"engine": options.engine, "threads": options.threads, "device": options.device}
+    return Follower(options.follow, home, options.bundle, device_name(), options.trusted_keys, engine=engine)
+
+
+def _service(options: Options, metrics: Metrics, stack: ExitStack, follower: Follower | None) -> Service:
     """Return the service; without its gallery if another model filled that and a page can offer to embed it again."""
 
     def opened(gallery: Path | None, **kwargs: Any) -> Recognizer:
@@ -155,13 +173,26 @@ def _service(options: Options, metrics: Metrics, stack: ExitStack) -> Service:
         options.sources,
         device=platform.node() or "edgefs",
         other_model=other,
-        on_answer=metrics.count,
+        on_answer=_counted(metrics, follower),
         visits=VisitLog(options.gallery, recognizer.bundle.fingerprint, days=options.visits_days),
         open_source=None if options.headless or options.window else options.open_source,
         trusted_keys=options.trusted_keys,
     )
     metrics.watch(service)
     return service
+
+
+def _counted(metrics: Metrics, follower: Follower | None) -> Callable[[Answer], None]:
+    """Return what is called with every answer; in an empty gallery everything is unknown, which is not counted."""
+    if follower is None:
+        return metrics.count
+
+    def count(answer: Answer) -> None:
+        metrics.count(answer)
+        if answer.candidate is not None:
+            follower.shares.count(unknown=answer.certainty == "unknown")
+
+    return count
 
 
 def _server(

@@ -1,7 +1,7 @@
 """Engines run the models of a bundle. `open_engine` opens one, checks it on golden frames and says why it chose it."""
 
-from runtime.engines.base import Engine, EngineInfo, EngineSpec, cpus
-from runtime.engines.opening import agreement, open_engine, verify_engines
+from runtime.engines.base import Engine, EngineInfo, EngineSpec, agreement, cpus
+from runtime.engines.opening import open_engine, verify_engines
 from runtime.engines.registry import ENGINES, auto_engines, cpu_engine, engine_spec
 
 __all__ = [

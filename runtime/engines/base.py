@@ -112,6 +112,21 @@ def check_inputs(frames: NDArray[np.uint8], shape: tuple[int, int, int]) -> None
         )
 
 
+def agreement(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Compare two sets of embeddings row by row.
+
+    Args:
+        a: Embeddings, `float [N, D]`.
+        b: Embeddings, `float [N, D]`.
+
+    Returns:
+        `float64 [N]`, at most 1: the cosine if the two rows have equal norms, and less if they do not.
+    """
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+    return np.asarray(1 - ((x - y) ** 2).sum(axis=1) / (2 * np.maximum(norms, 1e-30)), np.float64)
+
+
 def cpus() -> int:
     """Return how many CPUs this process may use. Only Linux knows the affinity; elsewhere all CPUs are counted."""
     affinity = getattr(os, "sched_getaffinity", None)

@@ -8,10 +8,9 @@ from dataclasses import replace
 from operator import itemgetter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from runtime.bundle import Artifact, Bundle
-from runtime.engines.base import Engine, EngineInfo, cpus
+from runtime.engines.base import Engine, EngineInfo, agreement, cpus
 from runtime.engines.choices import Choice, remember, remembered
 from runtime.engines.registry import ENGINES, auto_engines, device_engine, engine_spec
 from runtime.errors import EngineError, EngineMissing, OptionError, PlanMismatch
@@ -36,7 +35,9 @@ def open_engine(
     Args:
         bundle: The bundle to run.
         engine: A name of ENGINES; or "auto" for the fastest engine that passes the check here, or one nearly as fast
-            that opens sooner (the choice is remembered, see `choices.py`); or an opened engine, which is returned.
+            that opens sooner (the choice is remembered, see `choices.py`); or an opened engine, which is returned; or
+            "kserve://host:port/model" or "kserve+grpc://host:port/model" for a model server, with the "auto" engine
+            for the frames that the server does not answer in time.
         precision: Precision of the artifact; None means "fp32".
         threads: CPU threads of one call. None means what `edgefs doctor --tune` measured, or else the number of CPUs
             this process may use, but at most 2.
@@ -54,6 +55,11 @@ def open_engine(
         return engine
     if threads is not None and threads < 1:
         raise OptionError(f"threads must be 1 or more, or None for at most {MAX_THREADS}, but got {threads}")
+    if "://" in engine:
+        from runtime.engines.kserve import address_of, open_served  # here, because few devices have a server
+
+        address = address_of(engine)
+        return open_served(bundle, address, open_engine(bundle, precision=precision, threads=threads, device=device))
     precision = precision or "fp32"
     if device is not None:
         engine = device_engine(engine)
@@ -90,21 +96,6 @@ def verify_engines(bundle: Bundle) -> list[EngineInfo]:
     if not infos:
         raise EngineMissing("the golden frames need an engine, but none is installed. " + " ".join(missing))
     return infos
-
-
-def agreement(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Compare two sets of embeddings row by row.
-
-    Args:
-        a: Embeddings, `float [N, D]`.
-        b: Embeddings, `float [N, D]`.
-
-    Returns:
-        `float64 [N]`, at most 1: the cosine if the two rows have equal norms, and less if they do not.
-    """
-    x, y = a.astype(np.float64), b.astype(np.float64)
-    norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
-    return np.asarray(1 - ((x - y) ** 2).sum(axis=1) / (2 * np.maximum(norms, 1e-30)), np.float64)
 
 
 def choose(opened: Sequence[tuple[float, Engine]]) -> Engine:

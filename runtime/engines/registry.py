@@ -20,7 +20,9 @@ ENGINES = {
 def engine_spec(name: str) -> EngineSpec:
     """Return what the module of an engine states about it. Raises OptionError for an unknown name."""
     if name not in ENGINES:
-        raise OptionError(f"engine must be one of auto, {', '.join(ENGINES)}, but got {name!r}")
+        raise OptionError(
+            f"engine must be one of auto, {', '.join(ENGINES)}, or kserve://host:port/model, but got {name!r}"
+        )
     spec: EngineSpec = importlib.import_module(ENGINES[name]).ENGINE
     return spec
 

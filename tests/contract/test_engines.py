@@ -1,4 +1,4 @@
-"""The contract of every engine: those in ENGINES, and the fake one."""
+"""The contract of every engine: those in ENGINES, the fake one, and a model server (`make test-fleet`)."""
 
 import signal
 import threading
@@ -17,6 +17,7 @@ from runtime.models import default_bundle
 
 INSTALLED = [name for name in ENGINES if engine_spec(name).installed()]
 CPU = [name for name in INSTALLED if engine_spec(name).cpu]
+SERVED = ["kserve", "kserve+grpc"]
 
 
 @pytest.fixture(autouse=True)
@@ -24,13 +25,23 @@ def nothing_is_remembered(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-@pytest.fixture(params=["fake", *CPU])
+@pytest.fixture(scope="module")
+def server(mlserver, tiny_bundle, tmp_path_factory):
+    with mlserver.serve(tmp_path_factory.mktemp("mlserver"), tiny_bundle) as running:
+        yield running
+
+
+@pytest.fixture(params=["fake", *CPU, *(pytest.param(name, marks=pytest.mark.fleet) for name in SERVED)])
 def engine(request, tiny_bundle):
     if request.param == "fake":
         opened = FakeEngine(tiny_bundle.dim)
+    elif request.param in SERVED:
+        opened = open_engine(tiny_bundle, request.getfixturevalue("server").address(request.param), threads=1)
     else:
         opened = open_engine(tiny_bundle, request.param, threads=1)
     yield opened
+    if request.param in SERVED:
+        assert opened.local_frames == 0, opened.info.reason  # all answers of the test came from the server
     opened.close()
 
 

@@ -1,9 +1,6 @@
 """Small pictures and small networks, so that many cases are tested in little time; large networks are slow tests."""
 
-import importlib.util
 import io
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,38 +8,6 @@ import pytest
 from runtime.preprocess import Preprocess
 
 SIDE = 32
-
-
-def load(name):
-    """Load a module of the folder tests, which is not a package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / f"{name}.py")
-    sys.modules[name] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def load_module():
-    return load
-
-
-@pytest.fixture(scope="session")
-def downloads():
-    """The module tests/downloads.py."""
-    return load("downloads")
-
-
-@pytest.fixture(scope="session")
-def downloaded(downloads):
-    """`downloaded(requirement)` returns the folder of an unpacked wheel, or skips the test with the reason."""
-
-    def folder(requirement):
-        try:
-            return downloads.unpacked(requirement)
-        except downloads.Unavailable as error:
-            pytest.skip(str(error))
-
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ examples:
   edgefs live --source rtsp://user:password@camera/stream --source 1
   edgefs live --source clip.mp4 --gallery shop.db
   edgefs live --headless --mqtt mqtt://broker   # JSON lines on stdout, and Home Assistant
+  edgefs live --follow http://server/rollout --trusted-keys keys/   # new bundles as they are published
   edgefs live --host 0.0.0.0                    # for others, too: prints a link with an access token, and a QR code
   edgefs live --host 0.0.0.0 --https            # a phone may use its own camera
 """
@@ -59,6 +60,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DAYS",
         help="how many days visits are kept for review, beside the gallery; 0 keeps none (default: 30)",
     )
+    parser.add_argument(
+        "--follow",
+        metavar="DIR|URL",
+        help="fetch new bundles from there, and go back if they do harm; needs --trusted-keys (docs/rollout.md)",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=_port, default=8080, help="port; 0 takes a free one (default: 8080)")
     parser.add_argument(
@@ -98,6 +104,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         mqtt=args.mqtt,
         actions=args.actions,
         visits_days=args.visits,
+        follow=args.follow,
         log=args.log,
         trusted_keys=args.trusted_keys,
         open_source=lambda text: _source(text, loop=True),

@@ -140,17 +140,21 @@ class CameraWorker:
         self.session.newest_s = frame.time_s
         self.preview.offer(frame.image)
         image = self.session.cut(frame.image)
-        recognition = self._joined(self._joiner, self._shared.recognizer.recognize(image), frame.time_s)
+        recognizer, ring, inbox = self._shared.recognizer, self._shared.ring, self._shared.inbox
+        model = recognizer.bundle.fingerprint
+        recognition = self._joined(self._joiner, recognizer.recognize(image), frame.time_s)
+        if recognizer.bundle.fingerprint != model:  # swapped during this frame: nobody knows which of them has seen it
+            return
         matched_s = time.monotonic()
         with self._lock:
             teach = self.session.teach(image, thumbnail)
-            id_, crop = self._remember(self.session, recognition, image, frame.time_s)
+            id_, crop = self._remember(ring, self.session, recognition, image, frame.time_s)
             timings_ms = _timings(frame, recognition, picked_s, matched_s)
             answer = self.session.answer(recognition, frame.time_s, id_, timings_ms)
         if teach is not None:
             self._shared.hub.publish(teach)
         elif crop is not None and recognition.candidate is not None:  # in an empty gallery everything is a stranger
-            self._stranger = self._shared.inbox.add(recognition, crop, time.time())
+            self._stranger = inbox.add(recognition, crop, time.time())
         if teach is None and recognition.candidate is not None:
             self._visit(self.session.name, answer, recognition, crop, self._stranger)
         self._shared.hub.publish(answer)
@@ -159,7 +163,7 @@ class CameraWorker:
             self._look_at_regions(frame)
 
     def _remember(
-        self, session: CameraSession, recognition: Recognition, image: NDArray[np.uint8], time_s: float
+        self, ring: Ring, session: CameraSession, recognition: Recognition, image: NDArray[np.uint8], time_s: float
     ) -> tuple[int | None, bytes | None]:
         """Return the id of an answer, and its picture if this is a new one."""
         crop: bytes | None = None
@@ -167,7 +171,7 @@ class CameraWorker:
         def store() -> int:
             nonlocal crop
             crop = crop_of(image)
-            return self._shared.ring.add(recognition, crop, time.time())
+            return ring.add(recognition, crop, time.time())
 
         return session.remember(recognition, time_s, store), crop
 
@@ -175,10 +179,14 @@ class CameraWorker:
         """Recognise every named region of a frame, all in one batch, and publish their answers."""
         watches = self._watches
         images = [watch.session.cut(frame.image) for watch in watches]
-        found = self._shared.recognizer.recognize_many(images) if images else []
+        recognizer, ring = self._shared.recognizer, self._shared.ring
+        model = recognizer.bundle.fingerprint
+        found = recognizer.recognize_many(images) if images else []
+        if recognizer.bundle.fingerprint != model:  # as in `look`
+            return
         for watch, image, alone in zip(watches, images, found, strict=True):
             recognition = self._joined(watch.joiner, alone, frame.time_s)
-            id_, crop = self._remember(watch.session, recognition, image, frame.time_s)
+            id_, crop = self._remember(ring, watch.session, recognition, image, frame.time_s)
             answer = watch.answer(recognition, frame.time_s, id_, round((time.monotonic() - frame.time_s) * 1e3, 2))
             if recognition.candidate is not None:
                 self._visit(place(self.session.name, watch.named.name), answer, recognition, crop)

@@ -360,6 +360,13 @@ class Service:
         other.start(self.changed, self._reembedded)
         return f"embedding {other.mismatch.shots} shots again"
 
+    def follow_model(self) -> None:
+        """Discard what another model has seen: call it after the recognizer was swapped to another bundle."""
+        bundle = self.recognizer.bundle
+        self.ring, self.inbox = Ring(REMEMBERED), Inbox(bundle)
+        self.visits.follow_model(bundle.fingerprint)
+        self.changed()
+
     def _reembedded(self, recognizer: Recognizer) -> None:
         self.recognizer = self._own_recognizer = recognizer
         self._other_model = None

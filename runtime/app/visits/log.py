@@ -74,6 +74,11 @@ class VisitLog:
         except VisitsUnusable as error:
             log.error("%s The visits do not follow the gallery yet; trying again.", error)
 
+    def follow_model(self, model: str) -> None:
+        """End the visits that go on: what comes now is embedded by another model."""
+        self._flush(last=True)
+        self._model = model
+
     def _write(self) -> None:
         while not self._stop.wait(WRITE_S):
             self._flush()

@@ -75,4 +75,7 @@ class _ServiceCollector(Collector):
         for name in get_args(GalleryCondition):
             conditions.add_metric([name], float(name == condition))
         yield conditions
+        served = getattr(self._service.recognizer.engine, "served", None)
+        if served is not None:
+            yield GaugeMetricFamily("edgefs_engine_served", "Whether the model server is in use", value=float(served))
         yield GaugeMetricFamily("edgefs_viewers", "Open event streams", value=self._service.hub.subscribers)

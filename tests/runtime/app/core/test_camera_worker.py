@@ -140,3 +140,22 @@ def test_nothing_is_taught_from_a_camera_that_cannot_be_opened(tiny_bundle):
         player.worker.session.health = CameraHealth("missing", "no such device")
         with pytest.raises(InvalidState, match="cannot be opened: no such device"):
             player.worker.start_teaching(Coach(recognizer, "mug"))
+
+
+def test_a_frame_during_which_the_model_was_swapped_is_left_out(tiny, tiny_bundle):
+    with Recognizer(tiny_bundle, engine="onnxruntime", threads=1) as rec:
+        rec.enroll("thing", tiny.views(1, 4))
+        player = Player(rec)
+        frames = tiny.views(1, 3, start=9)
+        recognize, new = rec.recognize, tiny.bundle(seed=1, dim=48)
+
+        def swapping(frame):
+            answer = recognize(frame)
+            if rec.bundle is tiny_bundle:
+                rec.swap(new, engine="onnxruntime", threads=1)
+            return answer
+
+        rec.recognize = swapping
+        assert [answer.label for answer in player.play(frames)] == ["thing", "thing"]
+        ring = player.worker._shared.ring
+        assert {len(kept.recognition.embedding) for kept in ring.answers()} == {48}
