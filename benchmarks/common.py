@@ -45,12 +45,6 @@ def save(theme: str, figures: dict[str, Any]) -> Path:
     return path
 
 
-def without_samples(report: dict[str, Any]) -> dict[str, Any]:
-    """A bench report that is small enough to be kept: without the single calls and what `host` says already."""
-    rows = [{k: v for k, v in row.items() if k not in ("samples_ms", "blocks")} for row in report["results"]]
-    return {**{k: v for k, v in report.items() if k != "machine"}, "results": rows}
-
-
 def _module(script: str) -> str:
     path = Path(script)
     return path.parent.name if path.stem == "__main__" else path.stem

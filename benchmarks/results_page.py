@@ -2,8 +2,9 @@
 
     python -m benchmarks.results_page          # after a benchmark has stored a new result
 
-docs/results.md has a section for each theme with the machine, the date, the command, and every figure. README.md has
-one table of accuracy and one of latency between the markers <!-- accuracy --> and <!-- latency -->.
+docs/results.md has a section for each theme with the machine, the date, the command, and every figure, and one for each
+file that somebody wrote with `edgefs bench --publish` and that lies in benchmarks/published/. README.md has one table of
+accuracy and one of latency between the markers <!-- accuracy --> and <!-- latency -->.
 """
 
 from __future__ import annotations
@@ -15,15 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import RESULTS
+from edgefs.bench.publish import SCHEMA
 
 ROOT = Path(__file__).parents[1]
+PUBLISHED = ROOT / "benchmarks" / "published"
 PAGE, README = ROOT / "docs" / "results.md", ROOT / "README.md"
 HEAD = """# Results
 
 Every figure that this project states, as it was measured and stored. `python -m benchmarks.results_page` writes
 this page from `benchmarks/results/*.json`; a test fails when it is out of date. Times are in milliseconds unless the
 name says otherwise. "a ± b" is a mean with its 95 % interval. What was tried and did not work is in
-[benchmarks/LOG.md](../benchmarks/LOG.md).
+[benchmarks/LOG.md](../benchmarks/LOG.md). The last sections are results of `edgefs bench --publish` on machines of
+anybody, from `benchmarks/published/*.json` ([bench.md](bench.md) says how to add yours).
 """
 ABOUT = {
     "accuracy": "Few-shot accuracy of the default network on data that it was not trained on, in percent.",
@@ -82,16 +86,48 @@ def newest() -> dict[str, dict[str, Any]]:
     )
 
 
-def page(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """docs/results.md as text."""
+def published(folder: Path = PUBLISHED) -> dict[str, dict[str, Any]]:
+    """The results of `edgefs bench --publish` in a folder, by the name of their file."""
+    found = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    for name, result in found.items():
+        if result.get("schema") != SCHEMA:
+            raise SystemExit(
+                f"{folder / name}.json must be written by `edgefs bench --publish`, with the schema {SCHEMA}, but has "
+                f"{result.get('schema')}; measure again with this version, or remove the file"
+            )
+    return found
+
+
+def page(results: Mapping[str, Mapping[str, Any]], others: Mapping[str, Mapping[str, Any]]) -> str:
+    """docs/results.md as text.
+
+    Args:
+        results: What `newest` gives.
+        others: What `published` gives.
+    """
     parts = [HEAD]
     for theme, result in results.items():
         host = result["host"]
         ran = f"{host['machine']}, {host['date'][:10]}, commit {host['commit']}: `{host['command']}`"
-        parts.append(f"## {theme}\n\n{ABOUT.get(theme, '')}\n\n{ran}\n")
-        for title, header, rows in tables(theme, result):
-            parts.append((f"**{title}**\n\n" if title != theme else "") + markdown(header, rows))
+        parts += [f"## {theme}\n\n{ABOUT.get(theme, '')}\n\n{ran}\n", *_figures(theme, result)]
+    for name, result in others.items():
+        parts += [f"## Published: {name}\n\n{_about(result)}\n", *_figures(name, result)]
     return "\n".join(parts)
+
+
+def _figures(theme: str, result: Mapping[str, Any]) -> Iterator[str]:
+    for title, header, rows in tables(theme, result):
+        yield (f"**{title}**\n\n" if title != theme else "") + markdown(header, rows)
+
+
+def _about(result: Mapping[str, Any]) -> str:
+    """What a published result measured, where and when, and the reasons to doubt it."""
+    host = result["host"]
+    board = f"{host['board']}, " if host["board"] else ""
+    versions = ", ".join(f"{name} {version}" for name, version in host["versions"].items())
+    doubts = "".join(f" {each[:1].upper()}{each[1:]}." for each in result["warnings"])
+    ran = f"{board}{host['machine']}, {host['date'][:10]}, `edgefs bench --publish` for {result['seconds']:g} s a part"
+    return f"{result['bundle']['name']} on {ran}. Python {host['python']}, {versions}.{doubts}"
 
 
 def tables(title: str, node: Any) -> Iterator[Table]:
@@ -255,10 +291,11 @@ def readme(text: str, results: Mapping[str, Any]) -> str:
 
 
 def main() -> None:
-    results = newest()
-    PAGE.write_text(page(results))
+    results, others = newest(), published()
+    PAGE.write_text(page(results, others))
     README.write_text(readme(README.read_text(), results))
-    print(f"wrote {PAGE.relative_to(ROOT)} ({len(results)} themes) and the tables of {README.name}")
+    count = f"{len(results)} themes, {len(others)} published results"
+    print(f"wrote {PAGE.relative_to(ROOT)} ({count}) and the tables of {README.name}")
 
 
 if __name__ == "__main__":

@@ -54,7 +54,8 @@ exit status:
   130  interrupted (Ctrl-C)
   141  the reader of the output went away
 """
-WRITTEN = ("report", "csv", "html")  # options, beside --json, whose file is written when the command has finished
+# Options, beside --json, whose file is written when the command has finished.
+WRITTEN = ("report", "csv", "html", "publish")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import importlib
-import importlib.util
 import io
 import re
 import shlex
@@ -151,25 +150,6 @@ def with_mark(page):
     return pytest.param(page, marks=pytest.mark.torch) if page in TORCH else page
 
 
-@pytest.fixture(scope="session")
-def walk():
-    """tests/docs/walk.py, loaded by its path: there are no packages under tests."""
-    for package in ("cv2", "skimage", "onnxruntime"):
-        pytest.importorskip(package)
-    spec = importlib.util.spec_from_file_location("walk", Path(__file__).parent / "walk.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def material(walk, tmp_path_factory):
-    """A folder with the pictures and clips that the pages speak of."""
-    folder = tmp_path_factory.mktemp("material")
-    walk.material(folder)
-    return folder
-
-
 @pytest.mark.parametrize("page", [with_mark(page) for page in WALKED])
 def test_everything_on_a_page_runs(page, walk, material, tmp_path):
     if page in TORCH:
@@ -208,20 +188,3 @@ def test_the_picture_of_the_imports_is_up_to_date(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
     picture = importlib.import_module("benchmarks.imports_picture")
     assert picture.PAGE.read_text() == picture.page(), "run: make docs"
-
-
-# The library of a section of docs/coming-from.md; the others need none beside torch.
-LIBRARIES = {"supervision": "supervision", "Hugging Face datasets": "datasets", "timm": "timm", "easyfsl": "easyfsl"}
-LIBRARIES["learn2learn"] = "learn2learn"
-SECTIONS = re.findall(r"^## (.*)", PAGES["docs/coming-from.md"], re.MULTILINE)
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize("section", SECTIONS)
-def test_the_examples_of_coming_from_run(section, walk, material, tmp_path):
-    pytest.importorskip("torch")
-    pytest.importorskip(LIBRARIES.get(section, "torch"), reason="pip install 'edgefs[peers]'")
-    text = PAGES["docs/coming-from.md"].split(f"\n## {section}\n")[1].split("\n## ")[0]
-    examples = "\n".join(code for language, code in BLOCK.findall(text) if language == "python")
-    commands = [("sh", code) for language, code in BLOCK.findall(text) if language == "sh"]
-    assert walk.walk([*commands, *([("python", examples)] if examples else [])], material, tmp_path / "here") > 0

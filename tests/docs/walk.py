@@ -46,6 +46,18 @@ def material(folder: Path) -> None:
                 writer.write(frame)
         writer.release()
     shutil.copy(folder / "test-photos/mug/0.jpg", folder / "photo.jpg")
+    _detected(folder)
+
+
+def _detected(folder: Path) -> None:
+    """Write what a detector of Ultralytics leaves of photo.jpg, and its form of a data set."""
+    for root, split in (("photos", "train"), ("test-photos", "val")):
+        shutil.copytree(folder / root, folder / "dataset" / split)
+    run = folder / "runs" / "detect" / "predict"
+    for part in ("crops/cup", "labels"):
+        (run / part).mkdir(parents=True)
+    cv2.imwrite(str(run / "crops/cup/photo.jpg"), cv2.imread(str(folder / "photo.jpg"))[60:660, 340:940])
+    (run / "labels/photo.txt").write_text("41 0.5 0.5 0.46875 0.833333\n")
 
 
 def _pictures(folder: Path, frames, name: str = "", every: int = 10) -> None:
@@ -87,14 +99,15 @@ def _shell(line: str, here: Path) -> None:
     _finish(["sh", "-c", f'edgefs() {{ {" ".join(EDGEFS)} "$@"; }}; {line} {extra}'], here, line)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """Variables with which a program finds this checkout."""
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "2"}
 
 
 def _finish(command: list[str], here: Path, shown: str) -> None:
     done = subprocess.run(
-        command, cwd=here, env=_environment(), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        command, cwd=here, env=environment(), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )
     assert done.returncode == 0, f"{shown}\n{done.stdout}\n{done.stderr}"
 
@@ -105,7 +118,7 @@ def _live(line: str, here: Path) -> None:
         port = probe.getsockname()[1]
     command = [*EDGEFS, *line.split()[1:], "--port", str(port)]
     with subprocess.Popen(
-        command, cwd=here, env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        command, cwd=here, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as app:
         try:
             _wait_until_healthy(f"http://127.0.0.1:{port}/healthz", app, line)

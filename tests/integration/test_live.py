@@ -142,7 +142,8 @@ def test_a_busy_port_is_said_at_once_with_what_to_do(tmp_path):
     ("arguments", "says"),
     [
         (["--mqtt", "ftp://x"], "The MQTT broker must be like mqtt://"),
-        (["--source", "@nothing"], "@nothing must be a file with one source a line"),
+        (["--mqtt", "@nothing"], "--mqtt @nothing must be a file with one value a line"),
+        (["--source", "@nothing"], "--source @nothing must be a file with one value a line"),
         (["--gallery", __file__], "must be a sound edgefs gallery"),
         (["--bundle", "nothing.edgefs"], "nothing.edgefs"),
         (["--host", "192.0.2.1"], "must be free to listen on"),

@@ -8,6 +8,7 @@ examples:
   edgefs bench shop.edgefs --engines openvino --precisions fp32,int8 --threads 1
   edgefs bench shop.edgefs --scenario single-stream,multi-stream,offline,camera --html bench.html
   edgefs bench shop.edgefs --json new.json --compare old.json
+  edgefs bench shop.edgefs --publish my-machine.json   # one file with machine, versions and figures, to give to others
 """
 
 from __future__ import annotations
@@ -68,10 +69,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--csv", metavar="FILE", help="also write one line for each engine and precision")
     parser.add_argument("--html", metavar="FILE", help="also write a page with plots")
+    parser.add_argument(
+        "--publish", metavar="FILE", help="also write machine, versions and figures as one file, without any path"
+    )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     from edgefs.bench.page import render
+    from edgefs.bench.publish import as_published
     from edgefs.bench.run import SCHEMA, Plan, bench
     from edgefs.bench.tables import as_text, to_csv
 
@@ -92,7 +97,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     report = bench(load_bundle(args.model or args.bundle), plan, old=old)
     for part in as_text(report):
         print(part)
-    for target, text in ((args.csv, to_csv), (args.html, render)):
+    texts = ((args.csv, to_csv), (args.html, render), (args.publish, lambda found: as_published(found, plan)))
+    for target, text in texts:
         if target:
             Path(target).write_text(text(report), encoding="utf-8")
     return report

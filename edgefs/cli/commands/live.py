@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgefs.cli.options import add_recognizer_options, load_bundle
-from runtime.errors import CameraMissing
+from runtime.errors import OptionError
 
 if TYPE_CHECKING:
     from runtime.app.core.camera_reader import CameraSource
@@ -46,7 +46,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     face.add_argument("--headless", action="store_true", help="no page: JSON lines on stdout")
     face.add_argument("--window", action="store_true", help="no page: an OpenCV window with keys")
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
-    parser.add_argument("--mqtt", metavar="URL", help="publish to a broker: mqtt://user:password@host, mqtts://…")
+    parser.add_argument(
+        "--mqtt",
+        metavar="URL",
+        help="publish to a broker: mqtt://user:password@host, mqtts://…, or @FILE with such a line",
+    )
     parser.add_argument(
         "--actions",
         type=Path,
@@ -88,7 +92,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     options = Options(
         bundle=load_bundle(args.bundle, args.trusted_keys),
         gallery=Path(args.gallery),
-        sources=[_source(text, loop=loop) for text in _named(args.source or _usual(args))],
+        sources=[_source(text, loop=loop) for text in _named(args.source or _usual(args), "--source")],
         engine=args.engine,
         threads=args.threads,
         device=args.device,
@@ -101,7 +105,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         new_token=args.new_token,
         headless=args.headless,
         window=args.window,
-        mqtt=args.mqtt,
+        mqtt=next(_named([args.mqtt], "--mqtt")) if args.mqtt else None,
         actions=args.actions,
         visits_days=args.visits,
         follow=args.follow,
@@ -132,8 +136,8 @@ def _usual(args: argparse.Namespace) -> list[str]:
     return [] if any_remembered(Path(args.gallery)) and not (args.headless or args.window) else ["0"]
 
 
-def _named(texts: list[str]) -> Iterator[str]:
-    """The sources, those of @FILE among them: a password in an argument is seen by every user of the machine."""
+def _named(texts: list[str], option: str) -> Iterator[str]:
+    """The values of an option, those of @FILE among them: every user of the machine sees a password in an argument."""
     for text in texts:
         if not text.startswith("@"):
             yield text
@@ -141,10 +145,10 @@ def _named(texts: list[str]) -> Iterator[str]:
         try:
             lines = Path(text[1:]).read_text().splitlines()
         except (OSError, ValueError) as error:
-            raise CameraMissing(f"--source {text} must be a file with one source a line, but: {error}") from error
+            raise OptionError(f"{option} {text} must be a file with one value a line, but: {error}") from error
         found = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
         if not found:
-            raise CameraMissing(f"--source {text} must name at least one source, but the file has none")
+            raise OptionError(f"{option} {text} must have at least one line with a value, but the file has none")
         yield from found
 
 

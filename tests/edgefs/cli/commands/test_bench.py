@@ -16,7 +16,7 @@ def folder(tiny_bundle, tmp_path_factory):
     """A folder with the tiny bundle and the files of one run."""
     folder = tmp_path_factory.mktemp("bench")
     tiny_bundle.save(folder / "tiny.edgefs")
-    files = "--json {0}/new.json --csv {0}/new.csv --html {0}/new.html"
+    files = "--json {0}/new.json --csv {0}/new.csv --html {0}/new.html --publish {0}/mine.json"
     assert main(f"bench {{0}}/tiny.edgefs {QUICK} {files}".format(folder).split()) == 0
     return folder
 
@@ -25,6 +25,12 @@ def test_the_result_is_written_as_json_csv_and_page(folder):
     assert json.loads((folder / "new.json").read_text())["results"][0]["engine"] == "onnxruntime"
     assert (folder / "new.csv").read_text().startswith("engine,version,precision")
     assert "edgefs bench" in (folder / "new.html").read_text(encoding="utf-8")
+
+
+def test_a_result_is_published_as_one_file(folder):
+    found = json.loads((folder / "mine.json").read_text())
+    assert found["schema"] == "edgefs-bench-published-1"
+    assert str(folder) not in (folder / "mine.json").read_text()
 
 
 def test_a_result_compared_with_itself_has_not_changed(folder, capsys):
@@ -46,6 +52,7 @@ def test_a_result_compared_with_itself_has_not_changed(folder, capsys):
         ("--compare {0}/nothing.json", "cannot be read"),
         ("--compare {0}/tiny.edgefs/manifest.json", "but is another file"),
         ("--csv {0}/no/folder.csv", "--csv {0}/no/folder.csv cannot be written: there is no folder"),
+        ("--publish {0}/no/mine.json", "--publish {0}/no/mine.json cannot be written: there is no folder"),
         ("--html {0}", "--html {0} cannot be written: it is a folder"),
     ],
 )

@@ -6,25 +6,25 @@ import pytest
 
 from edgefs.cli.commands import live
 from edgefs.cli.commands.live import _named, _port
-from runtime.errors import CameraMissing
+from runtime.errors import OptionError
 
 
 def test_sources_are_read_from_a_file_so_that_no_password_is_in_an_argument(tmp_path):
     file = tmp_path / "cameras.txt"
     file.write_text("# cameras\nrtsp://user:password@door/\n\n1\n")
-    assert list(_named(["0", f"@{file}"])) == ["0", "rtsp://user:password@door/", "1"]
+    assert list(_named(["0", f"@{file}"], "--source")) == ["0", "rtsp://user:password@door/", "1"]
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [(None, "must be a file with one source a line"), ("# none\n", "at least one")],
+    [(None, "--mqtt @.* must be a file with one value a line"), ("# none\n", "at least one")],
 )
-def test_a_file_without_sources_is_refused(tmp_path, text, says):
+def test_a_file_without_values_is_refused(tmp_path, text, says):
     file = tmp_path / "cameras.txt"
     if text is not None:
         file.write_text(text)
-    with pytest.raises(CameraMissing, match=says):
-        list(_named([f"@{file}"]))
+    with pytest.raises(OptionError, match=says):
+        list(_named([f"@{file}"], "--mqtt"))
 
 
 @pytest.mark.parametrize("text", ["65536", "-1", "http"])
