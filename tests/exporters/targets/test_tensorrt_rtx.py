@@ -118,6 +118,15 @@ def test_the_engine_uses_only_what_the_library_has():
     assert used <= set(json.loads(done.stdout))
 
 
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_file_that_was_quantised_for_a_cpu_is_built(tiny, precision):
+    from exporters.targets.onnx_int8 import quantise
+
+    calibration = frames((tiny.SIDE, tiny.SIDE, 3))
+    model = quantise(tiny.model(), calibration, activations="QUInt8").SerializeToString()
+    assert plans_of(model, (precision,), calibration)[0].file
+
+
 def test_a_refused_node_is_named_with_its_operator():
     """TensorRT cannot transpose uint8, which is why our graphs cast first."""
     nodes = [
