@@ -1,15 +1,16 @@
 """Run every branch of our TensorRT code on the real API of one version, which only checks (`tensorrt_api.py`).
 
-    python tests/tensorrt_walk.py VERSION exporter|engine|flags|mistakes
+    python tests/tensorrt_walk.py VERSION exporter|engine|rtx-engine|flags|mistakes
 
 The tests start it in a process of its own, because one process can load only one version. It prints the used names as
 JSON, and ends with ApiError at a use that this version does not have. "flags" asks for precisions by builder flags on
-every version. "mistakes" makes wrong calls and prints what the checker says about each of them.
+every version. "rtx-engine" runs the engine on the installed `tensorrt_rtx`, whose exporter needs no GPU. "mistakes" makes wrong calls and prints what the checker says about each of them.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -130,6 +131,10 @@ def plan_bundle(trt: Any, **settings: Any) -> Bundle:
     """A bundle with a plan that the (checking) exporter made."""
     exporter.Cuda = HostCuda  # type: ignore[misc,assignment]
     (candidate,) = build(Conforming(trt, exporter_answers(trt)), ("fp16",), **settings)
+    return bundle_of(candidate)
+
+
+def bundle_of(candidate: Candidate) -> Bundle:
     golden = FRAMES[:2]
     return Bundle.build(
         name="planned",
@@ -140,7 +145,7 @@ def plan_bundle(trt: Any, **settings: Any) -> Bundle:
         golden_frames=golden,
         golden_embeddings=tiny_model.reference(tiny_model.model(), golden),
         extra=candidate.files,
-        artifacts=(Artifact("tensorrt", "fp16", candidate.file),),
+        artifacts=(Artifact(candidate.target, "fp16", candidate.file),),
     )
 
 
@@ -160,6 +165,28 @@ def walk_engine(trt: Any) -> Conforming:
     with pytest.raises(EngineError, match="refuses it"):
         engine.PlanEngine(bundle, bundle.artifacts[1], 1)
     check_overrides(trt.ILogger)
+    return api
+
+
+def walk_rtx_engine(trt: Any) -> Conforming:
+    """The plan is real; the checking library then runs it, with kernels that were stored and with some it refuses."""
+    from exporters.targets.tensorrt_rtx import build as build_rtx
+
+    engine.Cuda = HostCuda  # type: ignore[misc,assignment]
+    request = Request(targets=("tensorrt-rtx",), precisions=("fp16",), compute=("SM86",))
+    bundle = bundle_of(build_rtx(MODEL, "fp16", request))
+    answers = engine_answers(trt)
+    api = Conforming(trt, answers)
+    HostCuda.compute_capability = lambda self: "8.6"  # type: ignore[method-assign]
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["EDGEFS_MODEL_CACHE"] = folder
+        for accepted in (True, True, False):
+            answers["IRuntimeCache.deserialize"] = accepted
+            sys.modules["tensorrt_rtx"] = api  # type: ignore[assignment]
+            opened = engine.PlanEngine(bundle, bundle.artifacts[1], 1)
+            for count in (1, 1, 3, 20, 0):
+                assert opened.embed(np.resize(FRAMES, (count, *SHAPE))).shape == (count, tiny_model.DIM)
+            opened.close()
     return api
 
 
@@ -192,16 +219,19 @@ def said_to(call: Any) -> str:
 
 
 def main() -> None:
-    import tensorrt_bindings as trt
-
     _, version, part = sys.argv
+    if part == "rtx-engine":
+        import tensorrt_rtx as trt
+    else:
+        import tensorrt_bindings as trt  # type: ignore[no-redef]
     assert trt.__version__ == version, trt.__version__
     if part == "mistakes":
         print(json.dumps({name: said_to(call) for name, call in mistakes(trt).items()}))
         return
     if part == "flags":
         exporter.uses_flags = lambda *_: True
-    api = walk_engine(trt) if part == "engine" else walk_exporter(trt)
+    walks = {"engine": walk_engine, "rtx-engine": walk_rtx_engine}
+    api = walks.get(part, walk_exporter)(trt)
     print(json.dumps(sorted(api.used)))
 
 

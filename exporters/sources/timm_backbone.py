@@ -23,6 +23,7 @@ from torch import nn
 
 from exporters.errors import SourceError
 from exporters.onnx.graph import EmbedderGraph
+from exporters.sources.layouts import layout_hint
 from exporters.sources.torch_source import TorchSource
 from exporters.sources.torchvision_source import RESAMPLER, set_batch_statistics
 from exporters.sources.weights import read_weights, split_ema, without_prefixes
@@ -129,7 +130,8 @@ def timm_network(name: str, *, weights: str = "none", size: int | None = None) -
 def _load(timm: Any, name: str, config: Any, path: Path, options: Mapping[str, Any]) -> tuple[nn.Module, str]:
     """Load a file of weights with timm's names; its classifier may have any number of classes, or be missing."""
     path, ema = split_ema(path)
-    state = without_prefixes(read_weights(path, ema=ema), timm.create_model(name, **options).state_dict())
+    expected = timm.create_model(name, **options).state_dict()
+    state = without_prefixes(read_weights(path, ema=ema), expected)
     heads = (config.classifier,) if isinstance(config.classifier, str) else config.classifier or ()
     head = next((state[f"{head}.weight"] for head in heads if f"{head}.weight" in state), None)
     classes = 0 if head is None else len(head)
@@ -141,7 +143,7 @@ def _load(timm: Any, name: str, config: Any, path: Path, options: Mapping[str, A
     except (RuntimeError, KeyError, ValueError) as error:
         raise SourceError(
             f"{path} must hold the weights of timm's {name}, but: {' '.join(str(error).split())[:300]}; "
-            "check --backbone and --weights"
+            f"check --backbone and --weights.{layout_hint(state, expected)}"
         ) from error
     return network, hashlib.sha256(path.read_bytes()).hexdigest()
 

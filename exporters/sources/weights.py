@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from exporters.errors import SourceError
-from exporters.sources.layouts import layout_hint, translated
+from exporters.sources.layouts import adopt_epsilon, layout_hint, translated
 from exporters.tools import load_tool
 
 # Beginnings that a wrapper adds to every key: DataParallel, torch.compile, Lightning.
@@ -37,25 +37,33 @@ def load_weights(network: nn.Module, path: str | Path, *, ignore: tuple[str, ...
     """
     path, ema = split_ema(path)
     expected = network.state_dict()
-    state = translated(without_prefixes(read_weights(path, ema=ema), expected), expected)
-    hint = layout_hint(state, expected)
+    given = without_prefixes(read_weights(path, ema=ema), expected)
+    state = translated(given, expected)
+    strange = [key for key in state if key not in expected and not key.startswith(ignore)]
+    hint = _first(strange) + layout_hint(state, expected)
     for key, tensor in expected.items():
         if key not in state and not key.endswith("num_batches_tracked"):
             raise SourceError(_mismatch(path, network, f"{key} {tuple(tensor.shape)} is not in the file", hint))
         if key in state and state[key].shape != tensor.shape:
             found = tuple(state[key].shape)
             raise SourceError(_mismatch(path, network, f"{key} is {found} where {tuple(tensor.shape)} is needed", hint))
-    for key in state:
-        if key not in expected and not key.startswith(ignore):
-            raise SourceError(_mismatch(path, network, f"the file's {key} has no place in the network", hint))
+    if strange:
+        raise SourceError(_mismatch(path, network, f"the file's {strange[0]} has no place in the network", hint))
     floats = {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in state.items()}
-    network.load_state_dict({key: floats[key] for key in expected if key in floats}, strict=False)
+    expected.update((key, floats[key]) for key in list(expected) if key in floats)  # it carries the versions of layers
+    network.load_state_dict(expected)
+    adopt_epsilon(network, given)
     return {"weights": path.name, "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 def _mismatch(path: Path, network: nn.Module, what: str, hint: str) -> str:
     advice = f"check --backbone and --weights.{hint}"
     return f"{path} must hold the weights of {type(network).__name__}, but {what}; {advice}"
+
+
+def _first(strange: list[str], count: int = 3) -> str:
+    """Return the first keys of a file that have no place in the network, as a sentence, or ""."""
+    return f" The first names without a place are {', '.join(strange[:count])}." if strange else ""
 
 
 def split_ema(path: str | Path) -> tuple[Path, bool]:

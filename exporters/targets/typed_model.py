@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from exporters.errors import ExportError
 from exporters.onnx.activation_ranges import HALF_MAX, nodes_beside, too_large
 from exporters.onnx.float16 import name_nodes, to_half
+from exporters.onnx.quantisers import has_quantisers, without_quantisers
 from exporters.onnx.session import embed_as_written
 from exporters.onnx.weight_storage import with_float_weights
 from exporters.targets.request import PRECISIONS
@@ -86,16 +87,19 @@ def typed_model(
     shape = height, width, channels
     _check_arguments(precision, shape, calibration)
     proto = with_float_weights(onnx.load_from_string(model))
+    plain = model
+    if quantised := has_quantisers(proto.graph):
+        plain = without_quantisers(proto).SerializeToString()
     name_nodes(proto.graph)
     if precision == "int8" and calibration is not None:
-        data = to_int8(model, calibration, for_dla=for_dla)
+        data = to_int8(plain, calibration, for_dla=for_dla)
     if calibration is None or not len(calibration):
         calibration = np.random.default_rng(0).integers(0, 256, (2, *shape), np.uint8)
     spare: dict[str, float] = {}
     if precision == "fp16" or (precision == "int8" and for_flags):  # what the flags do not make int8 becomes float16
         spare = nodes_beside(proto.graph, too_large(proto, calibration))
     if precision == "fp16" and not for_flags:
-        data = to_half(model, spare)
+        data = to_half(plain, spare)
     elif precision != "int8":
         data = proto.SerializeToString()
     frames = calibration[:CHECKED]
@@ -105,7 +109,7 @@ def typed_model(
             f"{precision} must keep a cosine of {MIN_COSINE[precision]} to float32 on the CPU, but the worst is "
             f"{worst:.5f}; leave this precision out"
         )
-    converted = precision == "int8" or (precision == "fp16" and not for_flags)
+    converted = quantised or precision == "int8" or (precision == "fp16" and not for_flags)
     return TypedModel(precision, data, value.name, shape, worst, converted, spare)
 
 

@@ -1,14 +1,15 @@
 """The part of the CUDA runtime that an engine needs: memory, one stream, copies, and a graph that repeats them.
 
 It uses `cuda.bindings` if that is installed, else libcudart through ctypes, which every CUDA installation has (JetPack
-6 stays on Python 3.10). Both return `(error, result…)`, so the code above them is the same.
+6 stays on Python 3.10). Both return `(error, result…)`, so the code above them is the same. A CUDA runtime that is newer
+than the driver finds no GPU; then the next older one is asked.
 """
 
 from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ _RESULT = ctypes.POINTER(_POINTER)  # marks an argument that receives the result
 _RESULT_INT = ctypes.POINTER(_INT)
 # Argument types in the order of the C functions, CUDA 12 and 13.
 _FUNCTIONS: dict[str, tuple[Any, ...]] = {
+    "cudaGetLastError": (),
     "cudaGetDeviceCount": (_RESULT_INT,),
     "cudaDriverGetVersion": (_RESULT_INT,),
     "cudaDeviceGetAttribute": (_RESULT_INT, _INT, _INT),
@@ -30,7 +32,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "cudaFree": (_POINTER,),
     "cudaMallocHost": (_RESULT, _SIZE),
     "cudaFreeHost": (_POINTER,),
-    "cudaStreamCreate": (_RESULT,),
+    "cudaStreamCreateWithFlags": (_RESULT, ctypes.c_uint),
     "cudaStreamDestroy": (_POINTER,),
     "cudaStreamSynchronize": (_POINTER,),
     "cudaMemcpyAsync": (_POINTER, _POINTER, _SIZE, _INT, _POINTER),
@@ -41,6 +43,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "cudaGraphLaunch": (_POINTER, _POINTER),
     "cudaGraphExecDestroy": (_POINTER,),
 }
+_NON_BLOCKING = 1  # cudaStreamNonBlocking: work of other libraries on the default stream is not waited for
 # The enum members that are used; their numbers are part of CUDA's ABI.
 _ENUMS = {
     "cudaMemcpyKind": {"cudaMemcpyHostToDevice": 1, "cudaMemcpyDeviceToHost": 2},
@@ -61,13 +64,7 @@ class Cuda:
     def __init__(self) -> None:
         self._api = _open_api()
         self._free: list[tuple[str, Any]] = []
-        error, devices = self._api.cudaGetDeviceCount()
-        if int(error) or not devices:
-            raise EngineMissing(
-                f"there must be an NVIDIA GPU, but CUDA finds none (error {int(error)}; 35: no driver, 100: no device)"
-                "; use another engine"
-            )
-        self._stream: Any = self._own("cudaStreamDestroy", self._call("cudaStreamCreate"))
+        self._stream: Any = self._own("cudaStreamDestroy", self._call("cudaStreamCreateWithFlags", _NON_BLOCKING))
 
     @property
     def stream(self) -> int:
@@ -112,7 +109,21 @@ class Cuda:
         self._call("cudaStreamSynchronize", self._stream)
 
     def record(self, enqueue: Callable[[], None]) -> Any:
-        """Call `enqueue`, which only queues work, and return that work as a graph for `replay`."""
+        """Call `enqueue`, which only queues work, and return that work as a graph for `replay`.
+
+        After a failure the stream can be used as before.
+        """
+        try:
+            graph = self._captured(enqueue)
+            try:
+                return self._own("cudaGraphExecDestroy", self._call("cudaGraphInstantiate", graph, 0))
+            finally:
+                self._call("cudaGraphDestroy", graph)
+        except BaseException:
+            self._api.cudaGetLastError()  # CUDA keeps an error until it is read, and a later call would report it
+            raise
+
+    def _captured(self, enqueue: Callable[[], None]) -> Any:
         mode = self._enum("cudaStreamCaptureMode").cudaStreamCaptureModeThreadLocal
         self._call("cudaStreamBeginCapture", self._stream, mode)
         try:
@@ -120,11 +131,7 @@ class Cuda:
         except BaseException:
             self._api.cudaStreamEndCapture(self._stream)  # this also fails, but it ends the capture mode of the stream
             raise
-        graph = self._call("cudaStreamEndCapture", self._stream)
-        try:
-            return self._own("cudaGraphExecDestroy", self._call("cudaGraphInstantiate", graph, 0))
-        finally:
-            self._call("cudaGraphDestroy", graph)
+        return self._call("cudaStreamEndCapture", self._stream)
 
     def replay(self, graph: Any) -> None:
         """Queue a recorded graph."""
@@ -151,10 +158,9 @@ class Cuda:
 
 
 class CudartByCtypes:
-    """libcudart with the interface of `cuda.bindings.runtime`. Raises EngineMissing if it cannot be loaded."""
+    """A libcudart with the interface of `cuda.bindings.runtime`."""
 
-    def __init__(self) -> None:
-        library = _load_cudart()
+    def __init__(self, library: ctypes.CDLL) -> None:
         for name, types in _FUNCTIONS.items():
             setattr(self, name, _wrap(getattr(library, name), types))
         for name, members in _ENUMS.items():
@@ -180,22 +186,40 @@ def _wrap(function: Any, types: tuple[Any, ...]) -> Callable[..., tuple[int, ...
     return call
 
 
-def _load_cudart() -> ctypes.CDLL:
+def cudart_libraries() -> Iterator[ctypes.CDLL]:
+    """Load every libcudart that is found, the newest of the system first, then those of wheels."""
     wheels = [str(path) for folder in sys.path for path in sorted(Path(folder).glob("nvidia/*/lib/libcudart.so.1[23]"))]
     for name in (*LIBRARIES, *wheels):
         try:
-            return ctypes.CDLL(name)
+            yield ctypes.CDLL(name)
         except OSError:
             continue
+
+
+def _apis() -> Iterator[Any]:
+    try:
+        from cuda.bindings import runtime  # type: ignore[import-not-found]
+    except ImportError:
+        pass
+    else:
+        yield runtime
+    yield from map(CudartByCtypes, cudart_libraries())
+
+
+def _open_api() -> Any:
+    """Return the first CUDA runtime that finds a GPU. Raises EngineMissing."""
+    errors = []
+    for api in _apis():
+        error, devices = api.cudaGetDeviceCount()
+        if not int(error) and devices:
+            return api
+        errors.append(int(error))
+    if errors:
+        raise EngineMissing(
+            f"there must be an NVIDIA GPU, but CUDA finds none (error {errors[-1]}; 35: no driver, or one that is too "
+            "old; 100: no device); use another engine"
+        )
     raise EngineMissing(
         f"the CUDA runtime must be installed, but none of {', '.join(LIBRARIES)} can be loaded. On a Jetson it comes "
         "with JetPack; else do: pip install cuda-bindings"
     )
-
-
-def _open_api() -> Any:
-    try:
-        from cuda.bindings import runtime  # type: ignore[import-not-found]
-    except ImportError:
-        return CudartByCtypes()
-    return runtime

@@ -1,7 +1,8 @@
 """The passport of a TensorRT plan: what it was built from, by which library, and where it may run.
 
 A plan is executable code for one library version, GPU and operating system. Its passport, a small JSON file beside it,
-is compared with this machine before the library reads the plan.
+is compared with this machine before the library reads the plan. Driver and JetPack release are only named if the library
+refuses the plan: NVIDIA lets newer drivers run it, and a container need not know the release.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from runtime.errors import BundleCorrupt, PlanMismatch
 
 FORMAT = 1
 KERNEL_MODULE = r"Module.*?\s(\d[\d.]+)"
+# (major version that built, that runs): what NVIDIA lets through besides newer versions of the same one (11.4, 2026)
+NEXT_MAJOR = ((10, 11),)
 COMPATIBILITY = ("none", "ampere_plus", "same_compute_capability")
 
 
@@ -72,9 +75,10 @@ class Passport:
         library_version: Version of the library that built the plan.
         compute_capabilities: The GPUs it was built for.
         compatibility: One of COMPATIBILITY; "ampere_plus" also admits every GPU from 8.0 on.
-        version_compatible: Whether newer libraries of the same major version may run it.
+        version_compatible: Whether newer libraries may run it, as far as NVIDIA supports this.
         dla_core: The deep-learning accelerator it runs on; None for the GPU.
-        os: The operating system it needs; None for any. The same holds for `arch`, `driver` and `jetpack`.
+        os: The operating system it needs; None for any. The same holds for `arch`.
+        driver: The driver it was built with; None if unknown. Another one may run it. The same holds for `jetpack`.
         flags: How it was built, for people.
         trtexec: The command that builds the same plan.
     """
@@ -155,6 +159,16 @@ def check_passport(passport: Passport, bundle: Bundle, artifact: Artifact, plan:
         )
 
 
+def differences(passport: Passport, here: Machine) -> str:
+    """Return what differs since the plan was built without binding it, as the end of a sentence, or ""."""
+    changed = [
+        f"{name} {stated} and this is {found}"
+        for name in ("driver", "jetpack")
+        if (stated := getattr(passport, name)) not in (None, found := getattr(here, name))
+    ]
+    return f" (it was built with {', '.join(changed)})" if changed else ""
+
+
 def rebuild_line(bundle: Bundle, artifact: Artifact) -> str:
     """Return the command that builds a plan for this machine."""
     where = bundle.path or Path(f"{bundle.name}.edgefs")
@@ -182,7 +196,7 @@ def _machine_mismatches(passport: Passport, here: Machine) -> Iterator[str]:
     if not _gpu_fits(passport, here.compute_capability):
         built = ", ".join(passport.compute_capabilities)
         yield f"it was built for compute capability {built} and this GPU has {here.compute_capability}"
-    for name in ("os", "arch", "driver", "jetpack"):
+    for name in ("os", "arch"):
         stated, found = getattr(passport, name), getattr(here, name)
         if stated not in (None, found):
             yield f"it was built with {name} {stated} and this is {found}"
@@ -192,7 +206,8 @@ def _version_fits(passport: Passport, version: str) -> bool:
     if not passport.version_compatible:
         return passport.library_version == version
     built, here = (tuple(map(int, re.findall(r"\d+", text)[:3])) for text in (passport.library_version, version))
-    return built[:1] == here[:1] and built <= here
+    majors = built[0], here[0]
+    return built <= here and (built[0] == here[0] or majors in NEXT_MAJOR)
 
 
 def _gpu_fits(passport: Passport, capability: str) -> bool:

@@ -1,8 +1,8 @@
 """The engine that runs a TensorRT plan on the GPU, used for both `tensorrt` and `tensorrt_rtx`.
 
 The passport is checked before the plan is deserialised. A batch of one, the live case, has its own execution context
-and CUDA graph, so that one call queues the copy in, the computation and the copy out. Larger batches share a second
-context, and a batch that exceeds the plan's profile is split.
+and CUDA graph, so that one call queues the copy in, the computation and the copy out (`tensorrt_rtx` records the
+computation itself). Larger batches share a second context, and a batch that exceeds the plan's profile is split.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from runtime.bundle import Artifact, Bundle
 from runtime.engines.base import EngineInfo, check_inputs
 from runtime.engines.nvidia import library
 from runtime.engines.nvidia.cuda import Cuda
-from runtime.engines.nvidia.passport import Machine, check_passport, read_passport
+from runtime.engines.nvidia.kernels import Kernels, kernel_file
+from runtime.engines.nvidia.passport import Machine, check_passport, differences, read_passport
 from runtime.errors import EdgefsError, EngineError
 
 
@@ -31,6 +32,7 @@ class PlanEngine:
         self._contexts: dict[bool, _Context] = {}  # whether the batch is fixed -> its context
         self._runtime: Any = None
         self._engine: Any = None
+        self._kernels: Kernels | None = None
         self._cuda: Any = Cuda()
         self._shape, self._dim = bundle.preprocess.shape, bundle.dim
         self.info = EngineInfo(artifact.target, str(trt.__version__), artifact.file, artifact.precision, 1)
@@ -47,7 +49,8 @@ class PlanEngine:
     def _open(self, trt: Any, bundle: Bundle, artifact: Artifact) -> None:
         passport = read_passport(bundle, artifact)
         plan = bundle.read(artifact.file)
-        check_passport(passport, bundle, artifact, plan, Machine.this(self.info.version, self._cuda))
+        here = Machine.this(self.info.version, self._cuda)
+        check_passport(passport, bundle, artifact, plan, here)
         self._smallest, _, self._largest = passport.batch
         logger = library.quiet_logger(trt)
         self._runtime = trt.Runtime(logger)
@@ -59,8 +62,11 @@ class PlanEngine:
         if self._engine is None:
             raise EngineError(
                 f"{artifact.target} {self.info.version} must accept {artifact.file} of {bundle.where}, but refuses it: "
-                f"{logger.said()}; export it again here, or use another engine"
+                f"{logger.said()}{differences(passport, here)}; export it again here, or use another engine"
             )
+        if artifact.target == "tensorrt-rtx":
+            key = passport.plan_sha256, here.library_version, here.compute_capability
+            self._kernels = Kernels(trt, self._engine, kernel_file(*key))
         self._names = _tensor_names(trt, self._engine, artifact.file)
 
     def embed(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -68,6 +74,7 @@ class PlanEngine:
         check_inputs(frames, self._shape)
         out = np.empty((len(frames), self._dim), np.float32)
         with self._lock:
+            known = len(self._contexts)
             for start in range(0, len(frames), self._largest):
                 chunk = frames[start : start + self._largest]
                 try:
@@ -78,12 +85,16 @@ class PlanEngine:
                     raise EngineError(
                         f"{self.info.name} cannot run {self.info.artifact}: {error}; open it again"
                     ) from error
+            if self._kernels is not None and len(self._contexts) > known:
+                self._kernels.store()
         return out
 
     def close(self) -> None:
         """See `Engine.close`."""
         with self._lock:
-            self._contexts = {}
+            if self._kernels is not None and self._contexts:
+                self._kernels.store()
+            self._contexts, self._kernels = {}, None
             self._engine = self._runtime = (
                 None  # contexts are freed before their engine, and the engine before its runtime
             )
@@ -98,37 +109,48 @@ class PlanEngine:
         if fixed not in self._contexts:
             batch = self._smallest if fixed else self._largest
             self._contexts[fixed] = _Context(
-                self._cuda, self._engine, self._names, batch, self._shape, self._dim, fixed=fixed
+                *(self._cuda, self._new_context(fixed), self._names, batch, self._shape, self._dim),
+                fixed=fixed,
+                record=fixed and self._kernels is None,
             )
         return self._contexts[fixed]
 
+    def _new_context(self, fixed: bool) -> Any:
+        kernels = self._kernels
+        context = self._engine.create_execution_context() if kernels is None else kernels.context(single=fixed)
+        if context is None:
+            raise EngineError(
+                "the GPU must have memory for an execution context, but has not enough; close other programs"
+            )
+        return context
+
 
 class _Context:
-    """An execution context with buffers for up to `batch` frames; if `fixed`, for exactly `batch`, as a CUDA graph."""
+    """An execution context with buffers for up to `batch` frames; if `fixed`, for exactly `batch`.
+
+    With `record`, which requires `fixed`, all work of a call becomes a CUDA graph at the second call.
+    """
 
     def __init__(
         self,
         cuda: Cuda,
-        engine: Any,
+        context: Any,
         names: tuple[str, str],
         batch: int,
         shape: tuple[int, int, int],
         dim: int,
         *,
         fixed: bool,
+        record: bool,
     ) -> None:
         self._cuda, self._input, self._output = cuda, *names
         self._frames = cuda.pinned_array((batch, *shape), np.uint8)
         self._embeddings = cuda.pinned_array((batch, dim), np.float32)
         self._device_frames = cuda.device_buffer(self._frames.nbytes)
         self._device_embeddings = cuda.device_buffer(self._embeddings.nbytes)
-        self._fixed, self._graph, self._calls = fixed, None, 0
+        self._fixed, self._records, self._graph, self._calls = fixed, record, None, 0
         self._count = 0
-        self._context = engine.create_execution_context()
-        if self._context is None:
-            raise EngineError(
-                "the GPU must have memory for an execution context, but has not enough; close other programs"
-            )
+        self._context = context
         _must(self._context.set_tensor_address(self._input, self._device_frames), "set_tensor_address")
         _must(self._context.set_tensor_address(self._output, self._device_embeddings), "set_tensor_address")
 
@@ -139,7 +161,7 @@ class _Context:
         self._frames[len(chunk) : count] = 0  # a plan of fixed batch may need more frames than were given
         self._resize(count)
         self._calls += 1
-        if self._fixed and self._calls == 2:  # the first call loads kernels, which must not happen while recording
+        if self._records and self._calls == 2:  # the first call loads kernels, which must not happen while recording
             self._record()
         if self._graph is None:
             self._enqueue()

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -98,6 +103,28 @@ def _gpu() -> bool:
     except EngineMissing:
         return False
     return True
+
+
+def test_the_engine_uses_only_what_the_library_has():
+    """Every call of the engine, those for graphs and stored kernels among them, fits the library's own signatures."""
+    import tensorrt_rtx as trt
+
+    tests = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (tests.parent, tests)))}
+    command = [sys.executable, tests / "tensorrt_walk.py", trt.__version__, "rtx-engine"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    used = {"IRuntimeConfig.set_runtime_cache", "IRuntimeCache.serialize", "IRuntimeConfig.cuda_graph_strategy"}
+    assert used <= set(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_file_that_was_quantised_for_a_cpu_is_built(tiny, precision):
+    from exporters.targets.onnx_int8 import quantise
+
+    calibration = frames((tiny.SIDE, tiny.SIDE, 3))
+    model = quantise(tiny.model(), calibration, activations="QUInt8").SerializeToString()
+    assert plans_of(model, (precision,), calibration)[0].file
 
 
 def test_a_refused_node_is_named_with_its_operator():

@@ -18,7 +18,7 @@ def test_without_gpu_or_library_the_engine_is_missing(trt, cudart, monkeypatch):
     monkeypatch.setattr(cuda, "LIBRARIES", ("libnothing.so",))
     monkeypatch.setattr(sys, "path", [])
     with pytest.raises(EngineMissing, match="CUDA runtime must be installed"):
-        cuda.CudartByCtypes()
+        cuda.Cuda()
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
     with pytest.raises(EngineMissing, match="JetPack has it"):
