@@ -128,9 +128,9 @@ def run(options: Options) -> None:
             return
         while not stop.wait(TICK_S):
             systemd.feed_watchdog(healthy=_healthy(service, server))
-            if lines is not None and (service.ended or lines.broken):
-                if service.error is not None:
-                    raise service.error
+            if lines is not None and (service.cameras.ended or lines.broken):
+                if service.cameras.error is not None:
+                    raise service.cameras.error
                 return
 
 
@@ -185,7 +185,7 @@ def _server(
 
 def _healthy(service: Service, server: Server | None) -> bool:
     """Return whether every thread ran lately; if not, systemd restarts the process."""
-    alive_s = min(service.alive_s, server.alive_s) if server else service.alive_s
+    alive_s = min(service.cameras.alive_s, server.alive_s) if server else service.cameras.alive_s
     return time.monotonic() - alive_s < STUCK_S
 
 

@@ -17,8 +17,9 @@ from starlette.responses import Response
 
 from runtime.app.actions.actions import UnknownRule
 from runtime.app.actions.outbox import OutboxUnusable
+from runtime.app.core.cameras import UnknownCamera
 from runtime.app.core.messages import Error, ErrorDetail
-from runtime.app.core.service import AnswerExpired, Service, UnknownCamera
+from runtime.app.core.service import AnswerExpired, Service
 from runtime.app.core.session import InvalidState
 from runtime.app.visits.store import VisitsUnusable
 from runtime.app.web.throttle import Throttle

@@ -8,6 +8,7 @@ from starlette.formparsers import MultiPartParser
 from starlette.requests import Request
 
 from runtime.app.core.messages import Class, Done, Enrolled, MergeClasses, Named, Recognized
+from runtime.app.core.state import classes as taught_classes
 from runtime.app.web.api.convert import changed, enrolled, recognized
 from runtime.app.web.routes import PICTURE, PICTURES, BadRequest, Call, NotFound, Route
 from runtime.gallery import clean_label
@@ -54,7 +55,7 @@ async def _files(request: Request) -> list[bytes]:
 
 
 def classes(call: Call) -> list[Class]:
-    return call.service.classes()
+    return taught_classes(call.service.recognizer)
 
 
 def rename(call: Call) -> Done:
