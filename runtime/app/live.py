@@ -33,6 +33,7 @@ from runtime.app.web.link import address, network_address
 from runtime.app.web.metrics import Metrics
 from runtime.app.web.server import Server, build, is_loopback, listen, policy_for
 from runtime.app.web.token import default_token_file, load_token
+from runtime.app.web.users import User, load_users, read_users
 from runtime.bundle import Bundle
 from runtime.errors import GalleryMismatch
 from runtime.recognizer import Recognizer
@@ -66,6 +67,7 @@ class Options:
     https: bool = False
     token_file: Path | None = None
     new_token: bool = False
+    users: Path | None = None
     headless: bool = False
     window: bool = False
     mqtt: str | None = None
@@ -170,17 +172,30 @@ def _server(
     """Return the server and the address to open; it asks for a token when other machines can connect."""
     port = listener.getsockname()[1]
     link = address(options.host, port, https=options.https)
-    token, fresh = None, None
     token_file = options.token_file or default_token_file()
-    if not is_loopback(options.host):
-        token, fresh = load_token(token_file, renew=options.new_token)
-        hint = "shown when it was made; --new-token makes another" if fresh is None else f"shown this once: {fresh}"
-        print(f"access token, {hint}", file=sys.stderr, flush=True)
-    policy = policy_for(options.host, port, token, options.allow_hosts)
+    users, fresh = _users(options, token_file, link)
+    policy = policy_for(options.host, port, users, options.allow_hosts)
     names = [platform.node() or "edgefs", "localhost", "127.0.0.1", *filter(None, [network_address()])]
     tls = certificate(token_file.parent, names) if options.https else None
     server = Server(build(service, policy, metrics, actions), listener, tls)
     return server, link if fresh is None else f"{link}#token={fresh}"
+
+
+def _users(options: Options, token_file: Path, link: str) -> tuple[list[User], str | None]:
+    """Return who may use the app, and the text of the only token if it is new. New tokens are printed."""
+    if options.users is not None:
+        roles = read_users(options.users)
+        users, fresh = load_users(roles, token_file.with_name("live-users.json"), renew=options.new_token)
+        for name, secret in fresh.items():
+            print(f"access token of {name} ({roles[name]}), shown this once: {secret}", file=sys.stderr)
+            print(f"link for {name}: {link}#token={secret}", file=sys.stderr, flush=True)
+        return users, None
+    if is_loopback(options.host):
+        return [], None
+    token, text = load_token(token_file, renew=options.new_token)
+    hint = "shown when it was made; --new-token makes another" if text is None else f"shown this once: {text}"
+    print(f"access token, {hint}", file=sys.stderr, flush=True)
+    return [User("teacher", "teacher", token)], text
 
 
 def _healthy(service: Service, server: Server | None) -> bool:

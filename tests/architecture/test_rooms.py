@@ -36,7 +36,6 @@ TESTED_ELSEWHERE = {
     "edgefs/transfer/epochs.py",
     "edgefs/transfer/report.py",
     "edgefs/transfer/start.py",
-    "runtime/app/core/cameras.py",
     "runtime/app/core/service.py",
     "runtime/app/live.py",
     "runtime/app/outputs/mqtt.py",

@@ -187,6 +187,7 @@ def endpoint(app: App, route: Route) -> Callable[[Request], Awaitable[Response]]
             request = Request(request.scope, upload.receive)
             call = Call(app, request)
             call.body = await _body(route, request)
+            _note(route, request)
             if asyncio.iscoroutinefunction(route.run):
                 result = await route.run(call)
             else:
@@ -208,6 +209,14 @@ def endpoint(app: App, route: Route) -> Callable[[Request], Awaitable[Response]]
                 upload.end()
 
     return answer
+
+
+def _note(route: Route, request: Request) -> None:
+    """Write into the log who asks for a change."""
+    if (user := request.scope["user"]) is not None and route.method != "GET":
+        log.info(
+            "%s: %s %s", user.name, route.method, request.url.path + (f"?{request.url.query}" * bool(request.url.query))
+        )
 
 
 def error_response(error: Exception) -> Response:

@@ -136,6 +136,13 @@ class Device(Struct, frozen=True):
     camera: str | None
 
 
+class CurrentUser(Struct, frozen=True):
+    """Whose access token the request has. A viewer may only read. `name` is null where no token is needed."""
+
+    name: str | None
+    role: Literal["viewer", "teacher"]
+
+
 class CurrentRate(Struct, frozen=True):
     """The share of strangers that may be given a name; null for a closed set, in which nothing is unknown."""
 
