@@ -35,7 +35,7 @@ from runtime.app.web.server import Server, build, is_loopback, listen, policy_fo
 from runtime.app.web.token import default_token_file, load_token
 from runtime.app.web.users import User, load_users, read_users
 from runtime.bundle import Bundle
-from runtime.errors import GalleryMismatch
+from runtime.errors import GalleryMismatch, OptionError
 from runtime.recognizer import Recognizer
 
 TICK_S = 0.2
@@ -71,6 +71,7 @@ class Options:
     headless: bool = False
     window: bool = False
     mqtt: str | None = None
+    mqtt_commands: bool = False
     actions: Path | None = None
     visits_days: float = DAYS
     log: Path | None = None
@@ -94,6 +95,8 @@ def run(options: Options) -> None:
         handler = set_up(options.log)
         stack.callback(logging.getLogger().removeHandler, handler)
         broker = parse_broker(options.mqtt) if options.mqtt else None
+        if options.mqtt_commands and broker is None:
+            raise OptionError("--mqtt-commands needs a broker. Add --mqtt mqtt://user:password@host.")
         rules = read_rules(options.actions) if options.actions else []
         listener = None if options.headless or options.window else listen(options.host, options.port)
         if listener is not None:
@@ -114,7 +117,7 @@ def run(options: Options) -> None:
             stack.enter_context(server)
         stack.callback(service.close)  # before the server: its streams end with the service
         if broker is not None:
-            stack.callback(MqttPublisher(service, broker).close)
+            stack.callback(MqttPublisher(service, broker, obey=options.mqtt_commands).close)
         lines = JsonLines(service.hub, sys.stdout) if options.headless else None
         if lines is not None:
             stack.callback(lines.close)

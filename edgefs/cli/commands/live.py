@@ -47,6 +47,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     parser.add_argument("--mqtt", metavar="URL", help="publish to a broker: mqtt://user:password@host, mqtts://…")
     parser.add_argument(
+        "--mqtt-commands", action="store_true", help="obey what comes over MQTT: teach, confirm, rate (docs/live.md)"
+    )
+    parser.add_argument(
         "--actions",
         type=Path,
         metavar="FILE",
@@ -103,6 +106,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         headless=args.headless,
         window=args.window,
         mqtt=args.mqtt,
+        mqtt_commands=args.mqtt_commands,
         actions=args.actions,
         visits_days=args.visits,
         log=args.log,

@@ -17,7 +17,7 @@ from runtime.app.web.token import Token, digest_of, store_digest
 from runtime.errors import OptionError
 
 Role = Literal["viewer", "teacher"]
-Name = Annotated[str, msgspec.Meta(pattern=r"^[\w.@-]{1,40}$")]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[\w.@-]{1,40}\Z")]
 EXAMPLE = 'anna = "teacher"\ntill = "viewer"'
 
 
