@@ -105,7 +105,7 @@ def test_what_cannot_be_done_now_is_answered_by_an_error(live, obeying, sent):
     assert "taught already" in sent.wait("3")["what"]
     assert live.service.camera("0").teaching, "the session of the other is not touched"
     live.service.worker("0").cancel_teaching()
-    send(obeying, "teach", id="4", label="mug\u2028", seconds=0.2)
+    send(obeying, "teach", id="4", label="\u0000", seconds=0.2)
     assert sent.wait("4")["error"] in ("BadCommand", "InvalidLabel")
 
 
