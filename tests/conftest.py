@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -126,3 +127,18 @@ def python() -> Callable[..., subprocess.CompletedProcess[str]]:
         return done
 
     return run
+
+
+@pytest.fixture(scope="session")
+def children() -> Callable[..., set[int]]:
+    """Returns the processes that this one (or the one with an id) has started and not yet waited for."""
+
+    def found(pid: int | None = None) -> set[int]:
+        while True:
+            tasks = Path(f"/proc/{pid or os.getpid()}/task").glob("*/children")
+            try:
+                return {int(child) for task in tasks for child in task.read_text().split()}
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # a thread ended meanwhile, and its processes belong to another one now
+
+    return found

@@ -5,7 +5,7 @@ python -m benchmarks.live sockets                # 200 half-open and trickling s
 python -m benchmarks.live rtsp --cycles 20       # a real RTSP server killed or stopped, and back
 python -m benchmarks.live page                   # in Chromium: first picture, first tile, bytes, CPU with one viewer
 python -m benchmarks.live restart --starts 5     # to the first answer, with 1,000 classes of 10 shots
-python -m benchmarks.live soak --minutes 10      # RSS, threads, handles; --minutes 1440 for a day
+python -m benchmarks.live soak --minutes 10      # RSS, threads, handles with --viewers 1; --minutes 1440 for a day
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ from benchmarks.live.sockets import sockets
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts = parser.add_subparsers(dest="part", required=True)
-    for part, option, default in (
-        (pipeline, "--viewers", 4),
-        (page, "--rounds", 3),
-        (sockets, "--seconds", 30),
-        (rtsp, "--cycles", 20),
-        (restart, "--starts", 5),
-        (soak, "--minutes", 10.0),
+    for part, options in (
+        (pipeline, {"--viewers": 4}),
+        (page, {"--rounds": 3}),
+        (sockets, {"--seconds": 30}),
+        (rtsp, {"--cycles": 20}),
+        (restart, {"--starts": 5}),
+        (soak, {"--minutes": 10.0, "--viewers": 1}),
     ):
         command = parts.add_parser(part.__name__, help=part.__doc__)
-        command.add_argument(option, type=type(default), default=default)
+        for option, default in options.items():
+            command.add_argument(option, type=type(default), default=default)
         command.set_defaults(measure=part)
     args = parser.parse_args()
     figures = args.measure(args)

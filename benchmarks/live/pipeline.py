@@ -56,7 +56,7 @@ def play(recognizer: Recognizer, path: Path, viewers: int) -> dict[str, Any]:
         watching = watch(url, viewers)
         cpu_s, began_s = cpu_time_s(), time.monotonic()
         service.start()
-        while not service.ended:
+        while not service.cameras.ended:
             time.sleep(0.1)
         wall_s, cpu_s = time.monotonic() - began_s, cpu_time_s() - cpu_s
         drops = service.camera("0").drops

@@ -30,7 +30,7 @@ def serving(
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     service = Service(recognizer, [source], device="bench", on_answer=answered)
-    with Server(build(service, policy_for("127.0.0.1", port, None), metrics), listener):
+    with Server(build(service, policy_for("127.0.0.1", port), metrics), listener):
         try:
             yield service, f"http://127.0.0.1:{port}"
         finally:

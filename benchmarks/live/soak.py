@@ -1,4 +1,4 @@
-"""Over time: memory, threads and handles of the app with a viewer."""
+"""Over time: memory, threads and handles of the app while people watch."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def slope_per_hour(times_s: NDArray[np.float64], values: NDArray[np.float64]) ->
 
 
 def soak(args: argparse.Namespace) -> dict[str, Any]:
-    """The app with a viewer for a long time; the slope is that after the warm-up."""
+    """The app with some viewers for a long time; the slope is that after the warm-up."""
     samples: list[tuple[float, float, int, int]] = []
     with app() as (process, url):
-        watching = watch(url, 1)
+        watching = watch(url, args.viewers)
         until_s = time.monotonic() + args.minutes * 60
         while time.monotonic() < until_s:
             time.sleep(min(5.0, args.minutes * 6))
@@ -39,6 +39,7 @@ def soak(args: argparse.Namespace) -> dict[str, Any]:
     warm = np.array([sample for sample in samples if sample[0] >= samples[0][0] + warm_up_s])
     return {
         "minutes": args.minutes,
+        "viewers": args.viewers,
         "rss_mb": {"warm": round(float(warm[0, 1]), 1), "end": round(float(warm[-1, 1]), 1)},
         "warm_up_minutes": round(warm_up_s / 60, 1),
         "rss_slope_mb_per_hour": round(slope_per_hour(warm[:, 0], warm[:, 1]), 2),

@@ -18,6 +18,7 @@ from edgefs import __version__
 from edgefs.cli.output import allow_ascii, reader_gone, unwritable, write_json
 from edgefs.cli.parser import Parser, leaves
 from edgefs.errors import package_missing
+from edgefs.reports.words import language
 from runtime.errors import EdgefsError, OptionError
 
 COMMANDS = {
@@ -113,6 +114,10 @@ def build_parser(loaded: Collection[str]) -> argparse.ArgumentParser:
                     "--json", metavar="FILE", help="also write the result as one JSON object; - for stdout"
                 )
             command.set_defaults(run=module.run)
+    if language() == "zh":
+        from edgefs.cli.chinese import translate  # here, so that English needs no dictionary
+
+        translate(parser)
     return parser
 
 

@@ -34,8 +34,9 @@ from runtime.app.web.link import address, network_address
 from runtime.app.web.metrics import Metrics
 from runtime.app.web.server import Server, build, is_loopback, listen, policy_for
 from runtime.app.web.token import default_token_file, load_token
+from runtime.app.web.users import User, load_users, read_users
 from runtime.bundle import Bundle
-from runtime.errors import GalleryMismatch
+from runtime.errors import GalleryMismatch, OptionError
 from runtime.recognizer import Recognizer
 from runtime.rollout.follower import Follower, device_name
 
@@ -68,9 +69,11 @@ class Options:
     https: bool = False
     token_file: Path | None = None
     new_token: bool = False
+    users: Path | None = None
     headless: bool = False
     window: bool = False
     mqtt: str | None = None
+    mqtt_commands: bool = False
     actions: Path | None = None
     visits_days: float = DAYS
     follow: str | None = None
@@ -95,6 +98,8 @@ def run(options: Options) -> None:
         handler = set_up(options.log)
         stack.callback(logging.getLogger().removeHandler, handler)
         broker = parse_broker(options.mqtt) if options.mqtt else None
+        if options.mqtt_commands and broker is None:
+            raise OptionError("--mqtt-commands needs a broker. Add --mqtt mqtt://user:password@host.")
         rules = read_rules(options.actions) if options.actions else []
         listener = None if options.headless or options.window else listen(options.host, options.port)
         if listener is not None:
@@ -118,7 +123,7 @@ def run(options: Options) -> None:
             stack.enter_context(server)
         stack.callback(service.close)  # before the server: its streams end with the service
         if broker is not None:
-            stack.callback(MqttPublisher(service, broker).close)
+            stack.callback(MqttPublisher(service, broker, obey=options.mqtt_commands).close)
         lines = JsonLines(service.hub, sys.stdout) if options.headless else None
         if lines is not None:
             stack.callback(lines.close)
@@ -137,9 +142,9 @@ def run(options: Options) -> None:
             return
         while not stop.wait(TICK_S):
             systemd.feed_watchdog(healthy=_healthy(service, server))
-            if lines is not None and (service.ended or lines.broken):
-                if service.error is not None:
-                    raise service.error
+            if lines is not None and (service.cameras.ended or lines.broken):
+                if service.cameras.error is not None:
+                    raise service.cameras.error
                 return
 
 
@@ -201,22 +206,35 @@ def _server(
     """Return the server and the address to open; it asks for a token when other machines can connect."""
     port = listener.getsockname()[1]
     link = address(options.host, port, https=options.https)
-    token, fresh = None, None
     token_file = options.token_file or default_token_file()
-    if not is_loopback(options.host):
-        token, fresh = load_token(token_file, renew=options.new_token)
-        hint = "shown when it was made; --new-token makes another" if fresh is None else f"shown this once: {fresh}"
-        print(f"access token, {hint}", file=sys.stderr, flush=True)
-    policy = policy_for(options.host, port, token, options.allow_hosts)
+    users, fresh = _users(options, token_file, link)
+    policy = policy_for(options.host, port, users, options.allow_hosts)
     names = [platform.node() or "edgefs", "localhost", "127.0.0.1", *filter(None, [network_address()])]
     tls = certificate(token_file.parent, names) if options.https else None
     server = Server(build(service, policy, metrics, actions), listener, tls)
     return server, link if fresh is None else f"{link}#token={fresh}"
 
 
+def _users(options: Options, token_file: Path, link: str) -> tuple[list[User], str | None]:
+    """Return who may use the app, and the text of the only token if it is new. New tokens are printed."""
+    if options.users is not None:
+        roles = read_users(options.users)
+        users, fresh = load_users(roles, token_file.with_name("live-users.json"), renew=options.new_token)
+        for name, secret in fresh.items():
+            print(f"access token of {name} ({roles[name]}), shown this once: {secret}", file=sys.stderr)
+            print(f"link for {name}: {link}#token={secret}", file=sys.stderr, flush=True)
+        return users, None
+    if is_loopback(options.host):
+        return [], None
+    token, text = load_token(token_file, renew=options.new_token)
+    hint = "shown when it was made; --new-token makes another" if text is None else f"shown this once: {text}"
+    print(f"access token, {hint}", file=sys.stderr, flush=True)
+    return [User("teacher", "teacher", token)], text
+
+
 def _healthy(service: Service, server: Server | None) -> bool:
     """Return whether every thread ran lately; if not, systemd restarts the process."""
-    alive_s = min(service.alive_s, server.alive_s) if server else service.alive_s
+    alive_s = min(service.cameras.alive_s, server.alive_s) if server else service.cameras.alive_s
     return time.monotonic() - alive_s < STUCK_S
 
 

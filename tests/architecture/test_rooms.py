@@ -15,8 +15,6 @@ MOST_LINES = 300
 LOGIC = 20  # statements; a module with fewer is tested through the one that uses it
 # Files that are still too long, and modules whose tests are still in files of other names. Both lists may only shrink.
 TOO_LONG = {
-    "runtime/app/core/messages.py",
-    "runtime/app/core/service.py",
     "runtime/recognizer.py",
 }
 TESTED_ELSEWHERE = {
@@ -38,7 +36,6 @@ TESTED_ELSEWHERE = {
     "edgefs/transfer/epochs.py",
     "edgefs/transfer/report.py",
     "edgefs/transfer/start.py",
-    "runtime/app/core/messages.py",
     "runtime/app/core/service.py",
     "runtime/app/live.py",
     "runtime/app/outputs/mqtt.py",

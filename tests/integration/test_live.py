@@ -149,6 +149,8 @@ def test_a_busy_port_is_said_at_once_with_what_to_do(tmp_path):
         (["--host", "192.0.2.1"], "must be free to listen on"),
         (["--log", "/proc/nothing/x"], "--log"),
         (["--window"], "--window needs a"),
+        (["--users", __file__], 'till = "viewer"'),
+        (["--mqtt-commands"], "--mqtt-commands needs a broker"),
     ],
 )
 def test_what_cannot_work_is_said_in_one_sentence(tmp_path, arguments, says):
@@ -235,6 +237,33 @@ def test_bound_elsewhere_it_prints_a_token_once_and_asks_for_it(tmp_path, clip):
     assert not any(token in text for text in kept)
 
 
+def test_each_user_gets_a_token_once_and_a_viewer_may_not_change_anything(tmp_path, clip):
+    users = tmp_path / "users.toml"
+    users.write_text('anna = "teacher"\ntill = "viewer"\n')
+    with app(tmp_path, "--source", clip, "--users", users, "--log", tmp_path / "live.log") as live:
+        tokens = dict(re.findall(r"access token of (\w+) \(\w+\), shown this once: (\S+)", live.said))
+        assert set(tokens) == {"anna", "till"}
+        assert f"link for till: {live.url}/#token={tokens['till']}" in live.said
+        assert live.http.get("/state").status_code == 401, (
+            "users are asked for, also where only this machine can connect"
+        )
+        headers = {name: {"Authorization": f"Bearer {token}"} for name, token in tokens.items()}
+        assert live.http.get("/state", headers=headers["till"]).status_code == 200
+        rate = {"json": {"rate": 0.1}}
+        assert live.http.put("/stranger-rate", **rate, headers=headers["till"]).status_code == 403
+        assert live.http.put("/stranger-rate", **rate, headers=headers["anna"]).status_code == 200
+    said = (tmp_path / "live.log").read_text()
+    assert "anna: PUT /api/v1/stranger-rate" in said
+    assert "till may only look" in said
+    kept = [path.read_text() for path in (tmp_path / "state").rglob("*") if path.is_file()]
+    assert not any(token in text for text in [*kept, said] for token in tokens.values())
+    users.write_text('till = "teacher"\n')
+    with app(tmp_path, "--source", clip, "--users", users) as live:
+        assert "access token" not in live.said, "it was shown before"
+        assert live.http.get("/state", headers=headers["anna"]).status_code == 401, "she was removed"
+        assert live.http.put("/stranger-rate", **rate, headers=headers["till"]).status_code == 200
+
+
 # -- other outputs
 
 
@@ -258,16 +287,17 @@ def test_headless_a_mistyped_file_ends_it_with_an_error(tmp_path):
 
 @pytest.fixture
 def broker(tmp_path):
-    """A real mosquitto on a free port; start and stop at will."""
+    """A real mosquitto on a free port; start and stop at will. Give start lines of its configuration."""
     if shutil.which("mosquitto") is None and not Path("/usr/sbin/mosquitto").exists():
         pytest.skip("a real MQTT broker is needed: apt-get install mosquitto")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    (tmp_path / "mosquitto.conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
     started = []
 
-    def start() -> int:
+    def start(*lines: str) -> int:
+        configuration = "\n".join([f"listener {port} 127.0.0.1", *(lines or ["allow_anonymous true"])])
+        (tmp_path / "mosquitto.conf").write_text(f"user root\n{configuration}\n")
         program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
         started.append(subprocess.Popen([program, "-c", str(tmp_path / "mosquitto.conf")], stderr=subprocess.DEVNULL))
         deadline = time.monotonic() + 10
@@ -291,13 +321,15 @@ def broker(tmp_path):
 class Subscriber:
     """Everything the broker says."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, user: str | None = None) -> None:
         from paho.mqtt.client import Client
         from paho.mqtt.enums import CallbackAPIVersion
 
         self.topics: dict[str, str] = {}
         self._client = Client(CallbackAPIVersion.VERSION2)
         self._client.on_message = lambda _c, _d, message: self.topics.update({message.topic: message.payload.decode()})
+        if user is not None:
+            self._client.username_pw_set(user, user)
         self._client.connect("127.0.0.1", port)
         self._client.subscribe("#")
         self._client.loop_start()
@@ -308,6 +340,10 @@ class Subscriber:
             assert time.monotonic() < deadline, f"it did not come: {self.topics}"
             time.sleep(0.05)
         return found[0]
+
+    def publish(self, topic: str, payload: object, *, retain: bool = False) -> None:
+        text = payload if isinstance(payload, str) else json.dumps(payload)
+        self._client.publish(topic, text, qos=1, retain=retain).wait_for_publish(10)
 
     def close(self) -> None:
         self._client.disconnect()
@@ -336,3 +372,59 @@ def test_mqtt_tells_home_assistant_what_is_seen_and_survives_its_broker(tmp_path
         live.process.kill()
         seen.wait(lambda topic, value: topic == config["availability_topic"] and value == "offline")
         seen.close()
+
+
+def password_file(tmp_path: Path, *users: str) -> Path:
+    """A file of users, each with their name as password."""
+    path = tmp_path / "passwords"
+    path.touch()
+    for user in users:
+        subprocess.run(["mosquitto_passwd", "-b", str(path), user, user], check=True, capture_output=True)
+    return path
+
+
+def test_mqtt_commands_teach_confirm_and_set_the_rate_through_a_broker_with_a_password(tmp_path, clip, broker):
+    if shutil.which("mosquitto_passwd") is None:
+        pytest.skip("a broker with passwords is needed: apt-get install mosquitto")
+    start, _ = broker
+    port = start("allow_anonymous false", f"password_file {password_file(tmp_path, 'shop', 'home')}")
+    url = f"mqtt://shop:shop@127.0.0.1:{port}"
+    with app(tmp_path, "--source", clip, "--mqtt", url, "--mqtt-commands") as live:
+        home = Subscriber(port, "home")
+        home.wait(lambda topic, value: topic.endswith("/available") and value == "online")
+        device = next(topic for topic in home.topics if topic.endswith("/available")).rpartition("/")[0]
+
+        def ask(name: str, **body: object) -> dict:
+            home.publish(f"{device}/command/{name}", body)
+            return json.loads(home.wait(lambda topic, _: topic == f"{device}/result/{body['id']}"))
+
+        live.camera("live")
+        taught = ask("teach", id="t1", label="one", seconds=1.5)
+        assert taught["ok"], taught
+        assert [each["label"] for each in live.state()["classes"]] == ["one"]
+        assert live.http.post("/undo", json={"id": taught["operation"]}).status_code == 200
+        assert ask("teach", id="t2", label="one", camera="0", seconds=1)["ok"]
+        seen = json.loads(home.wait(lambda topic, _: topic == f"{device}/0/attributes"))
+        assert ask("confirm", id="c1", answer=seen["id"], label="two")["ok"]
+        assert ask("rate", id="r1", rate=0.1)["ok"]
+        assert live.state()["stranger_rate"] == 0.1
+        assert ask("forget", id="f1", label="one")["error"] == "BadCommand"
+        for broken in ("", "[" * 5000, "{", '{"id": 1}', "null"):
+            home.topics.pop(f"{device}/result/unreadable", None)
+            home.publish(f"{device}/command/rate", broken)
+            home.wait(lambda topic, _: topic == f"{device}/result/unreadable")
+        home.publish(f"{device}/command/rate", {"id": "r2", "rate": 0.3}, retain=True)
+        home.wait(lambda topic, _: topic == f"{device}/result/r2")
+        live.http.put("/stranger-rate", json={"rate": 0.05})
+        assert live.state()["stranger_rate"] == 0.05
+        assert live.process.poll() is None
+    with app(tmp_path, "--source", clip, "--mqtt", url, "--mqtt-commands") as live:
+        live.camera("live")
+        time.sleep(1)
+        assert live.state()["stranger_rate"] == 0.05, "the command that the broker kept is from an earlier time"
+    with app(tmp_path, "--source", clip, "--mqtt", url) as live:
+        live.camera("live")
+        home.publish(f"{device}/command/rate", {"id": "r3", "rate": 0.2})
+        time.sleep(1)
+        assert live.state()["stranger_rate"] == 0.05, "commands are off unless asked for"
+        home.close()

@@ -70,14 +70,18 @@ def stop_and_continue(source: FrameSource, server: RtspServer, away_s: float) ->
     return noticed_s, time.monotonic() - began
 
 
-def owned() -> tuple[set[str], set[threading.Thread], set[str]]:
-    """Handles, threads and child processes of this process."""
-    handles = {fd for fd in os.listdir("/proc/self/fd") if Path(f"/proc/self/fd/{fd}").is_symlink()}  # noqa: PTH208
-    tasks = Path("/proc/self/task").glob("*/children")
-    return handles, set(threading.enumerate()), {child for task in tasks for child in task.read_text().split()}
+@pytest.fixture
+def owned(children):
+    """Returns the handles, threads and child processes of this process."""
+
+    def found() -> tuple[set[str], set[threading.Thread], set[int]]:
+        handles = {fd for fd in os.listdir("/proc/self/fd") if Path(f"/proc/self/fd/{fd}").is_symlink()}  # noqa: PTH208
+        return handles, set(threading.enumerate()), children()
+
+    return found
 
 
-def test_frames_are_live_and_closing_leaves_nothing_behind(server):
+def test_frames_are_live_and_closing_leaves_nothing_behind(server, owned):
     before = owned()
     with open_camera(server.url, region=(0, 0, 320, 100)) as source:
         check_live(source)
@@ -104,7 +108,7 @@ def test_a_path_the_server_does_not_have_is_refused_in_the_servers_words(server)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lose", [kill_and_restart, stop_and_continue])
-def test_it_recovers_every_time(server, lose):
+def test_it_recovers_every_time(server, lose, owned):
     before_kill = owned()[1:]
     with open_camera(server.url) as source:
         figures = [lose(source, server, away_s=cycle % 5) for cycle in range(10)]

@@ -52,6 +52,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="publish to a broker: mqtt://user:password@host, mqtts://…, or @FILE with such a line",
     )
     parser.add_argument(
+        "--mqtt-commands", action="store_true", help="obey what comes over MQTT: teach, confirm, rate (docs/live.md)"
+    )
+    parser.add_argument(
         "--actions",
         type=Path,
         metavar="FILE",
@@ -81,6 +84,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--token-file", type=Path, metavar="FILE", help="where the digest of the access token is kept")
     parser.add_argument("--new-token", action="store_true", help="make another access token; the old one ends")
+    parser.add_argument(
+        *("--users",),
+        type=Path,
+        metavar="FILE",
+        help='the name and role of each user in TOML, such as till = "viewer"; each gets a token (docs/live.md)',
+    )
     parser.add_argument("--log", type=Path, metavar="FILE", help="write a rotating log instead of warnings on stderr")
 
 
@@ -103,9 +112,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         https=args.https,
         token_file=args.token_file,
         new_token=args.new_token,
+        users=args.users,
         headless=args.headless,
         window=args.window,
         mqtt=next(_named([args.mqtt], "--mqtt")) if args.mqtt else None,
+        mqtt_commands=args.mqtt_commands,
         actions=args.actions,
         visits_days=args.visits,
         follow=args.follow,

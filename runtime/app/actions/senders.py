@@ -16,7 +16,7 @@ import msgspec
 from runtime.app.actions.rules import Channels, Command, Csv, Do, Mqtt, Webhook
 from runtime.app.actions.webhook import DEADLINE_S, NotDelivered, post
 from runtime.app.core.broker import parse_broker
-from runtime.app.core.tables import plain_cells
+from runtime.app.tables import plain_cells
 
 COLUMNS = ("id", "time", "camera_name", "label", "certainty", "score", "dwell_s", "rule", "test")
 

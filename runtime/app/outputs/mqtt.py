@@ -4,6 +4,8 @@ edgefs/DEVICE/available            online | offline (the broker publishes this w
 edgefs/DEVICE/CAMERA/label         the smoothed label, "unknown", or "unavailable" while the camera is not live
 edgefs/DEVICE/CAMERA/attributes    the whole answer as JSON; certainty is "sure", "maybe" or "unknown" of the candidate
 homeassistant/sensor/…/config      the description of the sensor
+
+Commands are in commands.py.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from runtime.app.core.broker import Broker
 from runtime.app.core.hub import ChangeFilter
 from runtime.app.core.messages import Answer, Camera, Event
 from runtime.app.core.service import Service
+from runtime.app.outputs.commands import Commands, handler
 
 MAX_QUEUED = 100  # messages while the broker is away; only the newest of each retained topic matters
 UNKNOWN, UNAVAILABLE = "unknown", "unavailable"
@@ -33,9 +36,13 @@ class Topics:
 
     def __init__(self, device: str) -> None:
         self.device = re.sub(r"\W", "_", device) or "edgefs"
-        self.available = f"edgefs/{self.device}/available"
+        self.available = self.of_device("available")
         self._changes = ChangeFilter()
         self._last: dict[str, Answer] = {}
+
+    def of_device(self, what: str) -> str:
+        """Return a topic of this device."""
+        return f"edgefs/{self.device}/{what}"
 
     def discovery(self, cameras: dict[str, str]) -> list[tuple[str, str]]:
         """Return the descriptions for Home Assistant. `cameras` maps ids to names."""
@@ -81,13 +88,19 @@ class Topics:
         return [(self._topic(answer.camera, "label"), label), (self._topic(answer.camera, "attributes"), attributes)]
 
     def _topic(self, camera: str, what: str) -> str:
-        return f"edgefs/{self.device}/{camera}/{what}"
+        return self.of_device(f"{camera}/{what}")
 
 
 class MqttPublisher:
-    """Publishes until closed, and connects again after every loss."""
+    """Publishes until closed, and connects again after every loss.
 
-    def __init__(self, service: Service, broker: Broker) -> None:
+    Args:
+        service: The service.
+        broker: Where to connect.
+        obey: Whether to obey commands.
+    """
+
+    def __init__(self, service: Service, broker: Broker, *, obey: bool = False) -> None:
         self._service, self._topics = service, Topics(service.device)
         self._notified = threading.Event()
         self._mailbox = service.hub.subscribe(self._notified.set)
@@ -101,6 +114,9 @@ class MqttPublisher:
         client.reconnect_delay_set(1, 30)
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
+        self._commands = Commands(service, self._result) if obey else None
+        if self._commands is not None:
+            client.on_message = handler(self._commands)
         client.connect_async(broker.host, broker.port, keepalive=30)
         client.loop_start()
         self._thread = threading.Thread(target=self._run, name="mqtt messages", daemon=True)
@@ -108,6 +124,8 @@ class MqttPublisher:
 
     def close(self) -> None:
         """Publish "offline" and disconnect."""
+        if self._commands is not None:
+            self._commands.close()
         self._mailbox.close()
         self._thread.join()
         self._service.hub.unsubscribe(self._mailbox)
@@ -127,6 +145,9 @@ class MqttPublisher:
         for topic, payload in topics:
             self._client.publish(topic, payload, qos=0, retain=True)
 
+    def _result(self, id_: str, payload: str) -> None:
+        self._client.publish(self._topics.of_device(f"result/{id_}"), payload, qos=1)
+
     def _connected(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
             log.error("The MQTT broker refuses: %s. Check the user and the password.", reason)
@@ -135,6 +156,8 @@ class MqttPublisher:
         names = {id_: worker.session.name for id_, worker in self._service.workers.items()}
         self._publish(self._topics.discovery(names))
         self._publish([(self._topics.available, "online")])
+        if self._commands is not None:
+            self._client.subscribe(self._topics.of_device("command/+"), qos=1)
 
     def _disconnected(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         log.warning("The connection to the MQTT broker is lost (%s); trying again.", reason)

@@ -2,7 +2,8 @@
 
 Host     must name this server. A page of another site whose name was made to point here (DNS rebinding) sends its own.
 Origin   must be this server's, or absent; so must Sec-Fetch-Site, which browsers add: no other page may read or post.
-Token    is asked for by all but the open routes, when other machines can connect.
+Token    is asked for by all but the open routes, when other machines can connect. It names a user.
+Role     A viewer may only read.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from runtime.app.core.messages import Error, ErrorDetail
-from runtime.app.web.token import Token
+from runtime.app.web.users import User, holder
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -38,6 +39,7 @@ HEADERS = {
 }
 _HEADERS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
+LOG_IN = "Log in with a teacher's access token."
 MAX_HEADERS = 100  # a browser sends about 20
 MAX_HEADER_BYTES = 32_000  # of all of them
 
@@ -51,13 +53,13 @@ class Policy:
     Attributes:
         names: The names of this server.
         any_ip: Whether an IP address instead of a name is accepted too.
-        token: The access token; None when only this machine can connect.
+        users: Who may use the app; empty when only this machine can connect, and nobody is asked who they are.
         cookie: The name of the cookie that holds the token.
     """
 
     names: frozenset[str]
     any_ip: bool
-    token: Token | None
+    users: tuple[User, ...]
     cookie: str
 
     def names_this_server(self, host: str) -> bool:
@@ -73,10 +75,23 @@ class Policy:
 
 
 class Guard:
-    """ASGI middleware around the whole app. `is_open` tells which (method, path) need no token."""
+    """ASGI middleware around the whole app. The user of a request is its `scope["user"]`.
 
-    def __init__(self, app: ASGIApp, policy: Policy, is_open: Callable[[str, str], bool]) -> None:
-        self._app, self._policy, self._is_open = app, policy, is_open
+    Args:
+        app: The app.
+        policy: What a request must fulfil.
+        is_open: Tells which (method, path) need no token.
+        reads: Tells which (method, path) change nothing; the method of a WebSocket is "WEBSOCKET".
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        policy: Policy,
+        is_open: Callable[[str, str], bool],
+        reads: Callable[[str, str], bool],
+    ) -> None:
+        self._app, self._policy, self._is_open, self._reads = app, policy, is_open, reads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -117,20 +132,28 @@ class Guard:
         followed_a_link = method == "GET" and path == "/" and headers.get(b"sec-fetch-mode") == ["navigate"]
         if site not in ("same-origin", "none") and not followed_a_link:
             return 403, "WrongOrigin", f"Sec-Fetch-Site must be same-origin or none, but it is {site!r}."
+        user = scope["user"] = self._user(headers)
         open_ = scope["type"] == "http" and self._is_open(method, path)
-        if self._policy.token is None or open_ or self._holds_token(headers, self._policy.token):
+        if not self._policy.users or open_:
             return None
-        return 401, "TokenNeeded", "Send the access token as `Authorization: Bearer …`, or log in on the page."
+        if user is None:
+            return 401, "TokenNeeded", "Send the access token as `Authorization: Bearer …`, or log in on the page."
+        if user.role == "viewer" and not self._reads(method if scope["type"] == "http" else "WEBSOCKET", path):
+            log.warning("%s may only look, and was refused: %s %s", user.name, method, path)
+            return 403, "TeacherNeeded", f"Only a teacher may change something, but {user.name} is a viewer. {LOG_IN}"
+        return None
 
-    def _holds_token(self, headers: dict[bytes, list[str]], token: Token) -> bool:
+    def _user(self, headers: dict[bytes, list[str]]) -> User | None:
+        """Return whose token the request has."""
         for value in headers.get(b"authorization", []):
             scheme, _, offered = value.partition(" ")
-            return scheme.lower() == "bearer" and token.fits(offered.strip())
+            return holder(self._policy.users, offered.strip()) if scheme.lower() == "bearer" else None
         try:
             cookies: SimpleCookie = SimpleCookie("; ".join(headers.get(b"cookie", [])))
         except CookieError:
-            return False
-        return self._policy.cookie in cookies and token.fits(cookies[self._policy.cookie].value)
+            return None
+        cookie = cookies.get(self._policy.cookie)
+        return None if cookie is None else holder(self._policy.users, cookie.value)
 
 
 def _same_origin(origin: str, host: str) -> bool:

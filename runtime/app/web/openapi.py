@@ -13,7 +13,8 @@ from runtime.app.web.routes import MAX_ID, Route
 
 DESCRIPTION = """Bodies are JSON unless stated otherwise, and errors are `{"error": {"type", "message"}}`.
 Labels never appear in paths. When other machines can connect, everything but `/`, `/static`, `/healthz` and `login`
-needs the access token, as `Authorization: Bearer` or as the cookie that `login` sets.
+needs the access token, as `Authorization: Bearer` or as the cookie that `login` sets. The token of a viewer is refused
+with status 403 and the type `TeacherNeeded` by all but GET, and by the WebSocket `cameras/{camera}/frames`.
 
 `GET /api/v1/events` is a WebSocket. Its messages are the schemas `Hello` (first), `State`, `Answer`, `Teach` and
 `Camera`, distinguished by `type`."""
@@ -21,7 +22,7 @@ LABEL = {"type": "string", "minLength": 1, "maxLength": 100, "pattern": messages
 ERRORS = {
     400: "not JSON, or a broken form",
     401: "the access token is missing or wrong",
-    403: "the request comes from a page of another site",
+    403: "the request comes from a page of another site, or a viewer may not do this",
     404: "not found, or no longer there",
     409: "not possible in the present state",
     413: "the body is too large",
@@ -81,7 +82,7 @@ def _operation(route: Route, schema_of: dict[str, Any], policy: Policy) -> dict[
     error = {"application/json": {"schema": schema_of[str(messages.Error)]}}
     for status in _refusals(route, policy):
         operation["responses"][str(status)] = {"description": ERRORS[status], "content": error}
-    if policy.token is not None and not route.open:
+    if policy.users and not route.open:
         operation["security"] = [{"bearer": []}, {"cookie": []}]
     return operation
 
@@ -93,7 +94,7 @@ def _refusals(route: Route, policy: Policy) -> list[int]:
         statuses |= {400} if not isinstance(route.takes, tuple) or "multipart/form-data" in route.takes else set()
     if route.query or route.filters:
         statuses.add(422)
-    if policy.token is not None and not route.open:
+    if policy.users and not route.open:
         statuses.add(401)
     return sorted(statuses)
 

@@ -17,8 +17,9 @@ from starlette.responses import Response
 
 from runtime.app.actions.actions import UnknownRule
 from runtime.app.actions.outbox import OutboxUnusable
+from runtime.app.core.cameras import UnknownCamera
 from runtime.app.core.messages import Error, ErrorDetail
-from runtime.app.core.service import AnswerExpired, Service, UnknownCamera
+from runtime.app.core.service import AnswerExpired, Service
 from runtime.app.core.session import InvalidState
 from runtime.app.visits.store import VisitsUnusable
 from runtime.app.web.throttle import Throttle
@@ -186,6 +187,7 @@ def endpoint(app: App, route: Route) -> Callable[[Request], Awaitable[Response]]
             request = Request(request.scope, upload.receive)
             call = Call(app, request)
             call.body = await _body(route, request)
+            _note(route, request)
             if asyncio.iscoroutinefunction(route.run):
                 result = await route.run(call)
             else:
@@ -207,6 +209,14 @@ def endpoint(app: App, route: Route) -> Callable[[Request], Awaitable[Response]]
                 upload.end()
 
     return answer
+
+
+def _note(route: Route, request: Request) -> None:
+    """Write into the log who asks for a change."""
+    if (user := request.scope["user"]) is not None and route.method != "GET":
+        log.info(
+            "%s: %s %s", user.name, route.method, request.url.path + (f"?{request.url.query}" * bool(request.url.query))
+        )
 
 
 def error_response(error: Exception) -> Response:

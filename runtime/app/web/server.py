@@ -10,6 +10,7 @@ import logging
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -33,7 +34,7 @@ from runtime.app.web.deadlines import HttpProtocol, WebSocketProtocol
 from runtime.app.web.guard import LOOPBACK_NAMES, Guard, Policy
 from runtime.app.web.metrics import Metrics
 from runtime.app.web.routes import App, BadRequest, endpoint, error_response
-from runtime.app.web.token import Token
+from runtime.app.web.users import User
 from runtime.errors import EdgefsError
 
 MAX_HEADER = 16_000  # bytes
@@ -66,7 +67,7 @@ def is_loopback(host: str) -> bool:
     return host in LOOPBACK_NAMES or host.startswith("127.")
 
 
-def policy_for(host: str, port: int, token: Token | None, extra: tuple[str, ...] = ()) -> Policy:
+def policy_for(host: str, port: int, users: Sequence[User] = (), extra: tuple[str, ...] = ()) -> Policy:
     """Return the policy of a server at an address. `extra` are names of --allow-host, such as that of a proxy."""
     local = is_loopback(host)
     machine = socket.gethostname().lower()
@@ -75,7 +76,7 @@ def policy_for(host: str, port: int, token: Token | None, extra: tuple[str, ...]
         names |= {machine, f"{machine}.local"}
     if host not in WILDCARDS:
         names |= {host.lower()}
-    return Policy(frozenset(names), any_ip=not local, token=token, cookie=f"edgefs_{port}")
+    return Policy(frozenset(names), any_ip=not local, users=tuple(users), cookie=f"edgefs_{port}")
 
 
 def build(service: Service, policy: Policy, metrics: Metrics, actions: Actions | None = None) -> ASGIApp:
@@ -103,7 +104,10 @@ def build(service: Service, policy: Policy, metrics: Metrics, actions: Actions |
         method = "GET" if method == "HEAD" else method
         return (method, path) in open_routes or (method == "GET" and path.startswith("/static/"))
 
-    return Guard(starlette, policy, is_open)
+    def reads(method: str, path: str) -> bool:
+        return method in ("GET", "HEAD") or (method == "WEBSOCKET" and path == PATH)
+
+    return Guard(starlette, policy, is_open, reads)
 
 
 class _Static(StaticFiles):

@@ -19,7 +19,7 @@ class Token:
 
     def fits(self, token: str) -> bool:
         """Return whether this is the token; the comparison takes constant time."""
-        return hmac.compare_digest(_digest(token), self._digest)
+        return hmac.compare_digest(digest_of(token), self._digest)
 
 
 def load_token(path: Path, *, renew: bool = False) -> tuple[Token, str | None]:
@@ -40,18 +40,23 @@ def load_token(path: Path, *, renew: bool = False) -> tuple[Token, str | None]:
             digest = path.read_text().strip()
             if len(digest) == 64:
                 return Token(digest), None
-        token = secrets.token_urlsafe(32)
+    except (OSError, ValueError) as error:
+        raise _unusable(path, error) from error
+    token = secrets.token_urlsafe(32)
+    store_digest(path, digest_of(token))
+    return Token(digest_of(token)), token
+
+
+def store_digest(path: Path, text: str) -> None:
+    """Write a file that only its owner can read. Raises OptionError."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(_digest(token) + "\n")
+            file.write(f"{text}\n")
         part.replace(path)
     except (OSError, ValueError) as error:
-        raise OptionError(
-            f"The digest of the access token must be stored in {path}, but: {error}. "
-            "Choose another file with --token-file."
-        ) from error
-    return Token(_digest(token)), token
+        raise _unusable(path, error) from error
 
 
 def default_token_file() -> Path:
@@ -61,5 +66,12 @@ def default_token_file() -> Path:
     return folder / "live-token.sha256"
 
 
-def _digest(token: str) -> str:
+def digest_of(token: str) -> str:
+    """Return the SHA-256 digest of a token; a token of 32 random bytes cannot be found from it."""
     return sha256(token.encode(errors="surrogateescape")).hexdigest()
+
+
+def _unusable(path: Path, error: Exception) -> OptionError:
+    return OptionError(
+        f"The digest of the access token must be stored in {path}, but: {error}. Choose another file with --token-file."
+    )

@@ -17,7 +17,7 @@ from runtime.app.core.service import Service
 from runtime.app.visits.log import VisitLog
 from runtime.app.web.metrics import Metrics
 from runtime.app.web.server import Server, build, listen, policy_for
-from runtime.app.web.token import Token, load_token
+from runtime.app.web.users import User, load_users
 from runtime.bundle import Bundle
 from runtime.camera import FakeCamera, realtime
 from runtime.recognizer import Recognizer
@@ -32,6 +32,7 @@ class Live:
     http: httpx.Client
     camera: FakeCamera
     token: str | None
+    viewer_token: str | None
 
     @property
     def port(self) -> int:
@@ -52,10 +53,11 @@ def running(
 ) -> Iterator[Live]:
     """Start the service and the server, and stop them in the order of the app."""
     camera = FakeCamera(frames, fps=30, loop=True)
-    token: Token | None = None
-    clear = None
+    users: list[User] = []
+    tokens: dict[str, str] = {}
     if host != "127.0.0.1":
-        token, clear = load_token(folder / "token")
+        users, tokens = load_users({"anna": "teacher", "till": "viewer"}, folder / "users.json")
+    clear = tokens.get("anna")
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     metrics = Metrics()
@@ -66,11 +68,11 @@ def running(
         metrics.watch(service)
         actions = Actions((), folder / "actions.db", device="test", camera_name=str)
         actions.start(service.hub)
-        with Server(build(service, policy_for(host, port, token), metrics, actions), listener) as server:
+        with Server(build(service, policy_for(host, port, users), metrics, actions), listener) as server:
             headers = {"Authorization": f"Bearer {clear}"} if clear else {}
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=10) as http:
                 service.start()
-                live = Live(service, server, http, camera, clear)
+                live = Live(service, server, http, camera, clear, tokens.get("till"))
                 live.wait(lambda: service.camera("0").state == "live")
                 yield live
             service.close()
@@ -99,6 +101,6 @@ def shared_live(tiny, tiny_bundle, tmp_path_factory) -> Iterator[Live]:
 
 @pytest.fixture(scope="module")
 def public_live(tiny, tiny_bundle, tmp_path_factory) -> Iterator[Live]:
-    """The app as if it listened on every address: everything needs the token."""
+    """The app as if it listened on every address: everything needs a token, of anna (teacher) or till (viewer)."""
     with running(tiny_bundle, tmp_path_factory.mktemp("public"), tiny.views(1, 60), host="0.0.0.0") as live:
         yield live

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -140,18 +139,8 @@ def http_camera():
     camera.stop()
 
 
-def children(pid: int | None = None) -> set[int]:
-    """Return the processes that this one (or `pid`) has started and not yet waited for."""
-    while True:
-        tasks = Path(f"/proc/{pid or os.getpid()}/task").glob("*/children")
-        try:
-            return {int(child) for task in tasks for child in task.read_text().split()}
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # a thread ended meanwhile, and its processes belong to another one now
-
-
 @pytest.fixture
-def leaks_nothing():
+def leaks_nothing(children):
     """Fail unless every thread, process and file handle that the test opened is closed at its end.
 
     The server of HttpCamera, in this same process, has two seconds to notice that its clients are gone.
@@ -184,11 +173,6 @@ def wait_until(condition: Any, timeout_s: float = 10.0) -> float:
 @pytest.fixture(name="wait_until")
 def _wait_until():
     return wait_until
-
-
-@pytest.fixture(name="children")
-def _children():
-    return children
 
 
 @pytest.fixture(name="write_video")

@@ -55,11 +55,11 @@ def snapshot(call: Call) -> bytes:
 
 
 def set_region(call: Call) -> Camera:
-    return call.service.set_region(call.camera, call.body.region)
+    return call.service.cameras.set_region(call.camera, call.body.region)
 
 
 def set_regions(call: Call) -> Camera:
-    return call.service.set_named_regions(call.camera, call.body.regions)
+    return call.service.cameras.set_named_regions(call.camera, call.body.regions)
 
 
 def teach(call: Call) -> Camera:
@@ -71,7 +71,7 @@ def pause_teaching(call: Call) -> Camera:
 
 
 def cut_teaching(call: Call) -> Camera:
-    return call.service.cut_teaching(call.camera, call.body.region)
+    return call.service.cameras.cut_teaching(call.camera, call.body.region)
 
 
 def stop_teaching(call: Call) -> Enrolled:

@@ -8,7 +8,8 @@ from starlette.formparsers import MultiPartParser
 from starlette.requests import Request
 
 from runtime.app.core.messages import Class, Done, Enrolled, MergeClasses, Named, Recognized
-from runtime.app.web.api.convert import changed, enrolled, recognized
+from runtime.app.core.state import classes as taught_classes
+from runtime.app.web.api.convert import changed, deleted, enrolled, recognized
 from runtime.app.web.routes import PICTURE, PICTURES, BadRequest, Call, NotFound, Route
 from runtime.gallery import clean_label
 from runtime.opencv import decode_image
@@ -54,7 +55,7 @@ async def _files(request: Request) -> list[bytes]:
 
 
 def classes(call: Call) -> list[Class]:
-    return call.service.classes()
+    return taught_classes(call.service.recognizer)
 
 
 def rename(call: Call) -> Done:
@@ -69,6 +70,9 @@ def merge(call: Call) -> Done:
 
 def forget(call: Call) -> Done:
     count = call.service.editable.forget(call.label)
+    if call.request.query_params.get("now") == "true":
+        call.service.changed()
+        return Done(deleted(call.service.editable))
     return changed(call, f"forgot {call.label} and its {count} shots")
 
 
@@ -101,7 +105,13 @@ ROUTES = (
         query=LABEL,
         refuses=(404, 409, 507),
     ),
-    Route("DELETE", BASE, "Forget a class", forget, gives=Done, query=LABEL, refuses=(404, 409, 507)),
+    Route(
+        *("DELETE", BASE, "Forget a class; with `now` it and what was forgotten before are deleted for good", forget),
+        gives=Done,
+        query=LABEL,
+        filters={"now": {"type": "boolean"}},
+        refuses=(404, 409, 507),
+    ),
     Route(
         *("POST", f"{BASE}/merge", "Move every shot of a class into another", merge),
         takes=MergeClasses,

@@ -19,6 +19,7 @@ from runtime.app.core.messages import (
 from runtime.app.core.session import finite
 from runtime.app.web.routes import Call
 from runtime.recognition import Enrollment, Recognition
+from runtime.recognizer import Recognizer
 from runtime.stream.recent_answers import RecentAnswer
 
 
@@ -26,6 +27,14 @@ def changed(call: Call, what: str) -> Done:
     """Publish the new state and return what was done, with the id of the change that this thread has just made."""
     call.service.changed()
     return Done(what, call.service.recognizer.gallery.last_operation)
+
+
+def deleted(recognizer: Recognizer) -> str:
+    """Delete for good what was forgotten. Backups that cannot be reached still hold it, so they are named."""
+    purged = recognizer.gallery.purge(now=True)
+    kept = f"; these backups could not be opened: {', '.join(purged.unreached)}" if purged.unreached else ""
+    later = "" if purged.wiped else "; another program still reads it, and its bytes are overwritten after that"
+    return f"deleted {purged.classes} classes and {purged.shots} shots for good{kept}{later}"
 
 
 def enrolled(call: Call, enrollment: Enrollment) -> Enrolled:

@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from runtime.app.core.messages import Done, Imported, Operation, OperationId, State, UndoMinutes
-from runtime.app.web.api.convert import changed
+from runtime.app.web.api.convert import changed, deleted
 from runtime.app.web.routes import ARCHIVE, BadRequest, Call, Route
 from runtime.errors import EdgefsError, GalleryUnwritable
 from runtime.gallery import export_gallery, import_gallery
@@ -114,11 +114,7 @@ def reembed(call: Call) -> Done:
 
 
 def purge(call: Call) -> Done:
-    """Delete for good what was forgotten. Backups that cannot be reached still hold it, so they are named."""
-    purged = call.service.editable.gallery.purge(now=True)
-    kept = f"; these backups could not be opened: {', '.join(purged.unreached)}" if purged.unreached else ""
-    later = "" if purged.wiped else "; another program still reads it, and its bytes are overwritten after that"
-    return changed(call, f"deleted {purged.classes} classes and {purged.shots} shots for good{kept}{later}")
+    return changed(call, deleted(call.service.editable))
 
 
 def set_undo_minutes(call: Call) -> Done:

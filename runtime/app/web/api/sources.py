@@ -16,15 +16,15 @@ BUSY = 1013  # the close code for "try again later"
 
 
 def add(call: Call) -> Camera:
-    return call.service.add_camera(call.body.what, call.body.name)
+    return call.service.cameras.add(call.body.what, call.body.name)
 
 
 def rename(call: Call) -> Camera:
-    return call.service.rename_camera(call.camera, call.body.name)
+    return call.service.cameras.rename(call.camera, call.body.name)
 
 
 def remove(call: Call) -> Done:
-    return Done(call.service.remove_camera(call.camera))
+    return Done(call.service.cameras.remove(call.camera))
 
 
 def devices(call: Call) -> list[Device]:
@@ -45,7 +45,7 @@ def device_picture(call: Call) -> bytes:
 
 async def frames(app: App, socket: WebSocket) -> None:
     """Receive the pictures of a browser's camera, JPEG or WebP; "next" asks for the next one."""
-    feed = app.service.added.feeds.get(socket.path_params["camera"])
+    feed = app.service.cameras.added.feeds.get(socket.path_params["camera"])
     if feed is None or not feed.connect():
         await socket.close(BUSY if feed else 1008)
         return

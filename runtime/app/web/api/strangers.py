@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from runtime.app.core.messages import Done, Enrolled, Named, Stranger
+from runtime.app.core.state import strangers as strangers_of
 from runtime.app.web.api.convert import enrolled
 from runtime.app.web.routes import Call, NotFound, Route
 
 
 def strangers(call: Call) -> list[Stranger]:
-    return call.service.strangers()
+    return strangers_of(call.service.inbox)
 
 
 def crop(call: Call) -> bytes:

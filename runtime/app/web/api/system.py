@@ -8,13 +8,14 @@ from pathlib import Path
 import msgspec
 from starlette.responses import FileResponse, Response
 
-from runtime.app.core.messages import Done, Login, ServerHealth
+from runtime.app.core.messages import CurrentUser, Done, Login, ServerHealth
 from runtime.app.web.apidoc import page_of
 from runtime.app.web.guard import LOOPBACK_NAMES
 from runtime.app.web.link import address, picture_code
 from runtime.app.web.openapi import document
 from runtime.app.web.routes import BadRequest, Call, NotFound, Route
 from runtime.app.web.throttle import FAILURES
+from runtime.app.web.users import holder
 
 STATIC = Path(__file__).parents[1] / "static"
 VERSION = "1"  # of the API
@@ -56,17 +57,24 @@ def metrics(call: Call) -> bytes:
     return call.app.metrics.text()
 
 
+def user(call: Call) -> CurrentUser:
+    who = call.request.scope["user"]
+    return CurrentUser(None, "teacher") if who is None else CurrentUser(who.name, who.role)
+
+
 def login(call: Call) -> Response:
     policy, logins = call.app.policy, call.app.logins
     client = call.request.client.host if call.request.client else ""
-    if policy.token is not None and (wait_s := logins.wait_s(client)):
+    if policy.users and (wait_s := logins.wait_s(client)):
         raise BadRequest(f"A client may log in wrongly {FAILURES} times a minute. Try again in {wait_s:.0f} s.", 429)
-    if policy.token is not None and not policy.token.fits(call.body.token):
+    who = holder(policy.users, call.body.token)
+    if policy.users and who is None:
         logins.failed(client)
         log.warning("A login from %s was refused: the access token was wrong.", client)
         raise BadRequest("This is not the access token, which was printed when the server first started.", 401)
     response = Response(msgspec.json.encode(Done("logged in")), media_type="application/json")
-    if policy.token is not None:  # without a token there is no login
+    if who is not None:  # without users there is no login
+        log.info("%s (%s) logged in from %s.", who.name, who.role, client)
         response.set_cookie(policy.cookie, call.body.token, max_age=YEAR_S, httponly=True, samesite="strict")
     return response
 
@@ -86,6 +94,7 @@ ROUTES = (
         gives="image/svg+xml",
         refuses=(404,),
     ),
+    Route("GET", "/api/v1/user", "Who the access token belongs to, and their role", user, gives=CurrentUser),
     Route("GET", "/openapi.json", "This document", openapi, gives="application/json"),
     Route("GET", "/api", "This document, for people", api_page, gives="text/html"),
     Route(

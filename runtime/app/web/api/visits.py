@@ -15,7 +15,7 @@ from starlette.responses import Response
 from runtime.app.clock import now_s
 from runtime.app.core.messages import ChangePreview, Done, Label
 from runtime.app.core.reviewing import not_shown, review
-from runtime.app.core.tables import plain_cells
+from runtime.app.tables import plain_cells
 from runtime.app.visits.store import Filter, StoredVisit
 from runtime.app.web.api.convert import rejection
 from runtime.app.web.routes import MAX_ID, BadRequest, Call, NotFound, Route

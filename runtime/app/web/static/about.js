@@ -3,7 +3,7 @@
 import { BASE, call } from "./api.js";
 import { open } from "./cards.js";
 import { el } from "./dom.js";
-import { answer, shown, store } from "./store.js";
+import { answer, shown, store, viewing } from "./store.js";
 import { act } from "./notices.js";
 import { retention } from "./retention.js";
 import { facts } from "./why.js";
@@ -16,9 +16,11 @@ export const show = () => store.state && open("about", store.state.device ?? t("
 
 function body() {
   const { bundle, gallery, stranger_rate, viewers } = store.state;
+  const { name, role } = store.user;
   const camera = shown();
   const age_ms = answer()?.age_ms;
   return [
+    name && facts({ [t("user")]: t(`role.${role}`, { name }) }),
     camera && el("h3", {}, t("camera")),
     camera && facts({
       [t("name")]: camera.name,
@@ -32,11 +34,10 @@ function body() {
       [t("engine")]: [bundle.engine?.name ?? bundle.engine, bundle.engine?.precision ?? bundle.precision].filter(Boolean).join(", "),
       [t("fingerprint")]: bundle.fingerprint?.slice(0, 16),
     }),
-    el("h3", {}, t("rate.title")),
-    ...rateControl(stranger_rate),
+    ...(viewing() ? [] : [el("h3", {}, t("rate.title")), ...rateControl(stranger_rate)]),
     el("h3", {}, t("gallery")),
     facts({ [t("file")]: gallery.path ?? t("memory"), [t("classes")]: number(store.state.classes.length), [t("viewers")]: viewers == null ? null : number(viewers) }),
-    ...(gallery.undo_minutes == null ? [] : retention(gallery)),
+    ...(gallery.undo_minutes == null || viewing() ? [] : retention(gallery)),
     el("h3", {}, t("another")),
     qrCode(),
     el("h3", {}, t("programs")),

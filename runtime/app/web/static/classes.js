@@ -1,9 +1,9 @@
 // The taught classes: one card each, with its shots, how reliable it is, and its actions.
 
-import { call, query, shotCrop } from "./api.js";
+import { shotCrop } from "./api.js";
 import { $, el, icon, syncChildren, picture, setVariables, setText } from "./dom.js";
 import { act } from "./notices.js";
-import { labels, on, store, writable } from "./store.js";
+import { on, store, writable } from "./store.js";
 import { number, said, t } from "./words.js";
 
 const ENOUGH_VIEWS = 5; // after which a class is called reliable, see runtime/explain.py
@@ -67,40 +67,5 @@ function toggle(open, more, label) {
   if (!show) return;
   const acts = el("div", { class: "acts" });
   more.append(el("ul", { class: "crops" }), acts);
-  offer(acts, label);
-  render();
-}
-
-const button = (text, onclick) => el("button", { type: "button", class: "plain", onclick }, text);
-
-function offer(acts, label) {
-  acts.className = "acts";
-  acts.replaceChildren(button(t("rename"), () => ask(acts, label, rename(label))));
-  if (labels().length > 1) acts.append(button(t("merge"), () => ask(acts, label, merge(label))));
-  acts.append(button(t("forget"), () => act(call("DELETE", `classes?${query({ label })}`), t("forgot", { label }))));
-}
-
-/** Show a field with its button and *Cancel* in place of the actions. */
-function ask(acts, label, { field, verb, send }) {
-  const back = () => {
-    offer(acts, label);
-    acts.querySelector("button").focus();
-  };
-  const form = el("form", { class: "inline", onsubmit: (event) => (event.preventDefault(), send(field.value.trim())), onkeydown: (event) => event.key === "Escape" && (event.stopPropagation(), back()) },
-    field, el("button", { class: "primary" }, verb), button(t("cancel"), back));
-  acts.className = "";
-  acts.replaceChildren(form);
-  field.focus();
-  field.select?.();
-}
-
-function rename(label) {
-  const field = el("input", { value: label, maxlength: 100, "aria-label": t("rename.label", { label }), autocomplete: "off", required: true });
-  return { field, verb: t("rename"), send: (to) => to && to !== label && act(call("PATCH", `classes?${query({ label })}`, { label: to }), t("renamed", { label, to })) };
-}
-
-function merge(label) {
-  const others = labels().filter((other) => other !== label);
-  const field = el("select", { "aria-label": t("merge.label", { label }) }, ...others.map((other) => el("option", { value: other }, t("merge.into", { other }))));
-  return { field, verb: t("merge"), send: (into) => act(call("POST", "classes/merge", { label, into }), t("merged", { label, into })) };
+  act(import("./class_actions.js").then(({ offer }) => (offer(acts, label), render())));
 }

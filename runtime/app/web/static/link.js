@@ -14,7 +14,10 @@ let heardAt = 0; // when the last message came
 export async function connect() {
   clearTimeout(timer);
   try {
-    setState(await call("GET", "state", undefined, { timeout_s: 5 }));
+    const [state, user] = await Promise.all(["state", "user"].map((path) => call("GET", path, undefined, { timeout_s: 5 })));
+    store.user = user;
+    document.documentElement.dataset.role = user.role; // the style sheet hides what a viewer cannot do
+    setState(state);
     listen();
   } catch (error) {
     if (error.status === 401) setLink("locked");

@@ -7,7 +7,9 @@ import { on, store } from "./store.js";
 import { t } from "./words.js";
 
 export function startLogin() {
-  $("login-card").addEventListener("cancel", (event) => event.preventDefault()); // without the token the page shows nothing
+  $("login-card").addEventListener("cancel", (event) => store.link === "locked" && event.preventDefault()); // without the token the page shows nothing
+  $("viewer-login").addEventListener("click", () => $("login-card").showModal());
+  $("login-cancel").addEventListener("click", () => $("login-card").close());
   $("login").addEventListener("submit", (event) => {
     event.preventDefault();
     login($("token").value.trim());
@@ -31,6 +33,7 @@ async function login(token, then = connect) {
   try {
     await call("POST", "login", { token });
     $("token").value = "";
+    $("login-card").close();
     await then();
   } catch (error) {
     setText($("login-error"), error.status === 401 ? t("login.wrong") : error.message);

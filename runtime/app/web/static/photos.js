@@ -2,9 +2,10 @@
 
 import { $ } from "./dom.js";
 import { act } from "./notices.js";
+import { viewing } from "./store.js";
 import { t } from "./words.js";
 
-const show = (files) => act(import("./photos_card.js").then((card) => card.show(files)));
+const show = (files) => viewing() || act(import("./photos_card.js").then((card) => card.show(files)));
 
 export function startPhotos() {
   document.body.dataset.drop = t("photos.drop"); // shown by the style sheet while photos are dragged

@@ -5,6 +5,7 @@ const listeners = new Map();
 export const store = {
   link: "connecting", // connecting | online | offline | locked
   state: null, // as GET state answers
+  user: {}, // as GET user answers: a viewer may look and change nothing
   answers: new Map(), // camera id -> the newest answer
   regionAnswers: new Map(), // "camera id\nname of the region" -> its newest answer
   settled: new Map(), // camera id -> the newest remembered answer that equals the smoothed one
@@ -35,7 +36,8 @@ export const agrees = (each) => {
 };
 export const settled = () => store.settled.get(store.camera) ?? null;
 export const labels = () => store.state?.classes.map((each) => each.label) ?? [];
-export const writable = () => Boolean(store.state?.gallery.writable) && !store.state.gallery.mismatch && store.link === "online";
+export const writable = () => Boolean(store.state?.gallery.writable) && !store.state.gallery.mismatch && store.link === "online" && !viewing();
+export const viewing = () => store.user.role === "viewer";
 
 export function show(id) {
   store.camera = id;

@@ -41,19 +41,19 @@ def answers(service, image, frames=8):
 def test_each_region_is_answered_and_can_be_explained(service, tiny):
     image = np.hstack([tiny.views(0, 1)[0], tiny.views(2, 1)[0]])
     assert answers(service, image) == {}
-    camera = service.set_named_regions("0", BOTH)
+    camera = service.cameras.set_named_regions("0", BOTH)
     assert camera.regions == BOTH
     found = answers(service, image)
     assert {name: each.candidate for name, each in found.items()} == {"left": "mug", "right": "cup"}
     assert {name: each.stable or each.suggestion for name, each in found.items()} == {"left": "mug", "right": "cup"}
     assert service.recent(found["left"].id).recognition.candidate == "mug"
-    service.set_named_regions("0", [])
+    service.cameras.set_named_regions("0", [])
     assert answers(service, image) == {}
 
 
 def test_two_regions_of_one_name_are_refused(service):
     with pytest.raises(OptionError, match="a name of its own"):
-        service.set_named_regions("0", [BOTH[0], BOTH[0]])
+        service.cameras.set_named_regions("0", [BOTH[0], BOTH[0]])
     assert service.camera("0").regions == []
 
 

@@ -15,7 +15,9 @@ from runtime.app.web.api.events import PATH
 from runtime.app.web.guard import HEADERS
 from runtime.app.web.server import policy_for
 from runtime.app.web.token import Token
+from runtime.app.web.users import User
 
+ANYBODY = [User("anna", "teacher", Token("0" * 64))]
 REFUSED = {401, 403, 421}
 ALL = [*((route.method, route.path, route.open) for route in ROUTES), ("GET", "/static/main.js", True)]
 ALL += [("GET", "/nothing", False), ("WEBSOCKET", PATH, False)]
@@ -131,15 +133,15 @@ def test_every_response_has_the_security_headers(shared_live, path):
 
 
 def test_an_address_is_accepted_only_when_other_machines_can_connect_and_a_foreign_name_never():
-    policy = policy_for("0.0.0.0", 8080, Token("0" * 64), ("Shop.Example",))
+    policy = policy_for("0.0.0.0", 8080, ANYBODY, ("Shop.Example",))
     assert all(
         policy.names_this_server(host) for host in ("192.168.1.5:8080", "[fe80::1]:8080", "shop.example", "localhost")
     )
     assert not any(
         policy.names_this_server(host) for host in ("evil.example", "1.2.3.4.evil.example", "", "0.0.0.0.evil")
     )
-    assert not policy_for("127.0.0.1", 8080, None).names_this_server("192.168.1.5")
-    assert policy_for("shop-pc", 8080, Token("0" * 64)).names_this_server("shop-pc:8080")
+    assert not policy_for("127.0.0.1", 8080).names_this_server("192.168.1.5")
+    assert policy_for("shop-pc", 8080, ANYBODY).names_this_server("shop-pc:8080")
 
 
 def test_login_sets_a_cookie_that_no_script_and_no_other_site_can_use(public_live):

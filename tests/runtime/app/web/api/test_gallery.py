@@ -31,6 +31,19 @@ def test_what_was_forgotten_is_deleted_at_once_on_demand(taught):
     assert taught.http.get("/api/v1/state").json()["undo"] is None
 
 
+def test_one_class_is_deleted_for_good_at_once_and_the_others_stay(taught):
+    path = taught.service.recognizer.gallery.path
+    done = taught.http.delete("/api/v1/classes", params={"label": "cap", "now": "true"}).json()
+    assert done["what"].startswith("deleted 1 classes and ")
+    assert done["operation"] is None, "there is nothing to undo"
+    assert b"\x00cap" not in path.read_bytes()
+    assert path.with_name(f"{path.name}-wal").stat().st_size == 0
+    assert [each["label"] for each in taught.http.get("/api/v1/classes").json()] == ["mug"]
+    assert taught.http.get("/api/v1/state").json()["undo"] is None
+    again = taught.http.delete("/api/v1/classes", params={"label": "cap", "now": "true"})
+    assert (again.status_code, again.json()["error"]["type"]) == (404, "UnknownLabel")
+
+
 def test_the_minutes_of_undo_are_set_and_shown(taught):
     assert gallery_of(taught)["undo_minutes"] == 30
     assert taught.http.put("/api/v1/gallery/undo-minutes", json={"minutes": 5}).status_code == 200
