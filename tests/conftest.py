@@ -58,6 +58,16 @@ def postgres() -> Iterator[Any]:
     server.stop()
 
 
+@pytest.fixture
+def site(postgres: Any) -> str:
+    """The address of a new database that is ready for the gallery of a site."""
+    from runtime.fleet.database import init
+
+    url = postgres.database()
+    init(url)
+    return str(url)
+
+
 @pytest.fixture(scope="session")
 def tiny_bundle(tiny: ModuleType) -> Bundle:
     """Cosine, BGR, 32 x 32 pixels, dimension 32, with a calibration table; in memory."""

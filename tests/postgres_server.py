@@ -71,12 +71,11 @@ class PostgresServer:
     def kill(self) -> None:
         """End the server like a power loss: nothing is flushed, and its children end with it."""
         assert self._process
-        children = subprocess.run(["pgrep", "-P", str(self._process.pid)], capture_output=True, text=True).stdout.split()
+        own = ["pgrep", "-P", str(self._process.pid)]
+        children = subprocess.run(own, capture_output=True, text=True).stdout.split()
         for pid in (self._process.pid, *map(int, children)):
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         self._process.wait()
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 

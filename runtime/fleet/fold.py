@@ -88,6 +88,8 @@ class State:
         """Second pass: carry out an event, in order."""
         if event.kind == "teach":
             self._teach(event)
+        elif event.kind == "final":
+            self._final(event)
         elif self.counts(event.key) and event.kind in _APPLY:
             _APPLY[event.kind](self, event)
 
@@ -238,7 +240,6 @@ _APPLY = {
     "merge": State._merge,
     "remove": State._remove,
     "move": State._move,
-    "final": State._final,
     "set": State._set,
 }
 

@@ -193,7 +193,7 @@ class FleetGallery(FleetReads):
     ) -> str:
         with self._replica.lock:
             if not events:
-                raise NothingToUndo(f"There must be a change to {verb}, but this device has none left.")
+                raise NothingToUndo(f"There must be a change of this device to {verb}, but none is left.")
             named = (meant or events)[0]
             id_ = self._replica.event_ids[named.key][0]
             if expected not in (None, id_):

@@ -64,6 +64,7 @@ class Sync:
         self._readable, self._writable = os.pipe()
         os.set_blocking(self._writable, False)
         self._database: SiteDatabase | None = None
+        self._asked = self._answered = 0  # so that `wait` is answered by a round that began after it
         self._thread = threading.Thread(target=self._run, name="edgefs fleet", daemon=True)
         self._thread.start()
 
@@ -75,10 +76,10 @@ class Sync:
     def wait(self, timeout_s: float) -> bool:
         """Wait for a round that starts now; return whether it was completed with nothing left to send or to fetch."""
         with self.state.changed:
-            wanted = self.state.rounds + 2  # the round that is running may have read before now
+            self._asked += 1
+            asked = self._asked
             self.wake()
-            self.state.changed.wait_for(lambda: self.state.rounds >= wanted or self._stopping.is_set(), timeout_s)
-            return self.state.rounds >= wanted
+            return self.state.changed.wait_for(lambda: self._answered >= asked, timeout_s)
 
     def wait_for_first(self, timeout_s: float) -> None:
         """Wait until the first round is completed, or has failed."""
@@ -116,9 +117,9 @@ class Sync:
         if info.role == "teacher":
             database.delete_shots(list(self._replica.state.dead))
         while not self._stopping.is_set():
-            started = time.monotonic()
-            more = self._round(database)
-            if not more:
+            started, asked = time.monotonic(), self._asked
+            if not self._round(database):
+                self._answered = asked
                 self._note(connected=True, problem=None)
                 self._wait(database, started)
 

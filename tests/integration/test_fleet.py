@@ -8,18 +8,10 @@ import numpy as np
 import pytest
 
 import edgefs
-from runtime.fleet.database import init
 from runtime.gallery import NewShot, open_gallery
 
 pytestmark = pytest.mark.fleet
 DIM = 8
-
-
-@pytest.fixture
-def site(postgres):
-    url = postgres.database()
-    init(url)
-    return url
 
 
 def shot(seed: int, crop: bytes | None = b"jpeg") -> NewShot:
