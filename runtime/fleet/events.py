@@ -70,7 +70,7 @@ class Event:
     def taught(self) -> Iterator[tuple[ShotKey, str | None, bool]]:
         """Yield each shot that the event brings, with its label, and whether it is a negative example."""
         index = 0
-        for label, negative, count in self.body.get("shots", ()):
+        for label, negative, count in self.body["shots"] if self.kind == "teach" else ():
             for _ in range(count):
                 yield ShotKey(*self.key, index), label, bool(negative)
                 index += 1
