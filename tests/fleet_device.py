@@ -12,7 +12,8 @@ import time
 import numpy as np
 
 from runtime.errors import EdgefsError
-from runtime.fleet import FleetGallery, open_fleet
+from runtime.fleet.gallery import FleetGallery
+from runtime.fleet.opening import open_fleet
 from runtime.gallery import NewShot
 
 DIM, MODEL = 8, "f" * 64

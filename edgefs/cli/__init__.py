@@ -33,10 +33,12 @@ COMMANDS = {
     "gallery": "list, show, rename, merge, forget, undo, export, import, re-embed",
     "models": "the ladder of models: list, show, build",
     "bundle": "check a bundle, write it in the newest format, or add a TensorRT plan to it",
+    "fleet": "the gallery of many devices: prepare its database, see how it stands, decide conflicts",
     "bench": "how fast a bundle is on this machine, and how reliable the figures are",
     "doctor": "what this machine has, and the install line for what is missing",
     "completion": "print a completion script for bash, zsh or fish",
 }
+FLEET = ("fleet",)  # the commands in edgefs/cli/fleet; the others are in edgefs/cli/commands
 EXAMPLES = """examples:
   edgefs demo
   edgefs enroll mug mug-photos/ --gallery shop.db
@@ -100,7 +102,7 @@ def build_parser(loaded: Collection[str]) -> argparse.ArgumentParser:
             name, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if name in loaded:
-            module = importlib.import_module(f"edgefs.cli.commands.{name}")
+            module = importlib.import_module(f"edgefs.cli.{'fleet' if name in FLEET else 'commands'}.{name}")
             command.description = module.__doc__
             module.configure(command)
             for leaf in leaves(command):

@@ -11,6 +11,13 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from runtime.errors import OptionError
 
+SCHEMES = ("postgresql://", "postgres://")
+
+
+def is_site(gallery: object) -> bool:
+    """Return whether a gallery is named by the address of a database."""
+    return isinstance(gallery, str) and gallery.startswith(SCHEMES)
+
 
 @dataclass(frozen=True)
 class Address:

@@ -75,6 +75,19 @@ class SiteDatabase:
         role: Role = "teacher" if teacher else "device" if device else "viewer"
         return SiteInfo(id_, version, fingerprint, dim, seq, role)
 
+    def origins(self) -> list[tuple[str, int, int]]:
+        """Return who made changes: (origin, how many, the newest place of them)."""
+        with self._explained():
+            return self._db.execute(  # type: ignore[no-any-return]
+                "SELECT origin, count(*), max(seq) FROM edgefs.events GROUP BY origin ORDER BY origin"
+            ).fetchall()
+
+    def size_bytes(self) -> int:
+        """Return how much the events and shots take in the database."""
+        tables = ("edgefs.events", "edgefs.shots")
+        with self._explained():
+            return sum(self._row(f"SELECT pg_total_relation_size('{name}')")[0] for name in tables)
+
     def join(self, fingerprint: str, dim: int) -> SiteInfo:
         """Return the state of the site, whose model is this one if it had none. Raises GalleryMismatch."""
         info = self.info()

@@ -1,0 +1,1 @@
+"""Commands for many devices and many pictures."""
