@@ -45,7 +45,7 @@ class FleetGallery(FleetReads):
 
     def __init__(self, address: Address, replica: Replica, *, connect: bool = True) -> None:
         super().__init__(replica)
-        self._refreshed = replica.copy.classes
+        self._refreshed = replica.classes
         self._address, self._closed = address, False
         self.sync = Sync(address.conninfo, replica, self.fingerprint, self.dim) if connect else None
 
@@ -252,7 +252,7 @@ class FleetGallery(FleetReads):
     def refresh(self) -> bool:
         """Exchange events soon; return whether the classes changed since the last call."""
         self._wake()
-        before, self._refreshed = self._refreshed, self._copy.classes
+        before, self._refreshed = self._refreshed, self.classes
         return before is not self._refreshed
 
     def close(self) -> None:

@@ -6,13 +6,11 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.fleet.events import Event, ShotKey
+from runtime.fleet.events import Event
 from runtime.fleet.fold import Conflict
 from runtime.fleet.history import redoable, undoable
 from runtime.fleet.replica import Replica
@@ -51,8 +49,6 @@ class FleetReads:
 
     def __init__(self, replica: Replica) -> None:
         self._replica, self._copy, self._made = replica, replica.copy, threading.local()
-        self._classes: tuple[Any, Mapping[str, ClassShots]] = (None, MappingProxyType({}))
-        self._unknown: tuple[tuple[ShotKey, ...], NDArray[np.float32]] = (), np.zeros((0, self.dim), np.float32)
 
     @property
     def path(self) -> Path | None:
@@ -72,12 +68,7 @@ class FleetReads:
     @property
     def classes(self) -> Mapping[str, ClassShots]:
         """An immutable snapshot of all classes, in the order of the site."""
-        now = self._copy.classes
-        if self._classes[0] is not now:
-            place = {label: i for i, label in enumerate(list(self._replica.state.classes))}
-            order = sorted(now, key=lambda label: place.get(label, len(place)))
-            self._classes = now, MappingProxyType({label: now[label] for label in order})
-        return self._classes[1]
+        return self._replica.classes
 
     @property
     def damaged(self) -> tuple[Damaged, ...]:
@@ -112,14 +103,7 @@ class FleetReads:
     @property
     def unknown_frames(self) -> NDArray[np.float32]:
         """Frames of which a person said that they show nothing taught, float32 [S, dim], read-only."""
-        with self._replica.lock:
-            keys = tuple(key for key in self._replica.state.unknown if key in self._replica.ids)
-            if keys != self._unknown[0]:
-                rows = self._replica.shots_of(keys)
-                frames = np.array([shot.embedding for shot in rows if shot], np.float32).reshape(-1, self.dim)
-                frames.setflags(write=False)
-                self._unknown = keys, frames
-            return self._unknown[1]
+        return self._replica.unknown_frames
 
     def crop(self, shot_id: int, *, forgotten: bool = False) -> bytes | None:
         """Return the JPEG of a shot; None if it has none, or if it is still to be fetched."""

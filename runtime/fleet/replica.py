@@ -13,8 +13,11 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 from zlib import crc32
+
+import numpy as np
 
 from runtime.errors import GalleryCorrupt, GalleryError, OptionError, SiteUnavailable
 from runtime.fleet import arranging
@@ -24,7 +27,7 @@ from runtime.fleet.fold import State, Timeline
 from runtime.fleet.history import allowed, due
 from runtime.fleet.journal import Journal
 from runtime.gallery import operations
-from runtime.gallery.base import NewShot
+from runtime.gallery.base import ClassShots, NewShot
 from runtime.gallery.retention import Ages
 from runtime.gallery.sqlite import SqliteGallery
 
@@ -66,6 +69,10 @@ class Replica:
         self.without_crop: dict[ShotKey, None] = {}  # crops that are still to come
         self._places: dict[ShotKey, Place] = {}  # where they are in the gallery
         self._settings: dict[str, int] = {}
+        # What a frame is matched with, replaced as a whole, so that it is read without waiting for the lock.
+        self.classes: Mapping[str, ClassShots] = MappingProxyType({})
+        self.unknown_frames = np.zeros((0, copy.dim), np.float32)
+        self._published: tuple[Any, list[str], tuple[ShotKey, ...]] = (None, [], ())
         self._next = journal.next_n(self.origin)
         self._tidied_s = -TIDY_S
         self.reconcile()
@@ -263,6 +270,21 @@ class Replica:
             if self._settings.get(name) != value:
                 self.copy.change(operations.set_setting, name, value)
         self._settings = dict(state.settings)
+        self._publish()
+
+    def _publish(self) -> None:
+        """Show what changed, with the classes in the order of the site."""
+        shots, order = self.copy.classes, list(self.state.classes)
+        unknown = tuple(key for key in self.state.unknown if key in self.ids)
+        if self._published[0] is not shots or self._published[1] != order:
+            missing = [label for label in shots if label not in self.state.classes]
+            self.classes = MappingProxyType({label: shots[label] for label in (*order, *missing) if label in shots})
+        if self._published[2] != unknown:
+            rows = [shot.embedding for shot in self.shots_of(unknown) if shot]
+            frames = np.array(rows, np.float32).reshape(-1, self.copy.dim)
+            frames.setflags(write=False)
+            self.unknown_frames = frames
+        self._published = shots, order, unknown
 
     def _discard(self, ids: Collection[int]) -> None:
         """Delete shots from the gallery for good; their bytes are overwritten."""
