@@ -9,6 +9,7 @@ EdgefsError
 │   ├── PlanMismatch                  a TensorRT plan was built for another machine or version
 │   └── EngineMissing (ImportError)   the library is not installed; the message has the install line
 ├── OpenCVMissing (ImportError)       cv2 is not installed; the message has the install line
+├── FleetMissing (ImportError)        psycopg is not installed; the message has the install line
 ├── FrameError (ValueError)           not a uint8 HWC BGR or HW grey picture
 ├── OptionError (ValueError)          a setting outside its range
 ├── Untrusted (ValueError)            no trusted key has signed a bundle or an archive
@@ -20,6 +21,7 @@ EdgefsError
 │   ├── GalleryMismatch (ValueError)  another model filled it; embed it again
 │   ├── GalleryCorrupt (ValueError)   not a gallery, or damaged
 │   ├── GalleryUnwritable (OSError)   read-only, full, or locked
+│   ├── SiteUnavailable (ConnectionError)   the database of a site does not answer, or is no site
 │   ├── NothingToUndo (LookupError)
 │   └── StaleOperation (ValueError)   an undo or redo that means another change than the next one
 └── CameraError (OSError)
@@ -56,6 +58,9 @@ class EngineMissing(EngineError, ImportError): ...
 class OpenCVMissing(EdgefsError, ImportError): ...
 
 
+class FleetMissing(EdgefsError, ImportError): ...
+
+
 class FrameError(EdgefsError, ValueError): ...
 
 
@@ -87,6 +92,9 @@ class GalleryCorrupt(GalleryError, ValueError): ...
 
 
 class GalleryUnwritable(GalleryError, OSError): ...
+
+
+class SiteUnavailable(GalleryError, ConnectionError): ...
 
 
 class NothingToUndo(GalleryError, LookupError): ...

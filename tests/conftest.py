@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def load(name: str) -> ModuleType:
-    """Load a module of the folder tests, which is not a package."""
+    """Load a module of this folder by its path: there are no packages under tests."""
     spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
     assert spec
     assert spec.loader
@@ -81,6 +82,24 @@ def mlserver() -> ModuleType:
 def tiny() -> ModuleType:
     """tests/tiny_model.py."""
     return load("tiny_model")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """A real PostgreSQL, tests/postgres_server.py."""
+    server = load("postgres_server").PostgresServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def site(postgres: Any) -> str:
+    """The address of a new database that is ready for the gallery of a site."""
+    from runtime.fleet.database import init
+
+    url = postgres.database()
+    init(url)
+    return str(url)
 
 
 @pytest.fixture(scope="session")

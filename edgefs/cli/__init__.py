@@ -37,11 +37,12 @@ COMMANDS = {
     "embed": "embed many pictures once, into Parquet files",
     "search": "find the pictures that look like a picture, among those that were embedded",
     "rollout": "publish a bundle for many devices, and see what they report",
+    "fleet": "the gallery of many devices: prepare its database, see how it stands, decide conflicts",
     "bench": "how fast a bundle is on this machine, and how reliable the figures are",
     "doctor": "what this machine has, and the install line for what is missing",
     "completion": "print a completion script for bash, zsh or fish",
 }
-FLEET = ("embed", "rollout", "search")  # the commands in edgefs/cli/fleet; the others are in edgefs/cli/commands
+FLEET = ("embed", "fleet", "rollout", "search")  # the commands in edgefs/cli/fleet; the others are in edgefs/cli/commands
 EXAMPLES = """examples:
   edgefs demo
   edgefs enroll mug mug-photos/ --gallery shop.db

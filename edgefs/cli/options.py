@@ -11,6 +11,7 @@ from edgefs.models.store import open_model
 from runtime.bundle import Bundle
 from runtime.engines import ENGINES
 from runtime.errors import GalleryMissing
+from runtime.fleet.address import is_site
 from runtime.models import default_bundle
 from runtime.recognizer import Recognizer
 
@@ -44,7 +45,10 @@ def add_trusted_keys_option(parser: argparse.ArgumentParser) -> None:
 def add_gallery_option(parser: argparse.ArgumentParser) -> None:
     """Add --gallery."""
     parser.add_argument(
-        "--gallery", metavar="FILE", default="gallery.db", help="where the classes are kept (default: gallery.db)"
+        "--gallery",
+        metavar="FILE",
+        default="gallery.db",
+        help="where the classes are kept (default: gallery.db), or postgresql://USER@HOST/DB (docs/fleet.md)",
     )
 
 
@@ -144,7 +148,7 @@ def load_bundle(path: str | None, trusted_keys: Path | None = None) -> Bundle:
 
 def existing_gallery(path: str) -> str:
     """Return the path of a gallery that must exist already; opening would create it. Raises GalleryMissing."""
-    if not Path(path).exists():
+    if not is_site(path) and not Path(path).exists():
         raise GalleryMissing(
             f"{path} must be a gallery, but there is no such file; check --gallery, or teach a first class: "
             f"edgefs enroll NAME SOURCE --gallery {path}"
@@ -156,7 +160,7 @@ def open_recognizer(args: argparse.Namespace, *, stranger_rate: float | str | No
     """Open what `add_recognizer_options` described; `stranger_rate` as in `Recognizer`."""
     return Recognizer(
         load_bundle(args.bundle, args.trusted_keys),
-        gallery=Path(args.gallery),
+        gallery=args.gallery,
         engine=args.engine,
         threads=args.threads,
         device=args.device,

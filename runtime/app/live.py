@@ -51,6 +51,8 @@ class Options:
     """The options of `edgefs live`, described in its help.
 
     Attributes:
+        gallery: The file. Beside it the app keeps its other files.
+        site: The address of a site, whose gallery is used; `gallery` is this device's copy of it then.
         open_source: Returns the source for a text as `--source` takes it, for sources that are added in the page.
         ready: Called with the page's address, or with None if there is no page, once everything runs.
     """
@@ -58,6 +60,7 @@ class Options:
     bundle: Bundle
     gallery: Path
     sources: Sequence[CameraSource]
+    site: str | None = None
     engine: str = "auto"
     threads: int | None = None
     device: str | None = None
@@ -160,15 +163,15 @@ def _follower(options: Options) -> Follower | None:
 def _service(options: Options, metrics: Metrics, stack: ExitStack, follower: Follower | None) -> Service:
     """Return the service; without its gallery if another model filled that and a page can offer to embed it again."""
 
-    def opened(gallery: Path | None, **kwargs: Any) -> Recognizer:
+    def opened(gallery: str | Path | None, **kwargs: Any) -> Recognizer:
         return Recognizer(options.bundle, gallery=gallery, stranger_rate=options.stranger_rate, **kwargs)
 
     engine = {"engine": options.engine, "threads": options.threads, "device": options.device}
     other = None
     try:
-        recognizer = stack.enter_context(opened(options.gallery, reembed=options.reembed, **engine))
+        recognizer = stack.enter_context(opened(options.site or options.gallery, reembed=options.reembed, **engine))
     except GalleryMismatch:
-        if options.headless or options.window:
+        if options.headless or options.window or options.site:
             raise
         recognizer = stack.enter_context(opened(None, **engine))
         other = OtherModel(options.gallery, recognizer, lambda: opened(options.gallery, engine=recognizer.engine))

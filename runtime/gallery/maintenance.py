@@ -9,7 +9,7 @@ from runtime.errors import OptionError
 from runtime.gallery import operations
 from runtime.gallery.base import Damaged, Repair, State
 from runtime.gallery.retention import Purged
-from runtime.gallery.transactions import GalleryFile
+from runtime.gallery.transactions import GalleryFile, P, T, Work
 
 MAX_UNDO_MINUTES = 60 * 24 * 366
 
@@ -26,6 +26,18 @@ class GalleryMaintenance:
         rescued: tuple[Damaged, ...] = (),
     ) -> None:
         self._file = GalleryFile(db, path, fingerprint, dim, rescued)
+
+    def change(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run an operation of another room, such as those of `runtime/fleet/arranging.py`, in one transaction.
+
+        Raises:
+            GalleryUnwritable: The system refused; nothing was changed.
+        """
+        return self._file.change(work, *args, **kwargs)
+
+    def wipe(self) -> None:
+        """Remove the bytes of deleted records from the write-ahead log too, at once or as soon as it is possible."""
+        self._file.wipe()
 
     @property
     def path(self) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runtime.errors import GalleryCorrupt, GalleryMismatch
 from runtime.gallery.base import GalleryInfo
@@ -12,6 +13,9 @@ from runtime.gallery.memory import census
 from runtime.gallery.recovery.files import remove_foreign_wal
 from runtime.gallery.recovery.repair import rescued
 from runtime.gallery.sqlite import SqliteGallery
+
+if TYPE_CHECKING:
+    from runtime.fleet.gallery import FleetGallery
 
 log = logging.getLogger(__name__)
 
@@ -23,14 +27,14 @@ def open_gallery(
     dim: int | None = None,
     readonly: bool = False,
     timeout_s: float = 5.0,
-) -> SqliteGallery:
+) -> SqliteGallery | FleetGallery:
     """Open a gallery, or create it.
 
     A file that cannot be written is opened for recognition all the same. Of a damaged file, everything is read that can
     be verified; its `state` is "damaged", and nothing can be written before `repair`.
 
     Args:
-        path: The file; None keeps the gallery in memory.
+        path: The file; None keeps the gallery in memory; postgresql://… is the gallery of a site (docs/fleet.md).
         fingerprint: Of the bundle that computes the embeddings. None accepts any existing gallery, to list it or to
             embed it again.
         dim: Length of an embedding; needed to create a gallery.
@@ -43,7 +47,19 @@ def open_gallery(
         GalleryCorrupt: The file is something else, or so damaged that no record can be read.
         GalleryUnwritable: The system refused.
     """
-    path = None if path is None else Path(path)
+    if isinstance(path, str) and path.startswith(("postgresql://", "postgres://")):
+        from runtime.fleet.opening import open_fleet  # here, because its copy is a file that this room opens
+
+        return open_fleet(path, fingerprint=fingerprint, dim=dim)
+    return open_file(
+        None if path is None else Path(path), fingerprint=fingerprint, dim=dim, readonly=readonly, timeout_s=timeout_s
+    )
+
+
+def open_file(
+    path: Path | None, *, fingerprint: str | None, dim: int | None, readonly: bool = False, timeout_s: float = 5.0
+) -> SqliteGallery:
+    """`open_gallery` for a file."""
     new = None if fingerprint is None or dim is None else (fingerprint, dim)
     if path is None and new is None:
         raise GalleryMismatch("A gallery in memory must know its model, but fingerprint or dim is None. Give both.")

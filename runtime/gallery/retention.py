@@ -76,7 +76,8 @@ def due(db: sqlite3.Connection, ages: Ages, minutes: float) -> int | None:
         minutes: How long an operation can be undone; 0 means that all are due.
     """
     times = {operation.id: operation.time_s for operation in read_operations(db)}
-    gone = "SELECT gone_by FROM classes WHERE gone_by IS NOT NULL AND merged_into IS NULL"
+    # The events of a site decide about what was removed by 0, which is no operation: see runtime/fleet/arranging.py.
+    gone = "SELECT gone_by FROM classes WHERE gone_by > 0 AND merged_into IS NULL"
     erasing = {id_ for (id_,) in db.execute(f"{gone} UNION SELECT made_by FROM marks WHERE keep = 0")}  # nosec B608 # fixed words only
     aged = [id_ for id_ in erasing if ages.of(id_, times.get(id_)) >= 60 * minutes]
     old = "SELECT id FROM operations ORDER BY id DESC LIMIT -1 OFFSET ?"

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgefs.cli.options import add_recognizer_options, load_bundle
 from runtime.errors import OptionError
+from runtime.fleet.address import is_site, parsed
 
 if TYPE_CHECKING:
     from runtime.app.core.camera_reader import CameraSource
@@ -100,7 +101,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     loop = not args.headless if args.loop is None else args.loop
     options = Options(
         bundle=load_bundle(args.bundle, args.trusted_keys),
-        gallery=Path(args.gallery),
+        gallery=_beside(args.gallery),
+        site=args.gallery if is_site(args.gallery) else None,
         sources=[_source(text, loop=loop) for text in _named(args.source or _usual(args), "--source")],
         engine=args.engine,
         threads=args.threads,
@@ -140,11 +142,16 @@ def _ready(address: str | None, *, browser: bool) -> None:
             webbrowser.open(address)
 
 
+def _beside(gallery: str) -> Path:
+    """Return the gallery file, beside which the app keeps its other files; of a site, this device's copy."""
+    return parsed(gallery).copy if is_site(gallery) else Path(gallery)
+
+
 def _usual(args: argparse.Namespace) -> list[str]:
     """Camera 0, unless sources were added in the page before: these are opened anyway."""
     from runtime.app.core.sources import any_remembered
 
-    return [] if any_remembered(Path(args.gallery)) and not (args.headless or args.window) else ["0"]
+    return [] if any_remembered(_beside(args.gallery)) and not (args.headless or args.window) else ["0"]
 
 
 def _named(texts: list[str], option: str) -> Iterator[str]:
