@@ -42,7 +42,7 @@ COMMANDS = {
     "doctor": "what this machine has, and the install line for what is missing",
     "completion": "print a completion script for bash, zsh or fish",
 }
-FLEET = ("embed", "fleet", "rollout", "search")  # the commands in edgefs/cli/fleet; the others are in edgefs/cli/commands
+FLEET = ("embed", "fleet", "rollout", "search")  # in edgefs/cli/fleet; the others are in edgefs/cli/commands
 EXAMPLES = """examples:
   edgefs demo
   edgefs enroll mug mug-photos/ --gallery shop.db
