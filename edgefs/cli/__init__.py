@@ -18,6 +18,7 @@ from edgefs import __version__
 from edgefs.cli.output import allow_ascii, reader_gone, unwritable, write_json
 from edgefs.cli.parser import Parser, leaves
 from edgefs.errors import package_missing
+from edgefs.reports.progress import hidden
 from runtime.errors import EdgefsError, OptionError
 
 COMMANDS = {
@@ -74,7 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     try:
         with contextlib.redirect_stdout(sys.stderr) if args.json == "-" else contextlib.nullcontext():
-            report = _run(args)
+            with hidden(args.quiet):
+                report = _run(args)
         status = 0 if report.get("passed", True) else 1
     except EdgefsError as error:
         print(f"edgefs: {error}", file=sys.stderr)
@@ -108,6 +110,7 @@ def build_parser(loaded: Collection[str]) -> argparse.ArgumentParser:
                 leaf.add_argument(
                     "--json", metavar="FILE", help="also write the result as one JSON object; - for stdout"
                 )
+                leaf.add_argument("--quiet", action="store_true", help="show no progress; errors are still said")
             command.set_defaults(run=module.run)
     return parser
 

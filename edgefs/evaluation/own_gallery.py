@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefs.reports.confusion import confusion, write_confusion
+from edgefs.reports.progress import Progress, silent
 from runtime.opencv import read_image
 from runtime.recognition import Recognition
 from runtime.recognizer import Recognizer
@@ -62,7 +63,7 @@ def evaluate_gallery(
     recognizer: Recognizer,
     known: Mapping[str, Sequence[Path]],
     strangers: Sequence[Path] = (),
-    progress: Callable[[str], object] = str,
+    progress: Progress = silent,
 ) -> GalleryEvaluation:
     """Recognise pictures of taught classes and of strangers.
 
@@ -70,13 +71,13 @@ def evaluate_gallery(
         recognizer: The recognizer with the gallery.
         known: The pictures of each class; a class that is not taught counts as strangers.
         strangers: Pictures of things that are not taught.
-        progress: Called with the path of each picture.
+        progress: Shows progress.
     """
     taught = set(recognizer.labels)
     labelled = [(path, label if label in taught else None) for label, paths in known.items() for path in paths]
     answers = []
-    for path, truth in [*labelled, *((path, None) for path in strangers)]:
-        progress(str(path))
+    asked = [*labelled, *((path, None) for path in strangers)]
+    for path, truth in progress(asked, "recognising pictures", len(asked)):
         answers.append(PictureAnswer(str(path), truth, recognizer.recognize(read_image(path))))
     return GalleryEvaluation(tuple(answers), tuple(_by_rate(recognizer, answers)))
 

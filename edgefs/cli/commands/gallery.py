@@ -26,6 +26,8 @@ from typing import Any
 
 from edgefs.cli import gallery_files
 from edgefs.cli.options import add_bundle_option, add_gallery_option, existing_gallery, load_bundle, share
+from edgefs.cli.progress import shots_bar
+from edgefs.reports.progress import show
 from edgefs.reports.tables import table
 from runtime import pictures
 from runtime.errors import InvalidShot
@@ -193,8 +195,9 @@ def _history(gallery: Gallery, _: argparse.Namespace) -> dict[str, Any]:
 
 def _reembed(args: argparse.Namespace) -> dict[str, Any]:
     bundle = load_bundle(args.bundle, args.trusted_keys)
-    with Recognizer(bundle, precision=args.precision) as recognizer:
-        count = reembed_gallery(args.gallery, bundle, recognizer.embed, precision=recognizer.engine.info.precision)
+    with Recognizer(bundle, precision=args.precision) as recognizer, shots_bar() as progress:
+        precision = recognizer.engine.info.precision
+        count = reembed_gallery(args.gallery, bundle, recognizer.embed, progress, precision)
     print(
         f"re-embedded {count} shots for {bundle.name}" if count else f"nothing to do: filled by {bundle.name} already"
     )
@@ -227,16 +230,9 @@ def _reject(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _swap(args: argparse.Namespace) -> dict[str, Any]:
-    from tqdm import tqdm
-
     bundle = load_bundle(args.bundle, args.trusted_keys)
     before = peek(args.gallery).fingerprint
-    with Recognizer(bundle) as recognizer, tqdm(unit="shot", disable=None, leave=False) as bar:
-
-        def progress(done: int, of: int) -> None:
-            bar.total = of
-            bar.update(done - bar.n)
-
+    with Recognizer(bundle) as recognizer, shots_bar() as progress:
         comparison = compare_models(args.gallery, bundle, recognizer.embed, progress, recognizer.engine.info.precision)
     if comparison is None:
         print(f"nothing to do: filled by {bundle.name} already")
@@ -258,7 +254,7 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
     known = {clean_label(name): paths for name, paths in classes.items()}
     others = pictures.pictures_below(Path(args.strangers)).tell().pictures if args.strangers else []
     with Recognizer(load_bundle(args.bundle, args.trusted_keys), gallery=args.gallery) as recognizer:
-        found = evaluate_gallery(recognizer, known, others)
+        found = evaluate_gallery(recognizer, known, others, show)
         labels = recognizer.labels
     outcomes = {label: found.of(label) for label in labels if label in known}
     if any(one.truth is None for one in found.pictures):
