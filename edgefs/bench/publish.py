@@ -18,7 +18,7 @@ SAMPLES = ("samples_ms", "blocks")
 
 
 def without_samples(report: Mapping[str, Any]) -> dict[str, Any]:
-    """A report that is small enough to be kept: without single calls, and without the machine, which is stored apart."""
+    """A report that is small enough to be kept: without single calls and the machine, which is stored apart."""
     rows = [{name: value for name, value in row.items() if name not in SAMPLES} for row in report["results"]]
     return {**{name: value for name, value in report.items() if name != "machine"}, "results": rows}
 

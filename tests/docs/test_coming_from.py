@@ -10,6 +10,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from paho.mqtt import publish
@@ -53,8 +54,8 @@ def test_the_examples_of_a_section_run(section, walk, material, tmp_path):
 class Frigate(BaseHTTPRequestHandler):
     """The two calls of Frigate's API that the example makes."""
 
-    snapshots: dict[str, bytes] = {}
-    named: dict[str, dict] = {}
+    snapshots: ClassVar[dict[str, bytes]] = {}
+    named: ClassVar[dict[str, dict]] = {}
 
     def do_GET(self):
         self.send_response(200)
