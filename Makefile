@@ -6,7 +6,7 @@ FLEET = .venv-fleet
 AUDIT = .venv-audit
 DIST = .venv-dist
 
-.PHONY: demo live test test-slow test-torch test-fleet test-container lint fuzz audit sbom bench docs dist help clean
+.PHONY: demo live test test-slow test-torch test-fleet test-container lint fuzz audit sbom bench docs dist deb help clean
 
 demo: $(VENV)/demo.stamp  ## enrol, recognise, answer "unknown": the main job in a minute
 	$(VENV)/bin/edgefs demo
@@ -71,6 +71,9 @@ dist: $(DIST)/dist.stamp  ## pack the commit that is checked out: an sdist, and 
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(DIST)/bin/python -m build --outdir dist build/commit
 	$(DIST)/bin/python -m twine check --strict dist/*
 	cd dist && sha256sum *
+
+deb: dist  ## pack the wheel and the systemd unit for Debian and Ubuntu, into build/
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) deploy/build-deb dist/edgefs-*.whl build
 
 $(VENV)/demo.stamp: pyproject.toml
 	@echo "Installing edgefs with its engines into $(VENV): about 300 MB to download, usually 1 to 2 minutes."

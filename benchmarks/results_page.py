@@ -3,7 +3,8 @@
     python -m benchmarks.results_page          # after a benchmark has stored a new result
 
 docs/results.md has a section for each theme with the machine, the date, the command, and every figure, and one for each
-file in benchmarks/published/ that was written by `edgefs bench --publish`. README.md has one table of accuracy and one of latency between the markers <!-- accuracy --> and <!-- latency -->.
+file in benchmarks/published/ that was written by `edgefs bench --publish`. README.md has one table of accuracy and one of
+latency between the markers <!-- accuracy --> and <!-- latency -->.
 """
 
 from __future__ import annotations
