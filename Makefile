@@ -32,8 +32,8 @@ test-fleet: $(FLEET)/dev.stamp  ## test galleries in PostgreSQL, large galleries
 	@echo "Running the tests of many devices; this usually takes 5 minutes on 2 cores."
 	$(FLEET)/bin/python -m pytest -m "fleet and not slow"
 
-test-container: $(VENV)/dev.stamp  ## build and start the image, and emulate an ARM device; needs root, podman, runc, mmdebstrap and qemu-user-static
-	@echo "Building and starting the image, and emulating an ARM device; this usually takes 6 to 8 minutes."
+test-container: $(VENV)/dev.stamp  ## build and start the image, install the package of Debian, emulate an ARM device; needs root, podman, runc, mmdebstrap and qemu-user-static
+	@echo "Building and starting the image, installing the package, and emulating an ARM device; this usually takes 6 to 8 minutes."
 	$(VENV)/bin/python -m pytest -m container
 
 lint: $(VENV)/dev.stamp  ## check format, lint, types and the direction of imports

@@ -74,7 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"edgefs: {problem}", file=sys.stderr)
         return 1
     try:
-        with contextlib.redirect_stdout(sys.stderr) if args.json == "-" else contextlib.nullcontext(), hidden(args.quiet):
+        elsewhere = contextlib.redirect_stdout(sys.stderr) if args.json == "-" else contextlib.nullcontext()
+        with elsewhere, hidden(args.quiet):
             report = _run(args)
         status = 0 if report.get("passed", True) else 1
     except EdgefsError as error:

@@ -30,7 +30,6 @@ def test_the_bar_of_shots_is_only_for_terminals(capsys):
 
 
 def test_a_quiet_command_shows_no_progress_but_its_result_and_its_errors(shop, capsys):
-    pytest.importorskip("matplotlib", reason="edgefs.data needs it not, but the plots of evaluate do")
     words = ["gallery", "evaluate", "--root", "mug", "--gallery", "shop.db", "--bundle", "tiny.edgefs"]
     main(words)
     assert "recognising pictures" in capsys.readouterr().err
