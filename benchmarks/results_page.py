@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import RESULTS
-from edgefs.bench.publish import SCHEMA
+from edgefs.reports.publish import SCHEMA
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = ROOT / "benchmarks" / "published"
