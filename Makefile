@@ -7,7 +7,7 @@ MLSERVER = .venv-mlserver
 AUDIT = .venv-audit
 DIST = .venv-dist
 
-.PHONY: demo live test test-slow test-torch test-fleet test-container lint fuzz audit sbom bench docs dist help clean
+.PHONY: demo live test test-slow test-torch test-fleet test-container lint fuzz audit sbom bench docs dist deb help clean
 
 demo: $(VENV)/demo.stamp  ## enrol, recognise, answer "unknown": the main job in a minute
 	$(VENV)/bin/edgefs demo
@@ -33,8 +33,8 @@ test-fleet: $(FLEET)/dev.stamp $(MLSERVER)/stamp  ## test galleries in PostgreSQ
 	@echo "Running the tests of many devices; this usually takes 5 minutes on 2 cores."
 	$(FLEET)/bin/python -m pytest -m "fleet and not slow"
 
-test-container: $(VENV)/dev.stamp  ## build and start the image, and emulate an ARM device; needs root, podman, runc, mmdebstrap and qemu-user-static
-	@echo "Building and starting the image, and emulating an ARM device; this usually takes 6 to 8 minutes."
+test-container: $(VENV)/dev.stamp  ## build and start the image, install the package of Debian, emulate an ARM device; needs root, podman, runc, mmdebstrap and qemu-user-static
+	@echo "Building and starting the image, installing the package, and emulating an ARM device; this usually takes 6 to 8 minutes."
 	$(VENV)/bin/python -m pytest -m container
 
 lint: $(VENV)/dev.stamp  ## check format, lint, types and the direction of imports
@@ -72,6 +72,9 @@ dist: $(DIST)/dist.stamp  ## pack the commit that is checked out: an sdist, and 
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(DIST)/bin/python -m build --outdir dist build/commit
 	$(DIST)/bin/python -m twine check --strict dist/*
 	cd dist && sha256sum *
+
+deb: dist  ## pack the wheel and the systemd unit for Debian and Ubuntu, into build/
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) deploy/build-deb dist/edgefs-*.whl build
 
 $(VENV)/demo.stamp: pyproject.toml
 	@echo "Installing edgefs with its engines into $(VENV): about 300 MB to download, usually 1 to 2 minutes."

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from benchmarks.common import save
 from edgefs.bench.opening import openings
-from edgefs.bench.publish import without_samples
 from edgefs.bench.run import Plan, bench
 from edgefs.bench.tables import as_text
 from edgefs.cli.options import load_bundle
+from edgefs.reports.publish import without_samples
 
 
 def main() -> None:

@@ -2,9 +2,9 @@
 
     python -m benchmarks.results_page          # after a benchmark has stored a new result
 
-docs/results.md has a section for each theme with the machine, the date, the command, and every figure, and one for each
-file that somebody wrote with `edgefs bench --publish` and that lies in benchmarks/published/. README.md has one table of
-accuracy and one of latency between the markers <!-- accuracy --> and <!-- latency -->.
+docs/results.md has a section for each theme with the machine, the date, the command, and every figure, and one for
+each file of `edgefs bench --publish` in benchmarks/published/. README.md has one table of accuracy and one of latency
+between the markers <!-- accuracy --> and <!-- latency -->.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import RESULTS
-from edgefs.bench.publish import SCHEMA
+from edgefs.reports.publish import SCHEMA
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = ROOT / "benchmarks" / "published"

@@ -8,10 +8,10 @@ from __future__ import annotations
 import argparse
 
 from benchmarks.common import save
-from edgefs.bench.publish import without_samples
 from edgefs.bench.run import Plan, bench
 from edgefs.bench.tables import as_text
 from edgefs.cli.options import load_bundle
+from edgefs.reports.publish import without_samples
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from edgefs.cli.output import allow_ascii, reader_gone, unwritable, write_json
 from edgefs.cli.parser import Parser, leaves
 from edgefs.errors import package_missing
 from edgefs.reports.words import language
+from edgefs.reports.progress import hidden
 from runtime.errors import EdgefsError, OptionError
 
 COMMANDS = {
@@ -79,7 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"edgefs: {problem}", file=sys.stderr)
         return 1
     try:
-        with contextlib.redirect_stdout(sys.stderr) if args.json == "-" else contextlib.nullcontext():
+        elsewhere = contextlib.redirect_stdout(sys.stderr) if args.json == "-" else contextlib.nullcontext()
+        with elsewhere, hidden(args.quiet):
             report = _run(args)
         status = 0 if report.get("passed", True) else 1
     except EdgefsError as error:
@@ -114,6 +116,7 @@ def build_parser(loaded: Collection[str]) -> argparse.ArgumentParser:
                 leaf.add_argument(
                     "--json", metavar="FILE", help="also write the result as one JSON object; - for stdout"
                 )
+                leaf.add_argument("--quiet", action="store_true", help="show no progress; errors are still said")
             command.set_defaults(run=module.run)
     if language() == "zh":
         from edgefs.cli.chinese import translate  # here, so that English needs no dictionary

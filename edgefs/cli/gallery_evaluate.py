@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgefs.cli.options import load_bundle
+from edgefs.reports.progress import show
 from edgefs.reports.tables import table
 from runtime import pictures
 from runtime.gallery import check_labels, clean_label
@@ -37,10 +38,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         if args.embedded:
             classes = _named(read_classes(Path(args.embedded), recognizer.bundle))
             rows = {label: [(one.picture.path, one.embedding) for one in some] for label, some in classes.items()}
-            known, found = set(classes), evaluate_embedded(recognizer, rows, others)
+            known, found = set(classes), evaluate_embedded(recognizer, rows, others, show)
         else:
             folders = _named(pictures_below(Path(args.root)))
-            known, found = set(folders), evaluate_gallery(recognizer, folders, others)
+            known, found = set(folders), evaluate_gallery(recognizer, folders, others, show)
         labels = recognizer.labels
     outcomes = {label: found.of(label) for label in labels if label in known}
     if any(one.truth is None for one in found.pictures):

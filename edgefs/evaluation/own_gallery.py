@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefs.reports.confusion import confusion, write_confusion
+from edgefs.reports.progress import Progress, silent
 from runtime.opencv import read_image
 from runtime.recognition import Recognition
 from runtime.recognizer import Recognizer
@@ -64,7 +65,7 @@ def evaluate_gallery(
     recognizer: Recognizer,
     known: Mapping[str, Sequence[Path]],
     strangers: Sequence[Path] = (),
-    progress: Callable[[str], object] = str,
+    progress: Progress = silent,
 ) -> GalleryEvaluation:
     """Recognise pictures of taught classes and of strangers.
 
@@ -72,11 +73,11 @@ def evaluate_gallery(
         recognizer: The recognizer with the gallery.
         known: The pictures of each class; a class that is not taught counts as strangers.
         strangers: Pictures of things that are not taught.
-        progress: Called with the path of each picture.
+        progress: Shows progress.
     """
     answers = []
-    for path, truth in _with_truth(recognizer, known, strangers):
-        progress(str(path))
+    asked = _with_truth(recognizer, known, strangers)
+    for path, truth in progress(asked, "recognising pictures", len(asked)):
         answers.append(PictureAnswer(str(path), truth, recognizer.recognize(read_image(path))))
     return GalleryEvaluation(tuple(answers), tuple(_by_rate(recognizer, answers)))
 
@@ -85,6 +86,7 @@ def evaluate_embedded(
     recognizer: Recognizer,
     known: Mapping[str, Sequence[tuple[str, NDArray[np.float32]]]],
     strangers: Sequence[Path] = (),
+    progress: Progress = silent,
 ) -> GalleryEvaluation:
     """`evaluate_gallery` for pictures that this model embedded before; the strangers are still pictures.
 
@@ -92,12 +94,13 @@ def evaluate_embedded(
         recognizer: The recognizer with the gallery.
         known: The path and the embedding `float32 [D]` of each picture of each class.
         strangers: Pictures of things that are not taught.
+        progress: Shows progress.
     """
     answers = [
         PictureAnswer(path, truth, recognizer.match(embedding))
         for (path, embedding), truth in _with_truth(recognizer, known, ())
     ]
-    answers += evaluate_gallery(recognizer, {}, strangers).pictures
+    answers += evaluate_gallery(recognizer, {}, strangers, progress).pictures
     return GalleryEvaluation(tuple(answers), tuple(_by_rate(recognizer, answers)))
 
 

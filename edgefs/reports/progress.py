@@ -1,13 +1,16 @@
-"""Progress on stderr: a bar on a terminal, one line per step everywhere else."""
+"""Progress on stderr: a bar on a terminal, one line per step everywhere else, nothing with `--quiet`."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Protocol, TypeVar
 
 Item = TypeVar("Item")
+is_hidden: ContextVar[bool] = ContextVar("is_hidden", default=False)
 
 
 class Progress(Protocol):
@@ -16,8 +19,21 @@ class Progress(Protocol):
     def __call__(self, items: Iterable[Item], what: str, total: int | None) -> Iterable[Item]: ...
 
 
+@contextmanager
+def hidden(hide: bool) -> Iterator[None]:
+    """Within this, no command shows progress if `hide` is set."""
+    token = is_hidden.set(hide)
+    try:
+        yield
+    finally:
+        is_hidden.reset(token)
+
+
 def show(items: Iterable[Item], what: str, total: int | None) -> Iterator[Item]:
     """Yield the items, and show how many of `total` there have been."""
+    if is_hidden.get():
+        yield from items
+        return
     if sys.stderr.isatty() and (bar := _bar(items, what, total)) is not None:
         yield from bar
         return

@@ -10,6 +10,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from paho.mqtt import publish
@@ -53,8 +54,8 @@ def test_the_examples_of_a_section_run(section, walk, material, tmp_path):
 class Frigate(BaseHTTPRequestHandler):
     """The two calls of Frigate's API that the example makes."""
 
-    snapshots: dict[str, bytes] = {}
-    named: dict[str, dict] = {}
+    snapshots: ClassVar[dict[str, bytes]] = {}
+    named: ClassVar[dict[str, dict]] = {}
 
     def do_GET(self):
         self.send_response(200)
@@ -110,7 +111,9 @@ def test_the_example_of_frigate_names_what_was_taught_and_nothing_else(frigate, 
     assert code.count("http://127.0.0.1:5000") == code.count("1883") == 1
     code = code.replace("http://127.0.0.1:5000", f"http://127.0.0.1:{frigate.server_port}").replace("1883", str(broker))
     environ = walk.environment()
-    with subprocess.Popen([sys.executable, "-c", code], cwd=here, env=environ, stderr=subprocess.PIPE, text=True) as app:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=here, env=environ, stderr=subprocess.PIPE, text=True
+    ) as app:
         deadline = time.monotonic() + 60
         while "1.5-known" not in Frigate.named:
             assert app.poll() is None, app.stderr.read()

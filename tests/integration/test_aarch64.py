@@ -1,4 +1,4 @@
-"""What runs on a device with an ARM processor, run here by qemu on a small Debian for ARM: part of `make test-container`.
+"""What runs on a device with an ARM processor, run by qemu on a small Debian for ARM: part of `make test-container`.
 
 The wheel and the dependencies of a device are those that pip installs there. Nothing is emulated but the processor.
 """

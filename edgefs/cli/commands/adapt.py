@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     config = settled(ADAPT, args.method, options)
     from edgefs.transfer.adapt import adapt  # imports torch
 
-    report = adapt(config)
+    report = adapt(config, quiet=args.quiet)
     rows = [
         (config.method, _percent(report.target_accuracy, report.target_interval)),
         ("source only", _percent(report.source_only_accuracy, report.source_only_interval)),

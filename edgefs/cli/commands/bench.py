@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +77,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     from edgefs.bench.page import render
-    from edgefs.bench.publish import as_published
     from edgefs.bench.run import SCHEMA, Plan, bench
     from edgefs.bench.tables import as_text, to_csv
+    from edgefs.reports.publish import as_published
 
     plan = Plan(
         engines=args.engines,
@@ -97,7 +98,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     report = bench(load_bundle(args.model or args.bundle), plan, old=old)
     for part in as_text(report):
         print(part)
-    texts = ((args.csv, to_csv), (args.html, render), (args.publish, lambda found: as_published(found, plan)))
+    texts = ((args.csv, to_csv), (args.html, render), (args.publish, lambda found: as_published(found, asdict(plan))))
     for target, text in texts:
         if target:
             Path(target).write_text(text(report), encoding="utf-8")

@@ -85,7 +85,8 @@ def _tree(recognizer: Recognizer, args: argparse.Namespace) -> dict[str, Any]:
         except EdgefsError as error:
             report = {"problem": str(error)}
         taught = report.get("accepted", 0)
-        print(f"{name}: {report.get('problem') or f'{taught} of {len(paths)} pictures taught'}", file=sys.stderr)
+        if "problem" in report or not args.quiet:
+            print(f"{name}: {report.get('problem') or f'{taught} of {len(paths)} pictures taught'}", file=sys.stderr)
         reports.append({"label": name, "pictures": len(paths), **EMPTY, **report})
     print(
         table(

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     config = settled(FINETUNE, args.mode, given(args))
     from edgefs.transfer.finetune import finetune  # imports torch
 
-    report = finetune(config)
+    report = finetune(config, quiet=args.quiet)
     rows = [
         (name, str(share.n), f"{share.mean:.1f} ± {share.interval:.1f}") for name, share in report.per_class.items()
     ]

@@ -26,6 +26,7 @@ from typing import Any
 
 from edgefs.cli import gallery_evaluate, gallery_files
 from edgefs.cli.options import add_bundle_option, add_gallery_option, existing_gallery, load_bundle, share
+from edgefs.cli.progress import shots_bar
 from edgefs.reports.tables import table
 from runtime.errors import InvalidShot
 from runtime.gallery import Gallery, open_gallery, peek
@@ -188,8 +189,9 @@ def _history(gallery: Gallery, _: argparse.Namespace) -> dict[str, Any]:
 
 def _reembed(args: argparse.Namespace) -> dict[str, Any]:
     bundle = load_bundle(args.bundle, args.trusted_keys)
-    with Recognizer(bundle, precision=args.precision) as recognizer:
-        count = reembed_gallery(args.gallery, bundle, recognizer.embed, precision=recognizer.engine.info.precision)
+    with Recognizer(bundle, precision=args.precision) as recognizer, shots_bar() as progress:
+        precision = recognizer.engine.info.precision
+        count = reembed_gallery(args.gallery, bundle, recognizer.embed, progress, precision)
     print(
         f"re-embedded {count} shots for {bundle.name}" if count else f"nothing to do: filled by {bundle.name} already"
     )
@@ -222,16 +224,9 @@ def _reject(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _swap(args: argparse.Namespace) -> dict[str, Any]:
-    from tqdm import tqdm
-
     bundle = load_bundle(args.bundle, args.trusted_keys)
     before = peek(args.gallery).fingerprint
-    with Recognizer(bundle) as recognizer, tqdm(unit="shot", disable=None, leave=False) as bar:
-
-        def progress(done: int, of: int) -> None:
-            bar.total = of
-            bar.update(done - bar.n)
-
+    with Recognizer(bundle) as recognizer, shots_bar() as progress:
         comparison = compare_models(args.gallery, bundle, recognizer.embed, progress, recognizer.engine.info.precision)
     if comparison is None:
         print(f"nothing to do: filled by {bundle.name} already")

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     config = _config(args)
     from edgefs.training.loop import train  # imports torch
 
-    report = train(config, resume=args.resume)
+    report = train(config, resume=args.resume, quiet=args.quiet)
     if os.environ.get("RANK", "0") != "0":
         args.json = None  # only the first process of a job prints
         return {}
