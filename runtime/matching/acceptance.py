@@ -205,7 +205,8 @@ def level(own: Strangers, usual: float) -> float:
 def missed_by_few(prototypes: Prototypes, offsets: Score) -> float:
     """The base that MISSED of the left-out pictures would miss; -inf where there are few."""
     rows = np.unique(np.linspace(0, len(offsets) - 1, min(len(offsets), LARGE)).astype(int))
-    left_out = np.concatenate([prototypes.classes[row].left_out - offsets[row] for row in rows])
+    some = [(prototypes.classes[row].left_out, offsets[row]) for row in rows]
+    left_out = np.concatenate([np.zeros(0), *(scores - offset for scores, offset in some if len(scores))])
     return float(np.quantile(left_out, MISSED)) if len(left_out) >= MIN_LEFT_OUT else -np.inf
 
 

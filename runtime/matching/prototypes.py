@@ -131,7 +131,8 @@ class Prototypes:
         index, row_of = self.index
         keys = index.search(embeddings)
         rows = row_of[keys[keys < len(row_of)]]  # a newer view of the gallery may have added others
-        return np.sort(rows[rows >= 0])
+        rows = rows[rows >= 0]
+        return np.sort(rows) if len(rows) else None
 
     def near(self, embeddings: NDArray[np.float32]) -> NDArray[np.int64] | None:
         """`candidates`, but always a few rows of a large gallery, also while its index is made."""

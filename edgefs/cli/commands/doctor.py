@@ -42,6 +42,7 @@ PURPOSES = {
     "export": "export",
     "models": "building the models standard and large",
     "timm": "networks of timm",
+    "bulk": "embedding many pictures",
     "channels": "messages to people, by Apprise",
     "tensorrt": "TensorRT engines",
     "tensorrt-rtx": "TensorRT for RTX engines",

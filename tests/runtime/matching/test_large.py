@@ -109,6 +109,8 @@ def test_a_class_is_found_once_it_is_taught_and_not_when_it_is_forgotten(rng, fe
     assert found <= {one.shots.label for one in fewer.classes}
     without = fewer.update(dict(list(classes.items())[200:]))
     assert without.classes[matcher_of(without, None).decide(new).row].shots.label != "new"
+    without.index[0].wait()
+    assert len(without.index[0]._graph) == len(without.classes)  # a class that is gone takes no place
 
 
 @pytest.mark.fleet
