@@ -20,6 +20,12 @@ WAIT = 60 * Gst.SECOND
 KINDS = Gst.MessageType.EOS | Gst.MessageType.ERROR | Gst.MessageType.ELEMENT
 
 
+def say(**what):
+    """Print a line in one call, because two threads print."""
+    sys.stdout.write(f"{json.dumps(what)}\n")
+    sys.stdout.flush()
+
+
 def metadata(_pad, info):
     """Print the region of interest of a buffer."""
     buffer = info.get_buffer()
@@ -27,7 +33,7 @@ def metadata(_pad, info):
     said = {"kind": "buffer", "pts": buffer.pts, "bytes": buffer.get_size(), "label": None}
     if region is not None:
         said |= {"label": GLib.quark_to_string(region.roi_type), "box": [region.x, region.y, region.w, region.h]}
-    print(json.dumps(said), flush=True)
+    say(**said)
     return Gst.PadProbeReturn.OK
 
 
@@ -42,14 +48,14 @@ def main(text):
     pipeline.set_state(Gst.State.PLAYING)
     while (message := pipeline.get_bus().timed_pop_filtered(WAIT, KINDS)) is not None:
         if message.type == Gst.MessageType.ERROR:
-            print(json.dumps({"kind": "error", "text": message.parse_error()[0].message}), flush=True)
+            say(kind="error", text=message.parse_error()[0].message)
             break
         if message.type == Gst.MessageType.EOS:
             break
         said = message.get_structure()
         if said.get_name() == "edgefs":
             names = ("label", "candidate", "certainty", "score")
-            print(json.dumps({"kind": "message", **{name: said.get_value(name) for name in names}}), flush=True)
+            say(kind="message", **{name: said.get_value(name) for name in names})
     pipeline.set_state(Gst.State.NULL)
 
 
