@@ -72,7 +72,8 @@ def start(node, script, out, log):
     command = [
         *("ip", "netns", "exec", name, str(Path(sys.executable).with_name("torchrun"))),
         *("--nnodes=2", "--nproc-per-node=1", "--max-restarts=3", "--rdzv-backend=c10d", "--rdzv-id=shop"),
-        *(f"--rdzv-endpoint={ADDRESSES[0]}:29400", f"--local-addr={address}", "--no-python", "sh", str(script)),
+        *(f"--rdzv-endpoint={ADDRESSES[0]}:29400", f"--rdzv-conf=is_host={int(address == ADDRESSES[0])}"),
+        *(f"--local-addr={address}", "--no-python", "sh", str(script)),
     ]
     own = {"OUT": str(out), "GLOO_SOCKET_IFNAME": cable, "OMP_NUM_THREADS": "1"}
     with log.open("ab") as file:
