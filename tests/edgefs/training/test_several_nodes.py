@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.slow]
 from edgefs.checkpoint import load_state  # noqa: E402
 from edgefs.training.loop import train  # noqa: E402
 
-STEPS, WAIT_S = 400, 300
+STEPS, WAIT_S = 300, 150
 ADDRESSES = ("10.77.0.1", "10.77.0.2")
 # As in docs/training.md: the same line starts a node, and starts it again.
 SCRIPT = """
@@ -67,17 +67,16 @@ def lose(name):
         subprocess.run(["kill", "-9", pid], check=False, capture_output=True)
 
 
-def start(node, script, out, log):
-    name, cable, address = node
-    command = [
-        *("ip", "netns", "exec", name, str(Path(sys.executable).with_name("torchrun"))),
-        *("--nnodes=2", "--nproc-per-node=1", "--max-restarts=3", "--rdzv-backend=c10d", "--rdzv-id=shop"),
-        *(f"--rdzv-endpoint={ADDRESSES[0]}:29400", f"--rdzv-conf=is_host={int(address == ADDRESSES[0])}"),
-        *(f"--local-addr={address}", "--no-python", "sh", str(script)),
-    ]
+def start(rank, nodes, script, out, log):
+    """Start a node as docs/training.md does: torchrun is started again until the run has ended well."""
+    name, cable, _ = nodes[rank]
+    torchrun = Path(sys.executable).with_name("torchrun")
+    command = f"{torchrun} --nnodes=2 --nproc-per-node=1 --node-rank={rank} --master-addr={ADDRESSES[0]} "
+    command += f"--master-port=29400 --no-python sh {script}"
     own = {"OUT": str(out), "GLOO_SOCKET_IFNAME": cable, "OMP_NUM_THREADS": "1"}
+    loop = ["ip", "netns", "exec", name, "sh", "-c", f"until {command}; do sleep 1; done"]
     with log.open("ab") as file:
-        return subprocess.Popen(command, stdout=file, stderr=file, env={**os.environ, **own})
+        return subprocess.Popen(loop, stdout=file, stderr=file, env={**os.environ, **own})
 
 
 def until(what, log):
@@ -94,16 +93,15 @@ def test_a_node_that_is_lost_and_comes_back_resumes_and_the_weights_are_those_of
     train(small_config("maml", **options), quiet=True)
     out, script, logs = tmp_path / "two", tmp_path / "train.sh", [tmp_path / f"node{i}.log" for i in range(2)]
     script.write_text(SCRIPT.format(python=sys.executable, root=small_data, steps=STEPS))
-    first = start(nodes[0], script, out, logs[0])
-    second = start(nodes[1], script, out, logs[1])
+    first, second = (start(rank, nodes, script, out, logs[rank]) for rank in range(2))
     until(lambda: (out / "state.pt").exists() and load_state(out / "state.pt")["step"] >= 20, logs[0])
     lose(nodes[1][0])
     second.wait()
     lost_at = load_state(out / "state.pt")["step"]
     assert lost_at < STEPS
-    until(lambda: "WorkerLost" in logs[0].read_text() or "lost another one" in logs[0].read_text(), logs[0])
+    until(lambda: "lost another one" in logs[0].read_text(), logs[0])
     assert first.poll() is None  # the other node waits
-    second = start(nodes[1], script, out, logs[1])
+    second = start(1, nodes, script, out, logs[1])
     assert (first.wait(WAIT_S), second.wait(WAIT_S)) == (0, 0), logs[0].read_text()[-3000:]
     one, two = (load_state(folder / "state.pt") for folder in (tmp_path / "one", out))
     assert two["step"] == STEPS
