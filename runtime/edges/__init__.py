@@ -1,0 +1,1 @@
+"""Answers for other programs: messages of ROS 2, and metadata in a GStreamer pipeline."""
