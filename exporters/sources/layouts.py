@@ -1,10 +1,10 @@
 """Whose names the weights of a file have: torchvision, timm and Hugging Face name the same layers differently.
 
 Names of timm and of Hugging Face are given those of torchvision's same network, where a rule does it: ResNet, VGG,
-ConvNeXt and ViT by tables of names, and the networks of inverted bottlenecks (MobileNetV2 and V3, EfficientNet, MNASNet)
-by the order in which their layers are computed. timm's ResNet and DenseNet have torchvision's names. Weights of timm
-with `tf_` in the name of their network do not fit, because they were trained with TensorFlow's borders. For other
-networks the message says whose names the file has.
+ConvNeXt and ViT by tables of names, and the networks of inverted bottlenecks (MobileNetV2 and V3, EfficientNet,
+MNASNet) by the order in which their layers are computed. timm's ResNet and DenseNet have torchvision's names. Weights
+of timm with `tf_` in the name of their network do not fit, because they were trained with TensorFlow's borders. For
+other networks the message says whose names the file has.
 """
 
 from __future__ import annotations

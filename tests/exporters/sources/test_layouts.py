@@ -95,8 +95,8 @@ def vit_of_hugging_face(key, tensor):
         if key.startswith(name):
             return {key.replace(name, other): tensor}
     inside = {
-        "ln_1.": "layernorm_before.", "ln_2.": "layernorm_after.", "self_attention.out_proj.": "attention.output.dense.",
-        "mlp.0.": "intermediate.dense.", "mlp.3.": "output.dense.",
+        "ln_1.": "layernorm_before.", "ln_2.": "layernorm_after.", "mlp.0.": "intermediate.dense.",
+        "mlp.3.": "output.dense.", "self_attention.out_proj.": "attention.output.dense.",
     }  # fmt: skip
     name = next(name for name in inside if name in layer)
     return {"vit." + layer.replace(name, inside[name]): tensor}
