@@ -151,6 +151,13 @@ def test_a_layout_without_a_rule_is_refused_with_the_first_names(tmp_path):
         load_weights(models.convnext_tiny(), tmp_path / "w.pth")
 
 
+def test_a_matrix_of_the_same_size_but_another_shape_is_refused(tmp_path):
+    network = torch.nn.Linear(2, 3)
+    torch.save({"weight": torch.zeros(2, 3), "bias": torch.zeros(3)}, tmp_path / "w.pth")
+    with pytest.raises(SourceError, match=r"weight is \(2, 3\) where \(3, 2\) is needed"):
+        load_weights(network, tmp_path / "w.pth")
+
+
 def test_weights_of_torchvision_are_not_taken_for_those_of_timm(tmp_path):
     pytest.importorskip("timm")
     from exporters.sources.timm_backbone import timm_source
