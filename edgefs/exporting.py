@@ -123,15 +123,22 @@ def export(
     if report:
         from edgefs.reports.export_page import render
 
-        page = summary(exported)
+        page = summary(exported, triton=bool(triton))
         page["artifacts"] = [made.to_json() for made in exported.reports]
         Path(report).parent.mkdir(parents=True, exist_ok=True)
         Path(report).write_text(render(page), "utf-8")
     return exported
 
 
-def summary(exported: Exported) -> dict[str, Any]:
-    """Return the result of an export as `edgefs export --json` gives it."""
+def summary(exported: Exported, *, triton: bool = False) -> dict[str, Any]:
+    """Return the result of an export as `edgefs export --json` gives it.
+
+    Args:
+        exported: The result.
+        triton: Whether artifacts that Triton does not run are listed, as `not_served`.
+    """
+    from exporters.serving import not_served
+
     bundle = exported.bundle
     verified_on = bundle.manifest["provenance"]["verified_on"]
     return {
@@ -142,6 +149,7 @@ def summary(exported: Exported) -> dict[str, Any]:
         "source_ms": exported.source_ms,
         "verified_on": {key: value for key, value in verified_on.items() if key != "names"},
         "passed": exported.passed,
+        **({"not_served": not_served(bundle)} if triton else {}),
     }
 
 

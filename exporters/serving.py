@@ -26,6 +26,10 @@ TRITON = {
     "openvino": ("openvino", "model.xml", "KIND_CPU"),
     "tensorrt": ("tensorrt", "model.plan", "KIND_GPU"),
 }
+NOT_SERVED = (
+    "Triton's TensorRT backend runs plans of tensorrt, not of tensorrt-rtx; add the target tensorrt on the server"
+)
+WARM_UP = "warmup/golden"  # a golden frame, with which a server runs each model once before it answers
 
 
 def write_triton(bundle: Bundle, repository: Path, *, max_batch: int = 8) -> list[str]:
@@ -42,13 +46,24 @@ def write_triton(bundle: Bundle, repository: Path, *, max_batch: int = 8) -> lis
     Raises:
         ExportError: The repository cannot be written.
     """
-    served = [
-        artifact for artifact in bundle.artifacts if artifact.file.endswith(TRITON.get(artifact.target, ("", "?"))[1])
-    ]
+    served = [artifact for artifact in bundle.artifacts if _is_served(artifact)]
+    frame = bundle.golden()[0][0].tobytes()
     for artifact in served:
         config = _triton_config(bundle, artifact, max_batch)
-        _add(bundle, artifact, repository, TRITON[artifact.target][1], {"config.pbtxt": config})
+        _add(
+            bundle, artifact, repository, TRITON[artifact.target][1], {WARM_UP: frame, "config.pbtxt": config.encode()}
+        )
     return [_model_name(bundle, artifact) for artifact in served]
+
+
+def not_served(bundle: Bundle) -> dict[str, str]:
+    """Return the artifacts that `write_triton` leaves out, with the reason."""
+    left_out = (artifact for artifact in bundle.artifacts if not _is_served(artifact))
+    return {f"{artifact.target} {artifact.precision}": NOT_SERVED for artifact in left_out}
+
+
+def _is_served(artifact: Artifact) -> bool:
+    return artifact.file.endswith(TRITON.get(artifact.target, ("", "?"))[1])
 
 
 def write_ovms(bundle: Bundle, repository: Path) -> list[str]:
@@ -73,7 +88,8 @@ def _triton_config(bundle: Bundle, artifact: Artifact, max_batch: int) -> str:
     """Return config.pbtxt. Triton forms batches of single requests, except for OpenVINO, which takes only full ones."""
     backend, _, kind = TRITON[artifact.target]
     gathers = artifact.target != "openvino"
-    any_batch = [] if gathers else [-1]
+    any_batch, one = ([], []) if gathers else ([-1], [1])
+    frame = f'data_type: TYPE_UINT8 dims: {[*one, *bundle.preprocess.shape]} input_data_file: "{Path(WARM_UP).name}"'
     batching = f"dynamic_batching {{ max_queue_delay_microseconds: {QUEUE_US} }}\n" if gathers else LATENCY
     return f"""name: "{_model_name(bundle, artifact)}"
 backend: "{backend}"
@@ -82,6 +98,7 @@ input [ {{ name: "frames" data_type: TYPE_UINT8 dims: {[*any_batch, *bundle.prep
 output [ {{ name: "embeddings" data_type: TYPE_FP32 dims: {[*any_batch, bundle.dim]} }} ]
 {batching}instance_group [ {{ count: 1 kind: {kind} }} ]
 version_policy: {{ latest {{ num_versions: 1 }} }}
+model_warmup [ {{ name: "golden" batch_size: 1 inputs {{ key: "frames" value {{ {frame} }} }} }} ]
 """
 
 
@@ -114,7 +131,7 @@ def _model_name(bundle: Bundle, artifact: Artifact) -> str:
     return f"{plain}-{artifact.target}-{artifact.precision}"
 
 
-def _add(bundle: Bundle, artifact: Artifact, repository: Path, file: str, beside: Mapping[str, str]) -> None:
+def _add(bundle: Bundle, artifact: Artifact, repository: Path, file: str, beside: Mapping[str, bytes]) -> None:
     """Write the next version of a model, and then replace the files beside the versions."""
     model = repository / _model_name(bundle, artifact)
     versions = [int(path.name) for path in model.glob("*") if path.is_dir() and path.name.isdecimal()]
@@ -130,8 +147,8 @@ def _add(bundle: Bundle, artifact: Artifact, repository: Path, file: str, beside
             (new / name).write_bytes(data)
 
     _write_whole(model / str(max(versions, default=0) + 1), write)
-    for name, text in beside.items():
-        _write_whole(model / name, lambda new, text=text: new.write_text(text))  # type: ignore[misc]
+    for name, data in beside.items():
+        _write_whole(model / name, lambda new, data=data: new.write_bytes(data))  # type: ignore[misc]
 
 
 def _write_whole(path: Path, write: Callable[[Path], object]) -> None:

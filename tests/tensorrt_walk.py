@@ -4,7 +4,8 @@
 
 The tests start it in a process of its own, because one process can load only one version. It prints the used names as
 JSON, and ends with ApiError at a use that this version does not have. "flags" asks for precisions by builder flags on
-every version. "rtx-engine" runs the engine on the installed `tensorrt_rtx`, whose exporter needs no GPU. "mistakes" makes wrong calls and prints what the checker says about each of them.
+every version. "rtx-engine" runs the engine on the installed `tensorrt_rtx`, whose exporter needs no GPU. "mistakes"
+makes wrong calls and prints what the checker says about each of them.
 """
 
 from __future__ import annotations
@@ -177,7 +178,7 @@ def walk_rtx_engine(trt: Any) -> Conforming:
     bundle = bundle_of(build_rtx(MODEL, "fp16", request))
     answers = engine_answers(trt)
     api = Conforming(trt, answers)
-    HostCuda.compute_capability = lambda self: "8.6"  # type: ignore[method-assign]
+    HostCuda.compute_capability = lambda _: "8.6"  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder:
         os.environ["EDGEFS_MODEL_CACHE"] = folder
         for accepted in (True, True, False):

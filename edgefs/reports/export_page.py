@@ -37,6 +37,8 @@ def _sections(report: Mapping[str, Any]) -> Iterator[str]:
     rows = (_row(made, len(shots)) for made in artifacts)
     yield section("Artifacts", table(header, rows), f'<p class="soft">{escape(HOW)}</p>')
     yield section("Why", facts({f"{made['target']} {made['precision']}": made["reason"] for made in artifacts}))
+    if left_out := report.get("not_served"):
+        yield section("Not served by Triton", facts(left_out))
     yield section("Bundle", facts({key: str(report[key]) for key in ("bundle", "fingerprint")}))
 
 

@@ -1,10 +1,10 @@
 """Whose names the weights of a file have: torchvision, timm and Hugging Face name the same layers differently.
 
 Names of timm and of Hugging Face are given those of torchvision's same network, where a rule does it: ResNet, VGG,
-ConvNeXt and ViT by tables of names, and the networks of inverted bottlenecks (MobileNetV2 and V3, EfficientNet, MNASNet)
-by the order in which their layers are computed. timm's ResNet and DenseNet have torchvision's names. Weights of timm
-with `tf_` in the name of their network do not fit, because they were trained with TensorFlow's borders. For other
-networks the message says whose names the file has.
+ConvNeXt and ViT by tables of names, and the networks of inverted bottlenecks (MobileNetV2 and V3, EfficientNet,
+MNASNet) by the order in which their layers are computed. timm's ResNet and DenseNet have torchvision's names. Weights
+of timm with `tf_` in the name of their network do not fit, because they were trained with TensorFlow's borders. For
+other networks the message says whose names the file has.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 # What the beginning of a name becomes; the numbers of stages and layers of timm and Hugging Face begin with 0.
 _Rule = tuple[str, Callable[[re.Match[str]], str]]
-_BODY = {"convolution": "conv", "normalization": "bn", "conv": "conv", "bn": "bn"}
+_BODY = {"convolution": "conv", "normalization": "bn"}
 _CONVNEXT_BLOCK = dict(
     zip(
         ("conv_dw", "norm", "mlp.fc1", "mlp.fc2", "dwconv", "layernorm", "pwconv1", "pwconv2"),
@@ -143,13 +143,13 @@ def translated(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> M
     A state that has these names already, or that no rule fits, is returned as it is.
     """
     if _by_order(state, expected):
-        found = _in_order(state, expected)
-        if not all(key in found and found[key].numel() == expected[key].numel() for key in _weights(expected)):
-            return state  # it is of another network, and its own names say more
-    else:
-        found = next((made for family in _FAMILIES if (made := _by_table(family, state, expected))), dict(state))
-    same_size = {key for key in found if key in expected and found[key].numel() == expected[key].numel()}
-    return {key: value.reshape(expected[key].shape) if key in same_size else value for key, value in found.items()}
+        found = _shaped(_in_order(state, expected), expected)
+        weights = [key for key in expected if not key.endswith("num_batches_tracked")]
+        fits = all(key in found and found[key].shape == expected[key].shape for key in weights)
+        return found if fits else state  # of another network its own names say more
+    made = (_by_table(family, state, expected) for family in _FAMILIES)
+    named = next((some for some in made if some), None)
+    return state if named is None else _shaped(named, expected)
 
 
 def adopt_epsilon(network: nn.Module, state: Collection[str]) -> None:
@@ -189,8 +189,14 @@ def _renamed(key: str, rules: Sequence[_Rule]) -> str:
     return key
 
 
-def _weights(keys: Iterable[str]) -> list[str]:
-    return [key for key in keys if not key.endswith("num_batches_tracked")]
+def _shaped(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Give a product that is a convolution in one library and a matrix in the other, or a scale, the wanted shape."""
+
+    def shaped(value: Tensor, wanted: Tensor) -> Tensor:
+        flat = min(value.ndim, wanted.ndim) <= 2 and value.shape[:1] == wanted.shape[:1]
+        return value.reshape(wanted.shape) if flat and value.numel() == wanted.numel() else value
+
+    return {key: shaped(value, expected[key]) if key in expected else value for key, value in state.items()}
 
 
 def _by_order(state: Collection[str], expected: Collection[str]) -> bool:

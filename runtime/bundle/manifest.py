@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,9 +116,18 @@ def _sound_files(manifest: Mapping[str, Any]) -> bool:
         {"model.onnx", GOLDEN_FRAMES, GOLDEN_EMBEDDINGS} <= files.keys()
         and len(files) <= MAX_FILES
         and all(_is_inside(name) and isinstance(entry["sha256"], str) for name, entry in files.items())
-        and all(_is_whole(entry["bytes"], 0, MAX_BYTES) for entry in files.values())
-        and sum(entry["bytes"] for entry in files.values()) <= MAX_BYTES
+        and all(_is_whole(entry["bytes"], 0, sys.maxsize) for entry in files.values())
+        and _is_small_enough(sum(entry["bytes"] for entry in files.values()))
     )
+
+
+def _is_small_enough(total: int) -> bool:
+    if total > MAX_BYTES:
+        raise BundleCorrupt(
+            f"the files of a bundle must have at most {MAX_BYTES:,} bytes together, but have {total:,}; copy it "
+            "again, or export fewer targets or a smaller network"
+        )
+    return True
 
 
 def _sound_artifacts(manifest: Mapping[str, Any]) -> bool:

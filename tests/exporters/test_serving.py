@@ -13,7 +13,7 @@ pytest.importorskip("onnx")
 
 from exporters import Request  # noqa: E402
 from exporters.errors import ExportError  # noqa: E402
-from exporters.serving import write_ovms, write_triton  # noqa: E402
+from exporters.serving import NOT_SERVED, not_served, write_ovms, write_triton  # noqa: E402
 from exporters.targets.openvino import build as build_openvino  # noqa: E402
 from exporters.verify.candidate_check import CandidateCheck  # noqa: E402
 from runtime.bundle import Artifact  # noqa: E402
@@ -49,7 +49,8 @@ def files_of(folder):
 
 def test_triton_gets_a_model_for_every_artifact_it_can_run(bundle, tmp_path):
     assert write_triton(bundle, tmp_path, max_batch=4) == ["tiny-onnx-fp32", "tiny-openvino-fp32", "tiny-tensorrt-fp16"]
-    assert files_of(tmp_path / "tiny-openvino-fp32") == ["1/edgefs.json", "1/model.bin", "1/model.xml", "config.pbtxt"]
+    files = ["1/edgefs.json", "1/model.bin", "1/model.xml", "config.pbtxt", "warmup/golden"]
+    assert files_of(tmp_path / "tiny-openvino-fp32") == files
     assert (tmp_path / "tiny-onnx-fp32/1/model.onnx").read_bytes() == bundle.read("model.onnx")
     config = (tmp_path / "tiny-onnx-fp32/config.pbtxt").read_text()
     assert 'name: "tiny-onnx-fp32"' in config
@@ -59,6 +60,18 @@ def test_triton_gets_a_model_for_every_artifact_it_can_run(bundle, tmp_path):
     config = (tmp_path / "tiny-openvino-fp32/config.pbtxt").read_text()
     assert "max_batch_size: 0" in config
     assert "dims: [-1, 32, 32, 3]" in config
+
+
+def test_plans_for_rtx_are_not_left_out_without_a_word(bundle):
+    assert not_served(bundle) == {"tensorrt-rtx fp16": NOT_SERVED}
+
+
+def test_triton_runs_each_model_once_with_a_golden_frame_before_it_answers(bundle, tmp_path):
+    for name in write_triton(bundle, tmp_path):
+        config = (tmp_path / name / "config.pbtxt").read_text()
+        dims = "[1, 32, 32, 3]" if "openvino" in name else "[32, 32, 3]"
+        assert f'data_type: TYPE_UINT8 dims: {dims} input_data_file: "golden"' in config
+        assert (tmp_path / name / "warmup" / "golden").read_bytes() == bundle.golden()[0][0].tobytes()
 
 
 def test_ovms_gets_its_config_and_keeps_what_others_put_there(bundle, tmp_path):

@@ -96,18 +96,56 @@ def test_a_picture_of_too_many_pixels_is_a_bad_file_and_no_traceback(photos):
     assert (len(train), [Path(name).name for name in train.skipped]) == (15, ["huge.png"])
 
 
-def test_intake_warns_of_nothing_and_closes_every_file(photos):
-    """Python's development mode reports what is left open; every warning is an error."""
+def strictly(code: str, *arguments: object) -> list[str]:
+    """Run code in Python's development mode, which reports what is left open; every warning is an error."""
+    command = [
+        sys.executable,
+        "-X",
+        "dev",
+        "-W",
+        "error",
+        "-c",
+        f"import gc, sys\n{code}\ngc.collect()",
+        *map(str, arguments),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+    return done.stdout.split()
+
+
+def test_intake_of_pictures_warns_of_nothing_and_closes_every_file(photos):
     code = (
-        "import sys, gc\n"
         "from edgefs.data import load\n"
         "from runtime.camera import open_camera\n"
         "for folder in sys.argv[1:]:\n"
         "    print(len(load('folder', folder, 'all', cache=False)))\n"
         "    print(len(list(open_camera(folder + '/mug'))))\n"
-        "gc.collect()\n"
     )
-    command = [sys.executable, "-X", "dev", "-W", "error", "-c", code, str(photos)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert (done.returncode, done.stdout.split()) == (0, ["15", "5"]), done.stderr
-    assert "Warning" not in done.stderr
+    assert strictly(code, photos) == ["15", "5"]
+
+
+def test_intake_of_an_onnx_file_warns_of_nothing_and_closes_every_file(tiny, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    onnx.save(tiny.model(), tmp_path / "m.onnx")
+    code = "from exporters.sources.onnx_source import open_onnx\nprint(*open_onnx(sys.argv[1]).preprocess.shape)"
+    assert strictly(code, tmp_path / "m.onnx") == ["32", "32", "3"]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("file", ["w.pth", "w.safetensors"])
+def test_intake_of_a_checkpoint_warns_of_nothing_and_closes_every_file(tmp_path, file):
+    torch, safetensors = pytest.importorskip("torch"), pytest.importorskip("safetensors.torch")
+    state = {"module.weight": torch.zeros(2, 2), "module.bias": torch.ones(2)}
+    if file.endswith(".pth"):
+        torch.save({"state_dict": state, "epoch": 3}, tmp_path / file)
+    else:
+        safetensors.save_file(state, tmp_path / file)
+    code = (
+        "from torch import nn\n"
+        "from exporters.sources.weights import load_weights\n"
+        "network = nn.Linear(2, 2)\n"
+        "load_weights(network, sys.argv[1])\n"
+        "print(network.bias.sum().item())\n"
+    )
+    assert strictly(code, tmp_path / file) == ["2.0"]

@@ -116,8 +116,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     n_artifacts = len({*args.targets, "onnx"}) * len({*args.precisions, "fp32"})
     with Stages(7 + n_artifacts) as progress:
         exported = export(model, args.out, kind=kind, progress=progress, **options)
-    result = summary(exported)
+    result = summary(exported, triton=bool(args.triton))
     print(_text(exported, result["verified_on"]))
+    for artifact, reason in result.get("not_served", {}).items():
+        print(f"{artifact} is not in {args.triton}: {reason}")
     if args.report:
         print(f"report: {args.report}")
     return {**result, "passed": exported.passed or args.allow}

@@ -1,8 +1,8 @@
 """The part of the CUDA runtime that an engine needs: memory, one stream, copies, and a graph that repeats them.
 
 It uses `cuda.bindings` if that is installed, else libcudart through ctypes, which every CUDA installation has (JetPack
-6 stays on Python 3.10). Both return `(error, result…)`, so the code above them is the same. A CUDA runtime that is newer
-than the driver finds no GPU; then the next older one is asked.
+6 stays on Python 3.10). Both return `(error, result…)`, so the code above them is the same. A CUDA runtime that is
+newer than the driver finds no GPU; then the next older one is asked.
 """
 
 from __future__ import annotations

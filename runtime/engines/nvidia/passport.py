@@ -1,8 +1,8 @@
 """The passport of a TensorRT plan: what it was built from, by which library, and where it may run.
 
 A plan is executable code for one library version, GPU and operating system. Its passport, a small JSON file beside it,
-is compared with this machine before the library reads the plan. Driver and JetPack release are only named if the library
-refuses the plan: NVIDIA lets newer drivers run it, and a container need not know the release.
+is compared with this machine before the library reads the plan. Driver and JetPack release are only named if the
+library refuses the plan: NVIDIA lets newer drivers run it, and a container need not know the release.
 """
 
 from __future__ import annotations

@@ -46,3 +46,10 @@ def test_a_page_runs_nothing_and_fetches_nothing():
 
 def test_nothing_kept_is_a_page_too():
     assert "0 of 1 artifacts kept" in render(report(INT8))
+
+
+def test_what_triton_does_not_run_is_named_with_the_reason():
+    page = render({**report(FP32), "not_served": {"tensorrt-rtx fp16": "its backend runs other plans"}})
+    assert "Not served by Triton" in page
+    assert "its backend runs other plans" in page
+    assert "Not served" not in render({**report(FP32), "not_served": {}})

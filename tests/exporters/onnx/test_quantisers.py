@@ -1,4 +1,4 @@
-"""A file that somebody quantised computes the same without quantisers, and then every precision of TensorRT takes it."""
+"""A file that somebody quantised computes the same without quantisers, and every precision of TensorRT takes it."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_rounding_and_saturation_are_those_of_the_quantiser(kind, zero):
 def test_what_cannot_be_replaced_is_refused_by_name():
     with pytest.raises(ExportError, match="quantiser q must have one constant scale to be replaced"):
         without_quantisers(one_quantiser(TensorProto.INT8, [0, 0], [0.5, 1.0], axis=1))
-    with pytest.raises(ExportError, match="quantiser q must be of int8, uint8.* but is of float8"):
+    with pytest.raises(ExportError, match=r"quantiser q must be of int8, uint8.* but is of float8"):
         without_quantisers(one_quantiser(TensorProto.FLOAT8E4M3FN, 0.0, 0.5))
     computed = one_quantiser(TensorProto.INT8, 0, 0.5)
     computed.graph.node.insert(0, helper.make_node("Abs", ["scale"], ["other"]))

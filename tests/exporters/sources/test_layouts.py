@@ -95,8 +95,8 @@ def vit_of_hugging_face(key, tensor):
         if key.startswith(name):
             return {key.replace(name, other): tensor}
     inside = {
-        "ln_1.": "layernorm_before.", "ln_2.": "layernorm_after.", "self_attention.out_proj.": "attention.output.dense.",
-        "mlp.0.": "intermediate.dense.", "mlp.3.": "output.dense.",
+        "ln_1.": "layernorm_before.", "ln_2.": "layernorm_after.", "mlp.0.": "intermediate.dense.",
+        "mlp.3.": "output.dense.", "self_attention.out_proj.": "attention.output.dense.",
     }  # fmt: skip
     name = next(name for name in inside if name in layer)
     return {"vit." + layer.replace(name, inside[name]): tensor}
@@ -149,6 +149,13 @@ def test_a_layout_without_a_rule_is_refused_with_the_first_names(tmp_path):
     torch.save(timm.create_model("convnext_atto").state_dict(), tmp_path / "w.pth")
     with pytest.raises(SourceError, match=r"features\.0\.0\.weight is \(40, 3, 4, 4\) where \(96, 3, 4, 4\) is needed"):
         load_weights(models.convnext_tiny(), tmp_path / "w.pth")
+
+
+def test_a_matrix_of_the_same_size_but_another_shape_is_refused(tmp_path):
+    network = torch.nn.Linear(2, 3)
+    torch.save({"weight": torch.zeros(2, 3), "bias": torch.zeros(3)}, tmp_path / "w.pth")
+    with pytest.raises(SourceError, match=r"weight is \(2, 3\) where \(3, 2\) is needed"):
+        load_weights(network, tmp_path / "w.pth")
 
 
 def test_weights_of_torchvision_are_not_taken_for_those_of_timm(tmp_path):

@@ -449,6 +449,15 @@ def test_a_wrong_value_in_the_manifest_is_a_bundle_error(tiny_bundle_dir, tmp_pa
         Bundle.load(where)
 
 
+def test_a_bundle_that_is_too_large_is_refused_with_its_size(tiny_bundle_dir):
+    """A ViT-L is 1.2 GB in ONNX and 1.2 GB in OpenVINO."""
+    change_manifest(tiny_bundle_dir, lambda manifest: set_in(manifest, ["files", "MODEL_CARD.md", "bytes"], 2 * 10**9))
+    with pytest.raises(
+        BundleError, match=r"at most 2,000,000,000 bytes together, but have 2,000,.*export fewer targets"
+    ):
+        Bundle.load(tiny_bundle_dir)
+
+
 def test_an_onnx_artifact_is_checked_whatever_its_file_is_called(tiny_bundle_dir):
     (tiny_bundle_dir / "weights.dat").write_bytes(b"not onnx")
     entry = {"target": "onnx", "precision": "int8", "file": "weights.dat"}

@@ -26,7 +26,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def start(trt, tiny, passport, monkeypatch):
-    """Open the engine as a new process does, and embed single frames and a batch; returns the kernels compiled for it."""
+    """Open the engine as a new process does, and embed batches; returns the kernels compiled for them."""
     monkeypatch.setitem(sys.modules, "tensorrt_rtx", trt)
     stamped = replace(passport, target="tensorrt-rtx").to_json()
     bundle = Bundle.build(

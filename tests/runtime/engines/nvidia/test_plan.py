@@ -120,7 +120,7 @@ def test_a_plan_runs_after_a_driver_update_and_in_a_container(trt, tiny, passpor
     assert engine.embed(frames(1)).shape == (1, tiny.DIM)
     engine.close()
     trt.refuses = True
-    with pytest.raises(EngineError, match=rf"tag does not match \(it was built with .*{list(change.values())[0]}"):
+    with pytest.raises(EngineError, match=rf"tag does not match \(it was built with .*{next(iter(change.values()))}"):
         opened(tiny, replace(passport, **change))
 
 
