@@ -1,5 +1,7 @@
 """The page of an export: every artifact with its figures and its reason, whatever could be measured."""
 
+import re
+
 from edgefs.reports.export_page import render
 
 PAIRED = {"n_shot": 1, "difference": -0.25, "difference_interval": 0.1}
@@ -46,3 +48,12 @@ def test_a_page_runs_nothing_and_fetches_nothing():
 
 def test_nothing_kept_is_a_page_too():
     assert "0 of 1 artifacts kept" in render(report(INT8))
+
+
+def test_the_page_is_chinese_where_that_is_asked_for(monkeypatch):
+    monkeypatch.setenv("EDGEFS_LANG", "zh")
+    page = render(report(FP32, INT8))
+    assert "保留了 2 个产物中的 1 个" in page
+    assert "速度是来源的 2.0 倍" in page
+    shown = re.sub(r"<style>.*?</style>", "", page, flags=re.S).replace("layer &#x27;stem&#x27; is refused", "")
+    assert re.findall(r"[A-Za-z]+ [a-z]+ [a-z]+", re.sub(r"<[^>]*>|&[^;]+;", "|", shown)) == []
