@@ -47,4 +47,4 @@ def _why(recognition: Recognition) -> str:
         "nearest shot": t("like {name}, but not near any of its views", name=name),
         "not this": t("like a picture that was rejected for {name}", name=name),
     }
-    return why.get(recognition.check, recognition.check)
+    return why.get(recognition.check, t(recognition.check))
