@@ -28,10 +28,11 @@ if importlib.util.find_spec("torch") is None:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests neither read nor leave anything in the cache of whoever runs them."""
+    """Tests neither read nor leave anything in the cache of whoever runs them, and read English wherever they run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("EDGEFS_MODEL_CACHE", raising=False)
+        patch.setenv("EDGEFS_LANG", "en")
         yield
 
 

@@ -12,6 +12,7 @@ from edgefs.demo.pictures import answer, picture
 from edgefs.demo.playback import UNKNOWN, Picture, Playback, TaughtSpan
 from edgefs.demo.timeline import timeline
 from edgefs.reports.html import card, document, facts, figures, headline, section, table
+from edgefs.reports.words import t
 
 OWN_CLIP = """edgefs demo --source clip.mp4
 edgefs demo --source clip.mp4 --teach mug=0-1.5 --teach cap=4-5 --region 320,60,600,600"""
@@ -31,24 +32,26 @@ def _sections(playback: Playback, report: dict[str, Any], metric: str) -> Iterat
     yield _head(report)
     yield _figures(report)
     yield _timeline(playback, report)
-    yield section("Taught and recognised", *(_subject(playback, report, row, metric) for row in _rows(report)))
+    yield section(t("Taught and recognised"), *(_subject(playback, report, row, metric) for row in _rows(report)))
     yield _mistakes(playback, metric)
     yield _refused(playback.taught)
     yield f'<div class="two">{_latency(report)}{_ran(report)}</div>'
     yield _made(report) if "known" in report else ""
     yield section(
-        "Your own clip",
-        f"<p>Teach from the first second, or name the spans in seconds.</p><pre>{escape(OWN_CLIP)}</pre>",
+        t("Your own clip"),
+        f"<p>{t('Teach from the first second, or name the spans in seconds.')}</p><pre>{escape(OWN_CLIP)}</pre>",
     )
 
 
 def _head(report: dict[str, Any]) -> str:
     n = len({each["label"] for each in report["taught"]})
     seconds = sum(each["end_s"] - each["start_s"] for each in report["taught"])
-    things = f"{n} thing{'s' if n > 1 else ''} taught in {seconds:.0f}\N{NO-BREAK SPACE}s"
+    took = f"{seconds:.0f}\N{NO-BREAK SPACE}s"
+    things = t("{n} things taught in {took}", n=n, took=took) if n > 1 else t("1 thing taught in {took}", took=took)
     missed = "known" in report and not report["passed"]
-    result = ", recognised less well than required" if missed else ", then recognised"
-    lead = f"No training step. Then {report['frames']:,} other frames came in one at a time, as from a camera."
+    result = t(", recognised less well than required") if missed else t(", then recognised")
+    frames = f"{report['frames']:,}"
+    lead = t("No training step. Then {frames} other frames came in one at a time, as from a camera.", frames=frames)
     return headline("edgefs demo", things + result, lead)
 
 
@@ -56,36 +59,43 @@ def _figures(report: dict[str, Any]) -> str:
     cards = []
     if "known" in report:
         cards += [
-            _share(report["known"], "of known frames named right"),
-            _share(report["strangers"], "of stranger frames called unknown"),
+            _share(report["known"], t("of known frames named right")),
+            _share(report["strangers"], t("of stranger frames called unknown")),
         ]
     else:
         counts, total = report["answers"], max(1, report["frames"])
         known = report["frames"] - counts.get(UNKNOWN, 0)
-        cards += [card(f"{known:,}", f"frames recognised, {100 * known / total:.0f} % of {report['frames']:,}")]
-        cards += [card(f"{counts.get(UNKNOWN, 0):,}", "frames called unknown")]
+        share = t("frames recognised, {share} % of {frames}", share=f"{100 * known / total:.0f}", frames=f"{total:,}")
+        cards += [card(f"{known:,}", share)]
+        cards += [card(f"{counts.get(UNKNOWN, 0):,}", t("frames called unknown"))]
     total_ms = report["latency_ms"]["total"]
     if total_ms:
-        words = f"a frame from file to answer; 9 of 10 within {total_ms['p90']:.1f} ms"
+        words = t("a frame from file to answer; 9 of 10 within {ms} ms", ms=f"{total_ms['p90']:.1f}")
         cards.append(card(f"{total_ms['p50']:.1f} ms", words))
     return figures(cards)
 
 
 def _share(share: dict[str, Any], words: str) -> str:
-    interval = f"95 % interval {100 * share['low']:.1f} to {100 * share['high']:.1f} %"
-    needs = f"{share['right']:,} of {share['frames']:,}; {interval}; required {100 * share['required']:.0f} %"
-    result = "" if share["passed"] else "Missed. "
+    needs = t(
+        "{right} of {frames}; 95 % interval {low} to {high} %; required {required} %",
+        right=f"{share['right']:,}",
+        frames=f"{share['frames']:,}",
+        low=f"{100 * share['low']:.1f}",
+        high=f"{100 * share['high']:.1f}",
+        required=f"{100 * share['required']:.0f}",
+    )
+    result = "" if share["passed"] else t("Missed. ")
     return card(f"{100 * share['share']:.1f} %", words, result + needs, missed=not share["passed"])
 
 
 def _timeline(playback: Playback, report: dict[str, Any]) -> str:
     if not playback.answers:
         return ""
-    keys = [("taught", "taught"), ("answered", "answered so")]
+    keys = [("taught", t("taught")), ("answered", t("answered so"))]
     if "known" in report:
-        keys += [("wrong", "answered so, wrongly"), ("truth", "would have been right")]
+        keys += [("wrong", t("answered so, wrongly")), ("truth", t("would have been right"))]
     legend = "".join(f'<span><i class="key {kind}"></i> {meaning}</span>' for kind, meaning in keys)
-    return section("Every answer", timeline(playback), f'<p class="legend soft">{legend}</p>')
+    return section(t("Every answer"), timeline(playback), f'<p class="legend soft">{legend}</p>')
 
 
 def _rows(report: dict[str, Any]) -> list[dict[str, Any]]:
@@ -102,15 +112,19 @@ def _subject(playback: Playback, report: dict[str, Any], row: dict[str, Any], me
     shots = [shown for each in playback.taught if each.enrollment.label == name for shown in each.shots]
     samples = playback.samples[name].in_order() if name in playback.samples else []
     stranger = "subjects" in report and not row["known"]
-    title = escape(name) + (' <span class="soft">a stranger, never taught</span>' if stranger else "")
-    count = f"{row['right']:,} of {row['frames']:,} frames right" if "right" in row else f"{row['frames']:,} frames"
+    title = escape(t(name) if name == UNKNOWN else name) + (
+        f' <span class="soft">{t("a stranger, never taught")}</span>' if stranger else ""
+    )
+    frames = f"{row['frames']:,}"
+    right = t("{right} of {frames} frames right", right=f"{row['right']:,}", frames=frames) if "right" in row else ""
+    count = right or t("{frames} frames", frames=frames)
     kept = sum(each["kept"] for each in report["taught"] if each["label"] == name)
-    taught = [picture(shown, f"{shown.time_s:.1f} s", f"{name}, taught") for shown in shots]
+    taught = [picture(shown, f"{shown.time_s:.1f} s", t("{name}, taught", name=name)) for shown in shots]
     seen = [answer(shown, metric) for shown in samples]
     return (
         f'<div class="subject"><header><h3>{title}</h3><span class="soft">{count}</span></header>'
-        + _strip("strip", f"Taught: {kept} shots kept", taught)
-        + _strip("sheet", "Recognised" if shots else "Seen", seen)
+        + _strip("strip", t("Taught: {n} shots kept", n=kept), taught)
+        + _strip("sheet", t("Recognised") if shots else t("Seen"), seen)
         + "</div>"
     )
 
@@ -124,53 +138,57 @@ def _mistakes(playback: Playback, metric: str) -> str:
         return ""
     shown, total = playback.mistakes.in_order(), playback.mistakes.seen
     if not shown:
-        return section("Mistakes", "<p>None.</p>")
-    words = f"All {total}." if total == len(shown) else f"{len(shown)} of {total:,}, drawn at random."
+        return section(t("Mistakes"), f"<p>{t('None.')}</p>")
+    drawn = t("{n} of {total}, drawn at random.", n=len(shown), total=f"{total:,}")
+    words = t("All {total}.", total=total) if total == len(shown) else drawn
     figures = "".join(answer(each, metric, title=_called(each)) for each in shown)
-    return section("Mistakes", f"<p>{words}</p>", f'<div class="sheet">{figures}</div>')
+    return section(t("Mistakes"), f"<p>{words}</p>", f'<div class="sheet">{figures}</div>')
 
 
 def _called(shown: Picture) -> str:
     label = shown.answer.label if shown.answer else None
-    return f"{shown.subject}, called {label or UNKNOWN}"
+    return t("{subject}, called {label}", subject=shown.subject, label=label or t(UNKNOWN))
 
 
 def _refused(taught: list[TaughtSpan]) -> str:
     reasons = Counter(frame.reason for each in taught for frame in each.enrollment.rejected)
-    counts = ", ".join(f"{n:,} × {reason}" for reason, n in reasons.most_common()) or "none, every one added something"
+    counts = ", ".join(f"{n:,} × {t(reason)}" for reason, n in reasons.most_common())
+    counts = counts or t("none, every one added something")
     figures = [_refusal(shown) for each in taught for shown in each.refused]
-    words = f"Of {sum(each.n_frames for each in taught):,} frames: {counts}."
+    words = t("Of {frames} frames: {counts}.", frames=f"{sum(each.n_frames for each in taught):,}", counts=counts)
     return section(
-        "Refused while teaching",
+        t("Refused while teaching"),
         f"<p>{escape(words)}</p>",
         f'<div class="sheet">{"".join(figures)}</div>' if figures else "",
     )
 
 
 def _refusal(shown: Picture) -> str:
-    caption = f"<b>{escape(shown.reason or '')}</b>{escape(shown.subject or '')}, {shown.time_s:.1f} s"
-    return picture(shown, caption, f"{shown.subject}, refused: {shown.reason}")
+    reason = t(shown.reason or "")
+    caption = f"<b>{escape(reason)}</b>{escape(shown.subject or '')}, {shown.time_s:.1f} s"
+    return picture(shown, caption, t("{subject}, refused: {reason}", subject=shown.subject, reason=reason))
 
 
 def _latency(report: dict[str, Any]) -> str:
-    rows = [(stage, f"{ms['p50']:.2f}", f"{ms['p90']:.2f}") for stage, ms in report["latency_ms"].items() if ms]
-    return section("How fast", table(("stage", "median, ms", "9 of 10 within, ms"), rows))
+    rows = [(t(stage), f"{ms['p50']:.2f}", f"{ms['p90']:.2f}") for stage, ms in report["latency_ms"].items() if ms]
+    return section(t("How fast"), table((t("stage"), t("median, ms"), t("9 of 10 within, ms")), rows))
 
 
 def _ran(report: dict[str, Any]) -> str:
     engine, bundle = report["engine"], report["bundle"]
     pairs = {
-        "bundle": bundle["name"],
-        "fingerprint": bundle["fingerprint"][:16],
-        "engine": f"{engine['name']} {engine['version']}, {engine['precision']}, {engine['threads']} CPU threads",
-        "why": engine["reason"],
-        "verified": f"golden frames agree to {engine['golden_cosine']:.5f}",
-        "video": Path(report["video"]).name,
-        "took": f"{report['seconds']:.0f} s in all",
+        t("bundle"): bundle["name"],
+        t("fingerprint"): bundle["fingerprint"][:16],
+        t("engine"): f"{engine['name']} {engine['version']}, {engine['precision']}, "
+        + t("{n} CPU threads", n=engine["threads"]),
+        t("why"): engine["reason"],
+        t("verified"): t("golden frames agree to {cosine}", cosine=f"{engine['golden_cosine']:.5f}"),
+        t("video"): Path(report["video"]).name,
+        t("took"): t("{seconds} s in all", seconds=f"{report['seconds']:.0f}"),
     }
-    return section("What ran", facts(pairs))
+    return section(t("What ran"), facts(pairs))
 
 
 def _made(report: dict[str, Any]) -> str:
-    strangers = " and ".join(row["subject"] for row in report["subjects"] if not row["known"])
-    return section("How this was made", MADE.format(seed=report["seed"], strangers=escape(strangers)))
+    strangers = t(" and ").join(row["subject"] for row in report["subjects"] if not row["known"])
+    return section(t("How this was made"), t(MADE, seed=report["seed"], strangers=escape(strangers)))

@@ -6,6 +6,7 @@ import base64
 from html import escape
 
 from edgefs.demo.playback import UNKNOWN, Picture
+from edgefs.reports.words import t
 from runtime.recognition import Recognition
 
 
@@ -20,10 +21,11 @@ def answer(shown: Picture, metric: str, *, title: str | None = None) -> str:
     """A recognised frame with its answer, its score with a tick at the threshold, and the check that decided."""
     recognition = shown.answer
     assert recognition is not None
-    label = recognition.label or UNKNOWN
+    label = recognition.label or t(UNKNOWN)
+    when = t("at {s} s", s=f"{shown.time_s:.1f}")
     bar = _bar(recognition) if metric == "cosine" else ""  # a distance has no scale to draw
-    caption = f"<b>{escape(title or label)}</b>{bar}{escape(_why(recognition))}<br>at {shown.time_s:.1f} s"
-    return picture(shown, caption, f"{shown.subject or 'frame'}, answered {label}")
+    caption = f"<b>{escape(title or label)}</b>{bar}{escape(_why(recognition))}<br>{when}"
+    return picture(shown, caption, t("{subject}, answered {label}", subject=shown.subject or t("frame"), label=label))
 
 
 def _bar(recognition: Recognition) -> str:
@@ -34,14 +36,15 @@ def _bar(recognition: Recognition) -> str:
 
 
 def _why(recognition: Recognition) -> str:
-    needs = f", needs {recognition.threshold:.2f}" if recognition.threshold > float("-inf") else ""
+    name, threshold = recognition.candidate, recognition.threshold
+    needs = t(", needs {threshold}", threshold=f"{threshold:.2f}") if threshold > float("-inf") else ""
     score = f"{recognition.score:.2f}{needs}"
     if recognition.label:
         return score
     why = {
-        "score": f"nearest: {recognition.candidate} {score}",
-        "margin": f"between {recognition.candidate} and {recognition.runner_up}",
-        "nearest shot": f"like {recognition.candidate}, but not near any of its views",
-        "not this": f"like a picture that was rejected for {recognition.candidate}",
+        "score": t("nearest: {name} {score}", name=name, score=score),
+        "margin": t("between {name} and {other}", name=name, other=recognition.runner_up),
+        "nearest shot": t("like {name}, but not near any of its views", name=name),
+        "not this": t("like a picture that was rejected for {name}", name=name),
     }
-    return why.get(recognition.check, recognition.check)
+    return why.get(recognition.check, t(recognition.check))

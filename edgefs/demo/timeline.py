@@ -8,6 +8,7 @@ from collections import defaultdict
 from html import escape
 
 from edgefs.demo.playback import UNKNOWN, Answer, Playback
+from edgefs.reports.words import t
 
 WIDTH, HEIGHT = 1000, 24  # units of a lane
 KINDS = (
@@ -55,4 +56,6 @@ def timeline(playback: Playback) -> str:
 def _lane(name: str, paths: dict[tuple[str, str], str]) -> str:
     shapes = "".join(f'<path class="{kind}" d="{paths[name, kind]}"/>' for kind in KINDS if (name, kind) in paths)
     box = f'viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" aria-hidden="true"'
-    return f'<div class="lane"><span>{escape(name)}</span><svg {box}>{shapes}</svg></div>'
+    return (
+        f'<div class="lane"><span>{escape(t(name) if name == UNKNOWN else name)}</span><svg {box}>{shapes}</svg></div>'
+    )

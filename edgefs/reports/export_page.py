@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from edgefs.reports.html import card, document, facts, figures, headline, section, table
+from edgefs.reports.words import t
 
 HOW = """Every artifact embedded the same pictures as the source in float32, in the engine that a device uses. Cosine:
 the lowest agreement of two embeddings of a picture. Neighbours: the share of pictures whose nearest other picture
@@ -17,7 +18,7 @@ ONNX files that they were built from are measured instead."""
 
 def render(report: Mapping[str, Any]) -> str:
     """Return the page as HTML. report: the result of `edgefs export --json -`."""
-    return document(f"{report['name']}, exported", _sections(report))
+    return document(t("{name}, exported", name=report["name"]), _sections(report))
 
 
 def _sections(report: Mapping[str, Any]) -> Iterator[str]:
@@ -26,20 +27,19 @@ def _sections(report: Mapping[str, Any]) -> Iterator[str]:
     verified = report["verified_on"]
     yield headline(
         "edgefs export",
-        f"{report['name']}: {len(kept)} of {len(artifacts)} artifacts kept",
-        f"Compared with the source in float32 on {verified['pictures']} pictures, the {verified['kind']} of "
-        f"{verified['source']}.",
+        t("{name}: {n} of {total} artifacts kept", name=report["name"], n=len(kept), total=len(artifacts)),
+        t("Compared with the source in float32 on {pictures} pictures, the {kind} of {source}.", **verified),
     )
     yield figures(_cards(report, kept))
     shots = next((made["accuracy"] for made in artifacts if made["accuracy"]), ())
-    header = ["artifact", "", "MB", "lowest cosine", "1 in 100 lower", "neighbours"]
-    header += [*(f"{paired['n_shot']}-shot, points" for paired in shots), "ms"]
+    header = [t("artifact"), "", "MB", t("lowest cosine"), t("1 in 100 lower"), t("neighbours")]
+    header += [*(t("{n}-shot, points", n=paired["n_shot"]) for paired in shots), "ms"]
     rows = (_row(made, len(shots)) for made in artifacts)
-    yield section("Artifacts", table(header, rows), f'<p class="soft">{escape(HOW)}</p>')
-    yield section("Why", facts({f"{made['target']} {made['precision']}": made["reason"] for made in artifacts}))
+    yield section(t("Artifacts"), table(header, rows), f'<p class="soft">{escape(t(HOW))}</p>')
+    yield section(t("Why"), facts({f"{made['target']} {made['precision']}": made["reason"] for made in artifacts}))
     if left_out := report.get("not_served"):
-        yield section("Not served by Triton", facts(left_out))
-    yield section("Bundle", facts({key: str(report[key]) for key in ("bundle", "fingerprint")}))
+        yield section(t("Not served by Triton"), facts(left_out))
+    yield section(t("Bundle"), facts({t(key): str(report[key]) for key in ("bundle", "fingerprint")}))
 
 
 def _cards(report: Mapping[str, Any], kept: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -47,16 +47,18 @@ def _cards(report: Mapping[str, Any], kept: Sequence[Mapping[str, Any]]) -> Iter
     if timed:
         best = min(timed, key=lambda made: made["latency_ms"])
         ratio = report["source_ms"] / best["latency_ms"]
-        words = f"a frame in {best['target']} {best['precision']}, the fastest kept"
-        yield card(f"{best['latency_ms']:.1f} ms", words, f"{ratio:.1f} times the speed of the source")
+        words = t("a frame in {artifact}, the fastest kept", artifact=f"{best['target']} {best['precision']}")
+        yield card(
+            f"{best['latency_ms']:.1f} ms", words, t("{ratio} times the speed of the source", ratio=f"{ratio:.1f}")
+        )
     measured = [made for made in kept if made["min_cosine"] is not None]
     if measured:
         worst = min(measured, key=lambda made: made["min_cosine"])
-        yield card(f"{worst['min_cosine']:.4f}", "lowest cosine kept", f"{worst['target']} {worst['precision']}")
+        yield card(f"{worst['min_cosine']:.4f}", t("lowest cosine kept"), f"{worst['target']} {worst['precision']}")
     failed = [made for made in report["artifacts"] if made["failed"]]
     if failed:
         names = ", ".join(f"{made['target']} {made['precision']}" for made in failed)
-        yield card(str(len(failed)), "not built, or failed a gate", names, missed=True)
+        yield card(str(len(failed)), t("not built, or failed a gate"), names, missed=True)
 
 
 def _row(made: Mapping[str, Any], n_points: int) -> list[str]:
@@ -64,7 +66,7 @@ def _row(made: Mapping[str, Any], n_points: int) -> list[str]:
     points = points or ["-"] * n_points
     return [
         f"{made['target']} {made['precision']}",
-        "kept" if made["kept"] else "left out",
+        t("kept") if made["kept"] else t("left out"),
         f"{made['bytes'] / 1e6:.2f}",
         number(made["min_cosine"], ".5f"),
         number(made["p1_cosine"], ".5f"),

@@ -7,6 +7,8 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
+from edgefs.reports.words import LANG, language
+
 # The browser fetches nothing, whatever a name in the page contains.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
@@ -16,7 +18,7 @@ def document(title: str, body: Iterable[str]) -> str:
     sheets = (files("runtime") / "app" / "web" / "static" / "style.css", Path(__file__).with_suffix(".css"))
     css = "".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
     head = (
-        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">',
+        f'<!doctype html>\n<html lang="{LANG[language()]}">\n<meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{escape(title)}</title>\n<style>\n{css}</style>\n<body>",

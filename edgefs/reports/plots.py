@@ -11,6 +11,8 @@ from html import escape
 
 import numpy as np
 
+from edgefs.reports.words import t
+
 WIDTH, HEIGHT = 720, 320
 LEFT, RIGHT, TOP, BOTTOM = 56, 168, 16, 48
 LANE = 72  # height of one histogram
@@ -46,7 +48,7 @@ def lines(series: Mapping[str, Points], x_label: str, y_label: str, *, log: bool
     for y, x, name in sorted(labels):  # a label moves down until it covers no other one
         below = max(y, below + 16)
         drawn += _text(x, below + 4, name, "start")
-    return _svg(f"{y_label} against {x_label}", HEIGHT, _grid(ticks_x, ticks_y, x_label, y_label) + drawn)
+    return _svg(t("{y} against {x}", y=y_label, x=x_label), HEIGHT, _grid(ticks_x, ticks_y, x_label, y_label) + drawn)
 
 
 def distributions(rows: Mapping[str, Mapping[str, Sequence[float]]], x_label: str) -> str:
@@ -66,7 +68,7 @@ def distributions(rows: Mapping[str, Mapping[str, Sequence[float]]], x_label: st
             kind = "plot-line" if k else "plot-area"
             drawn += f'<polyline points="{path}" class="{kind}"><title>{escape(sample_name)}</title></polyline>'
         drawn += _text(WIDTH - RIGHT + 10, floor - 16, name, "start")
-    return _svg(f"distribution of {x_label}", height, drawn)
+    return _svg(t("distribution of {what}", what=x_label), height, drawn)
 
 
 def _axis(values: Sequence[float], start: float, end: float, *, low: float = 0.0) -> Axis:

@@ -34,6 +34,7 @@ def shop(fake):
     device.answers["GET", "user"] = (200, {"name": "till", "role": "viewer"})
     device.answers["GET", "visits"] = (200, [visit])
     device.answers["GET", "visits/statistics"] = (200, [])
+    device.answers["GET", "answers/900/explain"] = (200, fake.answer("mug"))
     device.answers["GET", "classes/shots"] = (200, [shot])
     device.answers["GET", "actions"] = (200, {"durable": True, "rules": [rule]})
     return device
@@ -84,6 +85,7 @@ def test_nothing_that_a_viewer_presses_asks_for_a_change(shop, open_shop):
         for button in page.locator("main button:visible, aside button:visible, #place button:visible").all():
             if button.is_visible() and button.is_enabled():
                 button.click()
+                page.wait_for_timeout(200)  # a card may be loaded first
                 page.keyboard.press("Escape")
     page.locator("[data-place=live]").click()
     page.locator("body").click(position={"x": 2, "y": 2})

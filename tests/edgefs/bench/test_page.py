@@ -1,5 +1,7 @@
 """The page of a benchmark stands alone and has a plot for whatever was measured."""
 
+import re
+
 from edgefs.bench.page import growth_section, render
 
 
@@ -8,6 +10,15 @@ def test_the_page_has_its_plots_and_refers_to_nothing_outside(report):
     assert page.count("<svg") == 2  # distribution and scaling; accuracy and growth were not measured
     assert "http" not in page.replace('http-equiv="', "")
     assert "<script" not in page
+
+
+def test_the_page_is_chinese_where_that_is_asked_for(report, monkeypatch):
+    monkeypatch.setenv("EDGEFS_LANG", "zh")
+    page = render(report | {"warnings": []})
+    assert '<html lang="zh-Hans">' in page
+    assert {"一帧接一帧", "时间用在哪里", "机器"} <= set(re.findall(r"<h2>([^<]*)</h2>", page))
+    shown = re.sub(r"<style>.*?</style>", "", page, flags=re.S)
+    assert re.findall(r"[A-Za-z]+ [a-z]+ [a-z]+", re.sub(r"<[^>]*>|&[^;]+;", "|", shown)) == []
 
 
 def test_names_from_outside_are_escaped(report):

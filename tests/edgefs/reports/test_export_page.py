@@ -1,5 +1,7 @@
 """The page of an export: every artifact with its figures and its reason, whatever could be measured."""
 
+import re
+
 from edgefs.reports.export_page import render
 
 PAIRED = {"n_shot": 1, "difference": -0.25, "difference_interval": 0.1}
@@ -53,3 +55,12 @@ def test_what_triton_does_not_run_is_named_with_the_reason():
     assert "Not served by Triton" in page
     assert "its backend runs other plans" in page
     assert "Not served" not in render({**report(FP32), "not_served": {}})
+
+
+def test_the_page_is_chinese_where_that_is_asked_for(monkeypatch):
+    monkeypatch.setenv("EDGEFS_LANG", "zh")
+    page = render(report(FP32, INT8))
+    assert "保留了 2 个产物中的 1 个" in page
+    assert "速度是来源的 2.0 倍" in page
+    shown = re.sub(r"<style>.*?</style>", "", page, flags=re.S).replace("layer &#x27;stem&#x27; is refused", "")
+    assert re.findall(r"[A-Za-z]+ [a-z]+ [a-z]+", re.sub(r"<[^>]*>|&[^;]+;", "|", shown)) == []

@@ -49,7 +49,7 @@ def test_a_removed_camera_is_gone_and_the_others_stay(service):
     try:
         assert service.cameras.remove("0") == "removed door"
         assert list(service.workers) == ["1"]
-        assert list(before) == ["0", "1"], "a thread that iterates is not disturbed"
+        assert list(before) == ["0", "1"], "a thread that iterates sees what it began with"
         assert service.cameras.alive_s > 0
         assert not service.cameras.ended
         assert service.cameras.error is None
