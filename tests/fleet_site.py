@@ -22,6 +22,7 @@ from runtime.fleet.events import Event, EventKey, ShotKey
 from runtime.fleet.fold import fold
 
 TESTS = Path(__file__).parent
+PATIENCE_S = 40.0  # for devices to have everything after all faults are mended
 LABELS = ["mug", "cup", "bowl", "plate"]
 
 
@@ -195,6 +196,14 @@ class Schedule:
         if kind == "teach" and "ok" in answer:
             self.taught.update(dict.fromkeys(arguments[1], True))  # type: ignore[call-overload]
 
+    def teach(self, i: int, label: str) -> bool:
+        """Teach one shot on a device; return whether it was acknowledged."""
+        marker = f"M{self._seed}.0.{len(self.taught)}"
+        answer = self.devices[i].ask("teach", label, [marker])
+        self.acknowledged += [EventKey(*key) for key in answer["made"]]
+        self.taught[marker] = "ok" in answer
+        return self.taught[marker]
+
     def heal(self) -> None:
         """Mend everything, and wait until every device says that it has everything."""
         for proxy in self.proxies:
@@ -204,8 +213,8 @@ class Schedule:
                 device.start()
         for _ in range(2):  # the second time, all know what the others sent in the first one
             for device in self.devices:
-                end = time.monotonic() + 40
-                while not device.ask("sync", 10.0)["ok"]:
+                end = time.monotonic() + PATIENCE_S
+                while not device.ask("sync", 3.0)["ok"]:
                     assert time.monotonic() < end, f"not in step: {device.ask('status')['ok']}"
 
     def check(self) -> None:
@@ -257,7 +266,6 @@ class Schedule:
             marker.decode(): path for path in files for marker in re.findall(rb"<(M\d+\.\d+\.\d+)>", path.read_bytes())
         }
         assert alive <= found.keys(), "the search finds nothing"
-        print(f"{len(self.acknowledged)} acknowledged, {len(known)} taught, {len(alive)} alive", file=sys.__stderr__)
         kept = {marker: path for marker, path in found.items() if marker in known - alive}
         assert not kept, f"forgotten bytes were found: {kept}"
 
