@@ -79,16 +79,8 @@ def work(url: str, folder: Path, names: list[str], seconds: float, a_second: flo
 
 def measure_lag(url: str, folder: Path, devices: int, a_second: float, seconds: float) -> dict[str, Any]:
     names = [[f"d{i}" for i in range(devices) if i % PROCESSES == process] for process in range(PROCESSES)]
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.fleet",
-        "--work",
-        url,
-        str(folder),
-        str(seconds),
-        str(a_second / PROCESSES),
-    ]
+    each = [url, str(folder), str(seconds), str(a_second / PROCESSES)]
+    command = [sys.executable, "-m", "benchmarks.fleet", "--work", *each]
     processes = [
         subprocess.Popen([*command, *some], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for some in names

@@ -15,7 +15,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 
@@ -24,7 +23,6 @@ from runtime.fleet import arranging
 from runtime.fleet.database import SiteInfo
 from runtime.fleet.events import Event, EventKey, Kind, Place, ShotKey
 from runtime.fleet.fold import State, Timeline
-from runtime.fleet.history import allowed, due
 from runtime.fleet.journal import Journal
 from runtime.gallery import operations
 from runtime.gallery.base import ClassShots, NewShot
@@ -33,8 +31,6 @@ from runtime.gallery.sqlite import SqliteGallery
 
 log = logging.getLogger(__name__)
 
-TIDY_S = 5.0  # between two looks for what is to be deleted for good
-GRACE_S = 600  # for the maker of a change to delete what it removed, before other devices do
 AT_ONCE = 2000  # shots whose places change in one transaction
 
 
@@ -74,7 +70,6 @@ class Replica:
         self.unknown_frames = np.zeros((0, copy.dim), np.float32)
         self._published: tuple[Any, list[str], tuple[ShotKey, ...]] = (None, [], ())
         self._next = journal.next_n(self.origin)
-        self._tidied_s = -TIDY_S
         self.reconcile()
 
     @property
@@ -169,28 +164,6 @@ class Replica:
         """Return the events that this device made, in order."""
         every = [*self.timeline.confirmed, *self.timeline.unsent]
         return [event for event in every if event.key.origin == self.origin]
-
-    def purge(self, *, now: bool = False) -> list[Event]:
-        """Make what was removed long enough ago final; return the events that say so."""
-        with self.lock:
-            made = []
-            for by, keys in due(self.state, lambda key: now or self._is_old(key)).items():
-                body = {"event": [*by], "shots": [[*key] for key in keys]}
-                made.append(self.make("final", body, f"deleted {len(keys)} shots for good"))
-            return made
-
-    def tidy(self) -> None:
-        """Purge from time to time, if this login may."""
-        if self.ages.now() - self._tidied_s >= TIDY_S and allowed(self.role, "final"):
-            self._tidied_s = self.ages.now()
-            with suppress(GalleryError):
-                self.purge()
-
-    def _is_old(self, key: EventKey) -> bool:
-        """Return whether an event cannot be undone any more. Its maker says so first, the others some minutes later."""
-        others_s = 0 if key.origin == self.origin else GRACE_S + crc32(self.origin.encode()) % GRACE_S
-        id_, stored_s = self.event_ids[key]
-        return self.ages.of(id_, stored_s) >= 60 * self.copy.undo_minutes + others_s
 
     def require_site(self, info: SiteInfo) -> None:
         """Note the site and the role of the login. Raises SiteUnavailable if the copy is of another site."""

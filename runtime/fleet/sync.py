@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from runtime.errors import EdgefsError, GalleryMismatch
 from runtime.fleet.database import SiteDatabase
+from runtime.fleet.deleting import Deleter
 from runtime.fleet.replica import Replica
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class Sync:
 
     def __init__(self, conninfo: str, replica: Replica, fingerprint: str, dim: int) -> None:
         self._conninfo, self._replica, self._model = conninfo, replica, (fingerprint, dim)
+        self._deleter = Deleter(replica)
         self.state = SyncState()
         self._stopping = threading.Event()
         self._readable, self._writable = os.pipe()
@@ -107,7 +109,7 @@ class Sync:
                     log.warning("%s", error)
                 self._note(connected=False, problem=str(error), mismatch=isinstance(error, GalleryMismatch))
             delay_s = RETRY_S[0] if self.state.rounds > rounds else min(2 * delay_s, RETRY_S[1])
-            self._replica.tidy()
+            self._deleter.tidy()
             self._stopping.wait(delay_s * random.uniform(0.5, 1.0))  # nosec B311 # devices retry at different times
 
     def _talk(self, database: SiteDatabase) -> None:
@@ -126,7 +128,7 @@ class Sync:
     def _round(self, database: SiteDatabase) -> bool:
         """Exchange what there is; return whether more of it is to come."""
         replica, (fingerprint, _) = self._replica, self._model
-        replica.tidy()
+        self._deleter.tidy()
         unsent = replica.unsent()
         for event, shots in unsent:
             database.send(event, fingerprint, shots)

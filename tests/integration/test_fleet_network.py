@@ -11,10 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytestmark = [
-    pytest.mark.fleet,
-    pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
-]
+pytestmark = pytest.mark.fleet
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 TESTS = Path(__file__).parents[1]
 BRIDGE, NET = "edgefsbr0", "10.213.7"
 TIMES = 30
@@ -44,6 +42,7 @@ def namespaces():
     ip("link", "del", BRIDGE, check=False)
 
 
+@as_root
 def test_the_others_know_it_within_a_second(namespaces, postgres, site, tmp_path):
     spec = importlib.util.spec_from_file_location("fleet_site", TESTS / "fleet_site.py")
     harness = importlib.util.module_from_spec(spec)
