@@ -16,7 +16,7 @@ from runtime.bundle import Bundle
 
 ROOT = Path(__file__).parents[1]
 
-# Modules that are about torch are `make test-torch`, those about many devices `make test-fleet`; where what they need is
+# Modules about torch are `make test-torch`, those about many devices `make test-fleet`; where what they need is
 # not installed they are not looked at, instead of skipped.
 ABSENT = [
     mark for mark, package in (("torch", "torch"), ("fleet", "psycopg")) if importlib.util.find_spec(package) is None

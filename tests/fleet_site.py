@@ -30,7 +30,7 @@ class Proxy:
     """The network of one device: it can be cut, and it can lose the answers of the database while it takes requests."""
 
     def __init__(self, port: int) -> None:
-        self._target, self.up, self.deaf = port, True, False
+        self._target, self.up, self.deaf, self.deaf_from = port, True, False, b""
         self._open: set[socket.socket] = set()
         self._server = socket.create_server(("127.0.0.1", 0), backlog=20)
         self.port = self._server.getsockname()[1]
@@ -53,6 +53,7 @@ class Proxy:
                         if not (data := one.recv(1 << 16)):
                             return
                         if one is client:
+                            self.deaf = self.deaf or bool(self.deaf_from and self.deaf_from in data)
                             server.sendall(data)
                         elif not self.deaf:
                             client.sendall(data)
@@ -65,7 +66,7 @@ class Proxy:
     def heal(self) -> None:
         if self.deaf:
             self._end()
-        self.up, self.deaf = True, False
+        self.up, self.deaf, self.deaf_from = True, False, b""
 
     def _end(self) -> None:
         while self._open:
@@ -161,8 +162,10 @@ class Schedule:
         device, proxy = self.devices[i], self.proxies[i]
         if what < 0.12:
             proxy.cut()
-        elif what < 0.2:
+        elif what < 0.16:
             proxy.deaf = True
+        elif what < 0.2:
+            proxy.deaf_from = b"COMMIT"
         elif what < 0.4:
             proxy.heal()
         elif what < 0.5 and device.alive:

@@ -233,7 +233,7 @@ def init(conninfo: str, devices: Sequence[str] = (), teachers: Sequence[str] = (
             database._db.execute(schema)
             for group, names in (("edgefs_device", devices), ("edgefs_teacher", teachers)):
                 for name in names:
-                    if not database._db.execute("SELECT FROM pg_roles WHERE rolname = %s", (name,)).fetchone():
+                    if not database._db.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,)).fetchone():
                         database._db.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(name)))
                     grant = sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), sql.Identifier(name))
                     database._db.execute(grant)

@@ -77,7 +77,7 @@ def lose_an_answer(harness, postgres, site, tmp_path, program=None):
     try:
         assert schedule.teach(0, "mug")
         schedule.heal()
-        schedule.proxies[0].deaf = True  # the database stores the change, and its answer is lost
+        schedule.proxies[0].deaf_from = b"COMMIT"  # the database stores the change, and its answer is lost
         assert schedule.teach(0, "cup")
         time.sleep(0.5)
         schedule.proxies[0].cut()
