@@ -172,7 +172,8 @@ class SiteDatabase:
 
     def fileno(self) -> int:
         """Return what becomes readable when there is a hint, or when the connection ends."""
-        return int(self._db.fileno())
+        with self._explained():
+            return int(self._db.fileno())
 
     def take_hints(self) -> int:
         """Return how many hints came."""
@@ -256,6 +257,11 @@ def _arrays(keys: Sequence[ShotKey]) -> tuple[list[str], list[int], list[int]]:
 def _line(error: Exception) -> str:
     """Return the first line of an error, without its full stop."""
     return (str(error).splitlines() or [type(error).__name__])[0].strip().rstrip(".")
+
+
+def require_client() -> None:
+    """Raise FleetMissing unless psycopg is installed."""
+    _psycopg()
 
 
 def _psycopg() -> Any:

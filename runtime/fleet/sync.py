@@ -72,7 +72,7 @@ class Sync:
 
     def wake(self) -> None:
         """Start a round now."""
-        with suppress(BlockingIOError):  # it is going to wake up already
+        with suppress(OSError):  # the pipe is full, so it is going to wake up, or it was closed by `stop`
             os.write(self._writable, b"!")
 
     def wait(self, timeout_s: float) -> bool:
@@ -95,7 +95,11 @@ class Sync:
         self._thread.join(timeout_s / 2)
         if self._thread.is_alive() and (database := self._database) is not None:
             database.interrupt()
-        self._thread.join(timeout_s / 2)
+            self._thread.join(timeout_s / 2)
+        if not self._thread.is_alive():
+            os.close(self._readable)
+            os.close(self._writable)
+            self._readable = self._writable = -1
 
     def _run(self) -> None:
         delay_s = RETRY_S[0]
@@ -104,7 +108,7 @@ class Sync:
             try:
                 with closing(SiteDatabase(self._conninfo)) as self._database:
                     self._talk(self._database)
-            except EdgefsError as error:
+            except (EdgefsError, OSError) as error:
                 if str(error) != self.state.problem:
                     log.warning("%s", error)
                 self._note(connected=False, problem=str(error), mismatch=isinstance(error, GalleryMismatch))
