@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psycopg
 
 from benchmarks.common import save
 from edgefs.reports.tables import table
@@ -94,6 +95,8 @@ def measure_lag(url: str, folder: Path, devices: int, a_second: float, seconds: 
     made = {(origin, n): at for report in reports for origin, n, at in report["made"]}
     lags = [at - made[origin, n] for report in reports for origin, n, at in report["arrived"] if (origin, n) in made]
     shots = [count for report in reports for count in report["shots"]]
+    with psycopg.connect(url) as db:
+        (size,) = db.execute("SELECT pg_total_relation_size('edgefs.events')").fetchone()  # type: ignore[misc]
     return {
         "devices": devices,
         "seconds": seconds,
@@ -103,6 +106,7 @@ def measure_lag(url: str, folder: Path, devices: int, a_second: float, seconds: 
         "lag_p99_ms": 1000 * float(np.percentile(lags, 99)),
         "lag_max_ms": 1000 * max(lags),
         "arrivals_missing": len(made) * (devices - 1) - len(lags),
+        "bytes_an_event": size / len(made),
         "devices_that_lack_a_shot": sum(count != len(made) for count in shots),
     }
 
