@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import numpy as np
@@ -83,3 +84,24 @@ def test_conflicts_are_listed_and_either_side_can_be_taken_back(site, device):
     assert a.take_back(conflict.other) == "forgot 'mug' (1 shot)"
     until(lambda: list(b.classes) == ["cup"])
     assert not b.conflicts()
+
+
+def test_what_a_frame_is_matched_with_is_read_while_events_are_taken_in(device):
+    a = device("a")
+    a.add("mug", [shot(1)])
+    a.add_unknown_frames(shot(2).embedding[None])
+    held, done = threading.Event(), threading.Event()
+
+    def take_in() -> None:
+        with a._replica.lock:
+            held.set()
+            done.wait(10.0)
+
+    thread = threading.Thread(target=take_in)
+    thread.start()
+    held.wait(5.0)
+    start = time.monotonic()
+    assert (list(a.classes), len(a.unknown_frames), a.stranger_rate, a.state) == (["mug"], 1, None, "ok")
+    assert time.monotonic() - start < 1.0
+    done.set()
+    thread.join()
