@@ -64,6 +64,7 @@ class Replica:
         self.keys: dict[int, ShotKey] = {}
         self.without_crop: dict[ShotKey, None] = {}  # crops that are still to come
         self._places: dict[ShotKey, Place] = {}  # where they are in the gallery
+        self._missing: dict[ShotKey, None] = {}
         self._settings: dict[str, int] = {}
         # What a frame is matched with, replaced as a whole, so that it is read without waiting for the lock.
         self.classes: Mapping[str, ClassShots] = MappingProxyType({})
@@ -97,10 +98,10 @@ class Replica:
             self._places = {key: found[id_] for id_, key in self.keys.items()}
             self._settings = {}
             self.state.touched.update(self.state.places, self.ids)
+            self.settle()
             lost = [key for key in self.missing() if key.origin == self.origin and self._is_unsent(key.event)]
             if lost:
                 log.error("%d shots that were not sent are not in %s any more.", len(lost), self.copy.path)
-            self.settle()
 
     def make(self, kind: Kind, body: Mapping[str, Any], what: str, shots: Sequence[NewShot] = ()) -> Event:
         """Make a change. It is durable, and in the gallery, when this returns.
@@ -184,7 +185,8 @@ class Replica:
 
     def missing(self) -> list[ShotKey]:
         """Return the shots that the gallery lacks, including those that can come back."""
-        return [key for key in self.state.places if key not in self.ids]
+        with self.lock:
+            return sorted(self._missing)
 
     def bring(self, shots: Mapping[ShotKey, NewShot]) -> None:
         """Store shots that came from the site, whose crops come later."""
@@ -207,10 +209,10 @@ class Replica:
             for key in crops:
                 self.without_crop.pop(key, None)
 
-    def unsent(self) -> list[tuple[Event, dict[int, NewShot]]]:
-        """Return what the site does not know yet, in order, with the shots by index."""
+    def unsent(self, limit: int) -> list[tuple[Event, dict[int, NewShot]]]:
+        """Return the first events that the site does not know yet, in order, with the shots by index."""
         with self.lock:
-            return [(event, self._shots_of(event)) for event in self.timeline.unsent]
+            return [(event, self._shots_of(event)) for event in self.timeline.unsent[:limit]]
 
     def _shots_of(self, event: Event) -> dict[int, NewShot]:
         keys = [key for key, _, _ in event.taught() if key in self.ids]
@@ -226,6 +228,10 @@ class Replica:
         state, moved, dead = self.state, dict[int, Place](), list[int]()
         for key in state.touched:
             id_ = self.ids.get(key)
+            if id_ is None and key in state.places:
+                self._missing[key] = None
+                continue
+            self._missing.pop(key, None)
             if id_ is None:
                 continue
             if key not in state.places:

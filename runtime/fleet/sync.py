@@ -14,6 +14,7 @@ import threading
 import time
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 
 from runtime.errors import EdgefsError, GalleryMismatch
 from runtime.fleet.database import SiteDatabase
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 POLL_S = 3.0  # between rounds without a hint
 PAUSE_S = 0.2  # at least, between the starts of two rounds, so that hints of many devices are answered together
 RETRY_S = (0.2, 5.0)  # the first and the longest wait before a new connection
+UNSENT_AT_ONCE = 50  # own events, with their shots and crops in memory
 EVENTS_AT_ONCE = 1000
 SHOTS_AT_ONCE = 2000
 CROPS_AT_ONCE = 100
@@ -133,7 +135,7 @@ class Sync:
         """Exchange what there is; return whether more of it is to come."""
         replica, (fingerprint, _) = self._replica, self._model
         self._deleter.tidy()
-        unsent = replica.unsent()
+        unsent = replica.unsent(UNSENT_AT_ONCE)
         for event, shots in unsent:
             database.send(event, fingerprint, shots)
         if unsent:
@@ -141,14 +143,14 @@ class Sync:
         events = database.events_after(replica.cursor, EVENTS_AT_ONCE)
         dead = set(replica.state.dead)
         replica.confirm(events)
-        if len(events) == EVENTS_AT_ONCE:
+        if len(events) == EVENTS_AT_ONCE or len(unsent) == UNSENT_AT_ONCE:
             return True
         if (newly := list(replica.state.dead - dead)) and replica.role == "teacher":
             database.delete_shots(newly)
         missing = replica.missing()
         for first in range(0, len(missing), SHOTS_AT_ONCE):
             replica.bring(database.shots(missing[first : first + SHOTS_AT_ONCE], fingerprint))
-        if crops := list(replica.without_crop)[:CROPS_AT_ONCE]:
+        if crops := list(islice(replica.without_crop, CROPS_AT_ONCE)):
             self._note(connected=True, problem=None, complete=False)
             found = database.crops(crops)
             replica.bring_crops({key: found.get(key) for key in crops})
