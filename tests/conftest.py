@@ -62,13 +62,14 @@ def postgres() -> Iterator[Any]:
 
 
 @pytest.fixture
-def site(postgres: Any) -> str:
+def site(postgres: Any) -> Iterator[str]:
     """The address of a new database that is ready for the gallery of a site."""
     from runtime.fleet.database import init
 
     url = postgres.database()
     init(url)
-    return str(url)
+    yield str(url)
+    postgres.drop(url)
 
 
 @pytest.fixture(scope="session")

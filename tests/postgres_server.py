@@ -87,6 +87,10 @@ class PostgresServer:
         self._run("createdb", "-h", "127.0.0.1", "-p", self.port, "-U", "admin", name)
         return self.url(name)
 
+    def drop(self, url: str) -> None:
+        """Delete a database, and with it its files."""
+        self._run("dropdb", "--force", "-h", "127.0.0.1", "-p", self.port, "-U", "admin", url.rpartition("/")[2])
+
     def url(self, database: str, user: str = "admin", port: int | None = None) -> str:
         """Return the address of a database for a user."""
         return f"postgresql://{user}@127.0.0.1:{port or self.port}/{database}"
