@@ -32,7 +32,7 @@ from runtime.gallery import NewShot
 from runtime.models import default_bundle
 
 ROOT = Path(__file__).parents[1]
-MODEL, PROCESSES, DRAIN_S = "f" * 64, 5, 10.0
+MODEL, PROCESSES, DRAIN_S = "f" * 64, 5, 60.0
 
 
 def shot(rng: np.random.Generator, crop: bytes | None) -> NewShot:
@@ -71,11 +71,17 @@ def work(url: str, folder: Path, names: list[str], seconds: float, a_second: flo
         gallery = clock.choice(galleries)
         gallery.add(f"class {clock.randrange(100)}", [shot(rng, crop)])
         made.append((gallery._replica.origin, gallery._replica._next - 1, time.monotonic()))
-    time.sleep(DRAIN_S)
-    shots = [sum(len(one.ids) for one in gallery.classes.values()) for gallery in galleries]
+    print(len(made), flush=True)
+    wanted, end = int(sys.stdin.readline()), time.monotonic() + DRAIN_S
+    while min(shots := [count(gallery) for gallery in galleries]) < wanted and time.monotonic() < end:
+        time.sleep(0.2)
     for gallery in galleries:
         gallery.close()
     return {"made": made, "arrived": arrived, "shots": shots}
+
+
+def count(gallery: FleetGallery) -> int:
+    return sum(len(one.ids) for one in gallery.classes.values())
 
 
 def measure_lag(url: str, folder: Path, devices: int, a_second: float, seconds: float) -> dict[str, Any]:
@@ -91,10 +97,14 @@ def measure_lag(url: str, folder: Path, devices: int, a_second: float, seconds: 
     for process in processes:
         process.stdin.write("go\n")  # type: ignore[union-attr]
         process.stdin.flush()  # type: ignore[union-attr]
+    total = sum(int(process.stdout.readline()) for process in processes)  # type: ignore[union-attr]
+    for process in processes:
+        process.stdin.write(f"{total}\n")  # type: ignore[union-attr]
+        process.stdin.flush()  # type: ignore[union-attr]
     reports = [json.loads(process.communicate()[0]) for process in processes]
     made = {(origin, n): at for report in reports for origin, n, at in report["made"]}
     lags = [at - made[origin, n] for report in reports for origin, n, at in report["arrived"] if (origin, n) in made]
-    shots = [count for report in reports for count in report["shots"]]
+    shots = [found for report in reports for found in report["shots"]]
     with psycopg.connect(url) as db:
         (size,) = db.execute("SELECT pg_total_relation_size('edgefs.events')").fetchone()  # type: ignore[misc]
     return {
@@ -107,7 +117,7 @@ def measure_lag(url: str, folder: Path, devices: int, a_second: float, seconds: 
         "lag_max_ms": 1000 * max(lags),
         "arrivals_missing": len(made) * (devices - 1) - len(lags),
         "bytes_an_event": size / len(made),
-        "devices_that_lack_a_shot": sum(count != len(made) for count in shots),
+        "devices_that_lack_a_shot": sum(found != len(made) for found in shots),
     }
 
 
@@ -121,7 +131,7 @@ def measure_new_device(url: str, folder: Path, shots: int) -> dict[str, Any]:
             time.sleep(0.5)
     start = time.monotonic()
     with open_fleet(f"{url}?device=new&copy={folder}/new.db", fingerprint=MODEL, dim=dim) as new:
-        while sum(len(one.ids) for one in new.classes.values()) < shots:
+        while count(new) < shots:
             time.sleep(0.05)
         ready_s = time.monotonic() - start
     start = time.monotonic()
