@@ -37,6 +37,7 @@ ABOUT = {
     "compare-onnxruntime": "How often `edgefs bench --compare` is right, on pairs of real runs.",
     "demo": "The demo over three seeds of its virtual camera.",
     "export": "What export keeps of several networks: cosine, few-shot accuracy and latency of each artifact.",
+    "fleet": "One gallery on many devices: how soon a change is everywhere, and a new device is ready.",
     "gallery": "What a growing gallery costs.",
     "gallery-cost": "What the operations of a gallery cost.",
     "ladder": "The models of `edgefs models`: accuracy, speed and size.",

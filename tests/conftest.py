@@ -17,13 +17,16 @@ from runtime.bundle import Bundle
 
 ROOT = Path(__file__).parents[1]
 
-# Modules that are about torch are `make test-torch`; where there is none they are not looked at, instead of skipped.
-if importlib.util.find_spec("torch") is None:
-    collect_ignore = [
-        str(path.relative_to(ROOT / "tests"))
-        for path in (ROOT / "tests").rglob("test_*.py")
-        if "pytestmark = pytest.mark.torch" in path.read_text() or "pytestmark = [pytest.mark.torch" in path.read_text()
-    ]
+# Modules about torch are `make test-torch`, those about many devices `make test-fleet`; where what they need is
+# not installed they are not looked at, instead of skipped.
+ABSENT = [
+    mark for mark, package in (("torch", "torch"), ("fleet", "psycopg")) if importlib.util.find_spec(package) is None
+]
+collect_ignore = [
+    str(path.relative_to(ROOT / "tests"))
+    for path in (ROOT / "tests").rglob("test_*.py")
+    if any(f"pytestmark = {start}pytest.mark.{mark}" in path.read_text() for mark in ABSENT for start in ("", "["))
+]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -94,13 +97,14 @@ def postgres() -> Iterator[Any]:
 
 
 @pytest.fixture
-def site(postgres: Any) -> str:
+def site(postgres: Any) -> Iterator[str]:
     """The address of a new database that is ready for the gallery of a site."""
     from runtime.fleet.database import init
 
     url = postgres.database()
     init(url)
-    return str(url)
+    yield str(url)
+    postgres.drop(url)
 
 
 @pytest.fixture(scope="session")

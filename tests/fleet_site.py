@@ -22,6 +22,7 @@ from runtime.fleet.events import Event, EventKey, ShotKey
 from runtime.fleet.fold import fold
 
 TESTS = Path(__file__).parent
+PATIENCE_S = 40.0  # for devices to have everything after all faults are mended
 LABELS = ["mug", "cup", "bowl", "plate"]
 
 
@@ -29,7 +30,7 @@ class Proxy:
     """The network of one device: it can be cut, and it can lose the answers of the database while it takes requests."""
 
     def __init__(self, port: int) -> None:
-        self._target, self.up, self.deaf = port, True, False
+        self._target, self.up, self.deaf, self.deaf_from = port, True, False, b""
         self._open: set[socket.socket] = set()
         self._server = socket.create_server(("127.0.0.1", 0), backlog=20)
         self.port = self._server.getsockname()[1]
@@ -52,6 +53,7 @@ class Proxy:
                         if not (data := one.recv(1 << 16)):
                             return
                         if one is client:
+                            self.deaf = self.deaf or bool(self.deaf_from and self.deaf_from in data)
                             server.sendall(data)
                         elif not self.deaf:
                             client.sendall(data)
@@ -64,7 +66,7 @@ class Proxy:
     def heal(self) -> None:
         if self.deaf:
             self._end()
-        self.up, self.deaf = True, False
+        self.up, self.deaf, self.deaf_from = True, False, b""
 
     def _end(self) -> None:
         while self._open:
@@ -160,8 +162,10 @@ class Schedule:
         device, proxy = self.devices[i], self.proxies[i]
         if what < 0.12:
             proxy.cut()
-        elif what < 0.2:
+        elif what < 0.16:
             proxy.deaf = True
+        elif what < 0.2:
+            proxy.deaf_from = b"COMMIT"
         elif what < 0.4:
             proxy.heal()
         elif what < 0.5 and device.alive:
@@ -195,6 +199,14 @@ class Schedule:
         if kind == "teach" and "ok" in answer:
             self.taught.update(dict.fromkeys(arguments[1], True))  # type: ignore[call-overload]
 
+    def teach(self, i: int, label: str) -> bool:
+        """Teach one shot on a device; return whether it was acknowledged."""
+        marker = f"M{self._seed}.0.{len(self.taught)}"
+        answer = self.devices[i].ask("teach", label, [marker])
+        self.acknowledged += [EventKey(*key) for key in answer["made"]]
+        self.taught[marker] = "ok" in answer
+        return self.taught[marker]
+
     def heal(self) -> None:
         """Mend everything, and wait until every device says that it has everything."""
         for proxy in self.proxies:
@@ -204,8 +216,8 @@ class Schedule:
                 device.start()
         for _ in range(2):  # the second time, all know what the others sent in the first one
             for device in self.devices:
-                end = time.monotonic() + 40
-                while not device.ask("sync", 10.0)["ok"]:
+                end = time.monotonic() + PATIENCE_S
+                while not device.ask("sync", 3.0)["ok"]:
                     assert time.monotonic() < end, f"not in step: {device.ask('status')['ok']}"
 
     def check(self) -> None:
@@ -257,7 +269,6 @@ class Schedule:
             marker.decode(): path for path in files for marker in re.findall(rb"<(M\d+\.\d+\.\d+)>", path.read_bytes())
         }
         assert alive <= found.keys(), "the search finds nothing"
-        print(f"{len(self.acknowledged)} acknowledged, {len(known)} taught, {len(alive)} alive", file=sys.__stderr__)
         kept = {marker: path for marker, path in found.items() if marker in known - alive}
         assert not kept, f"forgotten bytes were found: {kept}"
 

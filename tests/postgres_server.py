@@ -36,7 +36,7 @@ class PostgresServer:
     def __init__(self) -> None:
         folder = programs()
         assert folder, "PostgreSQL must be installed: apt-get install postgresql"
-        self._programs = folder
+        self._programs, self.settings = folder, dict(SETTINGS)
         self.folder = Path(tempfile.mkdtemp(prefix="edgefs-postgres-"))
         self.data = self.folder / "data"
         # PostgreSQL refuses to run as root.
@@ -58,7 +58,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        options = [f"-c{name}={value}" for name, value in SETTINGS.items()]
+        options = [f"-c{name}={value}" for name, value in self.settings.items()]
         command = [self._programs / "postgres", "-D", self.data, f"-p{self.port}", *options]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, **self._as)
@@ -86,6 +86,10 @@ class PostgresServer:
         name = f"site{self._databases}"
         self._run("createdb", "-h", "127.0.0.1", "-p", self.port, "-U", "admin", name)
         return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """Delete a database, and with it its files."""
+        self._run("dropdb", "--force", "-h", "127.0.0.1", "-p", self.port, "-U", "admin", url.rpartition("/")[2])
 
     def url(self, database: str, user: str = "admin", port: int | None = None) -> str:
         """Return the address of a database for a user."""

@@ -18,8 +18,8 @@ from edgefs import __version__
 from edgefs.cli.output import allow_ascii, reader_gone, unwritable, write_json
 from edgefs.cli.parser import Parser, leaves
 from edgefs.errors import package_missing
-from edgefs.reports.words import language
 from edgefs.reports.progress import hidden
+from edgefs.reports.words import language
 from runtime.errors import EdgefsError, OptionError
 
 COMMANDS = {

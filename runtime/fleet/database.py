@@ -172,7 +172,8 @@ class SiteDatabase:
 
     def fileno(self) -> int:
         """Return what becomes readable when there is a hint, or when the connection ends."""
-        return int(self._db.fileno())
+        with self._explained():
+            return int(self._db.fileno())
 
     def take_hints(self) -> int:
         """Return how many hints came."""
@@ -233,7 +234,7 @@ def init(conninfo: str, devices: Sequence[str] = (), teachers: Sequence[str] = (
             database._db.execute(schema)
             for group, names in (("edgefs_device", devices), ("edgefs_teacher", teachers)):
                 for name in names:
-                    if not database._db.execute("SELECT FROM pg_roles WHERE rolname = %s", (name,)).fetchone():
+                    if not database._db.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,)).fetchone():
                         database._db.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(name)))
                     grant = sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), sql.Identifier(name))
                     database._db.execute(grant)
@@ -256,6 +257,11 @@ def _arrays(keys: Sequence[ShotKey]) -> tuple[list[str], list[int], list[int]]:
 def _line(error: Exception) -> str:
     """Return the first line of an error, without its full stop."""
     return (str(error).splitlines() or [type(error).__name__])[0].strip().rstrip(".")
+
+
+def require_client() -> None:
+    """Raise FleetMissing unless psycopg is installed."""
+    _psycopg()
 
 
 def _psycopg() -> Any:

@@ -23,7 +23,7 @@ from runtime.errors import (
 from runtime.fleet.address import Address
 from runtime.fleet.events import Event, EventKey, Kind
 from runtime.fleet.history import allowed
-from runtime.fleet.reading import FleetReads, FleetStatus
+from runtime.fleet.reading import FleetReads
 from runtime.fleet.replica import Replica
 from runtime.fleet.sync import Sync
 from runtime.gallery.base import NewShot, Repair
@@ -44,10 +44,9 @@ class FleetGallery(FleetReads):
     """
 
     def __init__(self, address: Address, replica: Replica, *, connect: bool = True) -> None:
-        super().__init__(replica)
-        self._refreshed = replica.classes
-        self._address, self._closed = address, False
-        self.sync = Sync(address.conninfo, replica, self.fingerprint, self.dim) if connect else None
+        model = replica.copy.fingerprint, replica.copy.dim
+        super().__init__(replica, address, Sync(address.conninfo, replica, *model) if connect else None)
+        self._refreshed, self._closed = replica.classes, False
 
     def set_keep_crops(self, keep: bool) -> None:
         """Set whether crops are stored with new shots, for the whole site."""
@@ -209,27 +208,11 @@ class FleetGallery(FleetReads):
         with self._replica.lock:
             if not allowed(self._replica.role, "final"):
                 return Purged(0, 0, True)
-            final = self._replica.purge(now=now)
+            final = self._deleter.purge(now=now)
         self._wake()
         state = self._replica.state
         classes = sum(state.events[event.target].kind == "forget" for event in final)
         return Purged(classes, sum(len(event.doomed) for event in final), True)
-
-    def status(self) -> FleetStatus:
-        """Return how this device stands with its site."""
-        replica, sync = self._replica, self.sync.state if self.sync else None
-        with replica.lock:
-            return FleetStatus(
-                self._address.shown,
-                replica.origin,
-                replica.role,
-                bool(sync and sync.connected),
-                sync.problem if sync else None,
-                replica.cursor,
-                len(replica.timeline.unsent),
-                len(replica.without_crop),
-                len(replica.state.conflicts),
-            )
 
     def repair(self) -> Repair:
         """Rebuild a damaged copy; what it lost is fetched again from the site."""
@@ -298,27 +281,3 @@ class FleetGallery(FleetReads):
     def _wake(self) -> None:
         if self.sync:
             self.sync.wake()
-
-    @property
-    def _labels(self) -> Mapping[str, Any]:
-        return self._replica.state.classes
-
-    def _known(self, label: str) -> str:
-        """Return the label as it is stored. Raises UnknownLabel."""
-        label = normalised(label)
-        if label not in self._labels:
-            raise unknown_label(label, self._labels)
-        return label
-
-    def _count(self, label: str) -> int:
-        state = self._replica.state
-        return sum(not (place := state.places[key]) or not place[1] for key in state.classes[label])
-
-    def _spare(self, shot_id: int) -> str:
-        """Return the class of a shot. Raises InvalidShot for an unknown one, or the last one of its class."""
-        label = self.shot(shot_id).label
-        if not self.shot(shot_id).negative and self._count(label) == 1:
-            raise InvalidShot(
-                f"A class must keep one shot at least, but {shot_id} is the last of {label!r}. Forget the class."
-            )
-        return label

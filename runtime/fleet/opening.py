@@ -8,7 +8,7 @@ from contextlib import closing
 
 from runtime.errors import GalleryMismatch, GalleryMissing
 from runtime.fleet.address import parsed
-from runtime.fleet.database import SiteDatabase
+from runtime.fleet.database import SiteDatabase, require_client
 from runtime.fleet.gallery import FleetGallery
 from runtime.fleet.journal import Journal
 from runtime.fleet.replica import Replica
@@ -44,6 +44,8 @@ def open_fleet(
         GalleryCorrupt, GalleryUnwritable: The copy cannot be used.
         FleetMissing: psycopg is not installed.
     """
+    if connect:
+        require_client()
     address = parsed(url)
     new = not address.copy.exists()
     if new and fingerprint is None:

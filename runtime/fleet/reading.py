@@ -10,11 +10,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.errors import InvalidShot
+from runtime.fleet.address import Address
+from runtime.fleet.deleting import Deleter
 from runtime.fleet.events import Event
 from runtime.fleet.fold import Conflict
 from runtime.fleet.history import redoable, undoable
 from runtime.fleet.replica import Replica
+from runtime.fleet.sync import Sync
 from runtime.gallery.base import ClassShots, Damaged, Operation, ShotRecord, State
+from runtime.gallery.labels import normalised, unknown_label
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,10 @@ class FleetStatus:
 class FleetReads:
     """What a `FleetGallery` answers without changing anything; see `SqliteGallery` for the methods."""
 
-    def __init__(self, replica: Replica) -> None:
-        self._replica, self._copy, self._made = replica, replica.copy, threading.local()
+    def __init__(self, replica: Replica, address: Address, sync: Sync | None) -> None:
+        self._replica, self._copy, self._address, self.sync = replica, replica.copy, address, sync
+        self._deleter = Deleter(replica)
+        self._made = threading.local()
 
     @property
     def path(self) -> Path | None:
@@ -157,3 +164,43 @@ class FleetReads:
 
     def _operation(self, event: Event) -> Operation:
         return Operation(self._replica.event_ids[event.key][0], event.time_s, event.what)
+
+    def status(self) -> FleetStatus:
+        """Return how this device stands with its site."""
+        replica, sync = self._replica, self.sync.state if self.sync else None
+        with replica.lock:
+            return FleetStatus(
+                self._address.shown,
+                replica.origin,
+                replica.role,
+                bool(sync and sync.connected),
+                sync.problem if sync else None,
+                replica.cursor,
+                len(replica.timeline.unsent),
+                len(replica.without_crop),
+                len(replica.state.conflicts),
+            )
+
+    @property
+    def _labels(self) -> Mapping[str, object]:
+        return self._replica.state.classes
+
+    def _known(self, label: str) -> str:
+        """Return the label as it is stored. Raises UnknownLabel."""
+        label = normalised(label)
+        if label not in self._labels:
+            raise unknown_label(label, self._labels)
+        return label
+
+    def _count(self, label: str) -> int:
+        state = self._replica.state
+        return sum(not (place := state.places[key]) or not place[1] for key in state.classes[label])
+
+    def _spare(self, shot_id: int) -> str:
+        """Return the class of a shot. Raises InvalidShot for an unknown one, or the last one of its class."""
+        label = self.shot(shot_id).label
+        if not self.shot(shot_id).negative and self._count(label) == 1:
+            raise InvalidShot(
+                f"A class must keep one shot at least, but {shot_id} is the last of {label!r}. Forget the class."
+            )
+        return label

@@ -15,7 +15,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 
@@ -24,7 +23,6 @@ from runtime.fleet import arranging
 from runtime.fleet.database import SiteInfo
 from runtime.fleet.events import Event, EventKey, Kind, Place, ShotKey
 from runtime.fleet.fold import State, Timeline
-from runtime.fleet.history import allowed, due
 from runtime.fleet.journal import Journal
 from runtime.gallery import operations
 from runtime.gallery.base import ClassShots, NewShot
@@ -33,8 +31,6 @@ from runtime.gallery.sqlite import SqliteGallery
 
 log = logging.getLogger(__name__)
 
-TIDY_S = 5.0  # between two looks for what is to be deleted for good
-GRACE_S = 600  # for the maker of a change to delete what it removed, before other devices do
 AT_ONCE = 2000  # shots whose places change in one transaction
 
 
@@ -68,13 +64,13 @@ class Replica:
         self.keys: dict[int, ShotKey] = {}
         self.without_crop: dict[ShotKey, None] = {}  # crops that are still to come
         self._places: dict[ShotKey, Place] = {}  # where they are in the gallery
+        self._missing: dict[ShotKey, None] = {}
         self._settings: dict[str, int] = {}
         # What a frame is matched with, replaced as a whole, so that it is read without waiting for the lock.
         self.classes: Mapping[str, ClassShots] = MappingProxyType({})
         self.unknown_frames = np.zeros((0, copy.dim), np.float32)
         self._published: tuple[Any, list[str], tuple[ShotKey, ...]] = (None, [], ())
         self._next = journal.next_n(self.origin)
-        self._tidied_s = -TIDY_S
         self.reconcile()
 
     @property
@@ -102,10 +98,10 @@ class Replica:
             self._places = {key: found[id_] for id_, key in self.keys.items()}
             self._settings = {}
             self.state.touched.update(self.state.places, self.ids)
+            self.settle()
             lost = [key for key in self.missing() if key.origin == self.origin and self._is_unsent(key.event)]
             if lost:
                 log.error("%d shots that were not sent are not in %s any more.", len(lost), self.copy.path)
-            self.settle()
 
     def make(self, kind: Kind, body: Mapping[str, Any], what: str, shots: Sequence[NewShot] = ()) -> Event:
         """Make a change. It is durable, and in the gallery, when this returns.
@@ -170,28 +166,6 @@ class Replica:
         every = [*self.timeline.confirmed, *self.timeline.unsent]
         return [event for event in every if event.key.origin == self.origin]
 
-    def purge(self, *, now: bool = False) -> list[Event]:
-        """Make what was removed long enough ago final; return the events that say so."""
-        with self.lock:
-            made = []
-            for by, keys in due(self.state, lambda key: now or self._is_old(key)).items():
-                body = {"event": [*by], "shots": [[*key] for key in keys]}
-                made.append(self.make("final", body, f"deleted {len(keys)} shots for good"))
-            return made
-
-    def tidy(self) -> None:
-        """Purge from time to time, if this login may."""
-        if self.ages.now() - self._tidied_s >= TIDY_S and allowed(self.role, "final"):
-            self._tidied_s = self.ages.now()
-            with suppress(GalleryError):
-                self.purge()
-
-    def _is_old(self, key: EventKey) -> bool:
-        """Return whether an event cannot be undone any more. Its maker says so first, the others some minutes later."""
-        others_s = 0 if key.origin == self.origin else GRACE_S + crc32(self.origin.encode()) % GRACE_S
-        id_, stored_s = self.event_ids[key]
-        return self.ages.of(id_, stored_s) >= 60 * self.copy.undo_minutes + others_s
-
     def require_site(self, info: SiteInfo) -> None:
         """Note the site and the role of the login. Raises SiteUnavailable if the copy is of another site."""
         known = self.journal.meta("site")
@@ -211,7 +185,8 @@ class Replica:
 
     def missing(self) -> list[ShotKey]:
         """Return the shots that the gallery lacks, including those that can come back."""
-        return [key for key in self.state.places if key not in self.ids]
+        with self.lock:
+            return sorted(self._missing)
 
     def bring(self, shots: Mapping[ShotKey, NewShot]) -> None:
         """Store shots that came from the site, whose crops come later."""
@@ -234,10 +209,10 @@ class Replica:
             for key in crops:
                 self.without_crop.pop(key, None)
 
-    def unsent(self) -> list[tuple[Event, dict[int, NewShot]]]:
-        """Return what the site does not know yet, in order, with the shots by index."""
+    def unsent(self, limit: int) -> list[tuple[Event, dict[int, NewShot]]]:
+        """Return the first events that the site does not know yet, in order, with the shots by index."""
         with self.lock:
-            return [(event, self._shots_of(event)) for event in self.timeline.unsent]
+            return [(event, self._shots_of(event)) for event in self.timeline.unsent[:limit]]
 
     def _shots_of(self, event: Event) -> dict[int, NewShot]:
         keys = [key for key, _, _ in event.taught() if key in self.ids]
@@ -253,6 +228,10 @@ class Replica:
         state, moved, dead = self.state, dict[int, Place](), list[int]()
         for key in state.touched:
             id_ = self.ids.get(key)
+            if id_ is None and key in state.places:
+                self._missing[key] = None
+                continue
+            self._missing.pop(key, None)
             if id_ is None:
                 continue
             if key not in state.places:

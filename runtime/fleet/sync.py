@@ -14,9 +14,11 @@ import threading
 import time
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 
 from runtime.errors import EdgefsError, GalleryMismatch
 from runtime.fleet.database import SiteDatabase
+from runtime.fleet.deleting import Deleter
 from runtime.fleet.replica import Replica
 
 log = logging.getLogger(__name__)
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 POLL_S = 3.0  # between rounds without a hint
 PAUSE_S = 0.2  # at least, between the starts of two rounds, so that hints of many devices are answered together
 RETRY_S = (0.2, 5.0)  # the first and the longest wait before a new connection
+UNSENT_AT_ONCE = 50  # own events, with their shots and crops in memory
 EVENTS_AT_ONCE = 1000
 SHOTS_AT_ONCE = 2000
 CROPS_AT_ONCE = 100
@@ -59,6 +62,7 @@ class Sync:
 
     def __init__(self, conninfo: str, replica: Replica, fingerprint: str, dim: int) -> None:
         self._conninfo, self._replica, self._model = conninfo, replica, (fingerprint, dim)
+        self._deleter = Deleter(replica)
         self.state = SyncState()
         self._stopping = threading.Event()
         self._readable, self._writable = os.pipe()
@@ -70,7 +74,7 @@ class Sync:
 
     def wake(self) -> None:
         """Start a round now."""
-        with suppress(BlockingIOError):  # it is going to wake up already
+        with suppress(OSError):  # the pipe is full, so it is going to wake up, or it was closed by `stop`
             os.write(self._writable, b"!")
 
     def wait(self, timeout_s: float) -> bool:
@@ -93,7 +97,11 @@ class Sync:
         self._thread.join(timeout_s / 2)
         if self._thread.is_alive() and (database := self._database) is not None:
             database.interrupt()
-        self._thread.join(timeout_s / 2)
+            self._thread.join(timeout_s / 2)
+        if not self._thread.is_alive():
+            os.close(self._readable)
+            os.close(self._writable)
+            self._readable = self._writable = -1
 
     def _run(self) -> None:
         delay_s = RETRY_S[0]
@@ -102,12 +110,12 @@ class Sync:
             try:
                 with closing(SiteDatabase(self._conninfo)) as self._database:
                     self._talk(self._database)
-            except EdgefsError as error:
+            except (EdgefsError, OSError) as error:
                 if str(error) != self.state.problem:
                     log.warning("%s", error)
                 self._note(connected=False, problem=str(error), mismatch=isinstance(error, GalleryMismatch))
             delay_s = RETRY_S[0] if self.state.rounds > rounds else min(2 * delay_s, RETRY_S[1])
-            self._replica.tidy()
+            self._deleter.tidy()
             self._stopping.wait(delay_s * random.uniform(0.5, 1.0))  # nosec B311 # devices retry at different times
 
     def _talk(self, database: SiteDatabase) -> None:
@@ -126,8 +134,8 @@ class Sync:
     def _round(self, database: SiteDatabase) -> bool:
         """Exchange what there is; return whether more of it is to come."""
         replica, (fingerprint, _) = self._replica, self._model
-        replica.tidy()
-        unsent = replica.unsent()
+        self._deleter.tidy()
+        unsent = replica.unsent(UNSENT_AT_ONCE)
         for event, shots in unsent:
             database.send(event, fingerprint, shots)
         if unsent:
@@ -135,14 +143,14 @@ class Sync:
         events = database.events_after(replica.cursor, EVENTS_AT_ONCE)
         dead = set(replica.state.dead)
         replica.confirm(events)
-        if len(events) == EVENTS_AT_ONCE:
+        if len(events) == EVENTS_AT_ONCE or len(unsent) == UNSENT_AT_ONCE:
             return True
         if (newly := list(replica.state.dead - dead)) and replica.role == "teacher":
             database.delete_shots(newly)
         missing = replica.missing()
         for first in range(0, len(missing), SHOTS_AT_ONCE):
             replica.bring(database.shots(missing[first : first + SHOTS_AT_ONCE], fingerprint))
-        if crops := list(replica.without_crop)[:CROPS_AT_ONCE]:
+        if crops := list(islice(replica.without_crop, CROPS_AT_ONCE)):
             self._note(connected=True, problem=None, complete=False)
             found = database.crops(crops)
             replica.bring_crops({key: found.get(key) for key in crops})

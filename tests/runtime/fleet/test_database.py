@@ -21,7 +21,7 @@ def login(postgres, site, tmp_path):
     """Open the gallery as a login of the same name."""
     init(site, devices=["camera"], teachers=["till"])
     with psycopg.connect(site) as db:
-        if not db.execute("SELECT FROM pg_roles WHERE rolname = 'guest'").fetchone():
+        if not db.execute("SELECT 1 FROM pg_roles WHERE rolname = 'guest'").fetchone():
             db.execute("CREATE ROLE guest LOGIN IN ROLE edgefs_viewer")
     opened = []
 
