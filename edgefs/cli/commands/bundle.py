@@ -15,15 +15,15 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from edgefs.cli import bundle_decide, bundle_key, bundle_plan, bundle_seal, bundle_sign, bundle_verify
+from edgefs.cli.bundle import decide, key, plan, seal, sign, verify
 
 ACTIONS = {
-    "verify": bundle_verify,
-    "sign": bundle_sign,
-    "make-key": bundle_key,
-    "seal": bundle_seal,
-    "add-plan": bundle_plan,
-    "decide": bundle_decide,
+    "verify": verify,
+    "sign": sign,
+    "make-key": key,
+    "seal": seal,
+    "add-plan": plan,
+    "decide": decide,
 }
 
 

@@ -222,7 +222,7 @@ def test_every_command_has_help_with_examples_and_json(capsys, name):
     out = capsys.readouterr().out
     assert "examples:" in out
     assert f"\n  edgefs {name}" in out
-    first = {"gallery": "ls", "models": "ls", "bundle": "verify", "rollout": "publish"}
+    first = {"gallery": "ls", "models": "ls", "bundle": "verify", "rollout": "publish", "fleet": "status"}
     if name in first:
         with pytest.raises(SystemExit):
             main([name, first[name], "--help"])

@@ -1,0 +1,1 @@
+"""One file for each action of `edgefs bundle`."""
