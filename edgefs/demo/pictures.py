@@ -43,8 +43,7 @@ def _why(recognition: Recognition) -> str:
         return score
     why = {
         "score": t("nearest: {name} {score}", name=name, score=score),
-        "margin": t("between {name} and {other}", name=name, other=recognition.runner_up),
-        "nearest shot": t("like {name}, but not near any of its views", name=name),
+        "twin": t("between {name} and {other}", name=name, other=recognition.runner_up),
         "not this": t("like a picture that was rejected for {name}", name=name),
     }
     return why.get(recognition.check, t(recognition.check))

@@ -63,7 +63,7 @@ def picture(page, name: str) -> None:
 def test_a_viewer_sees_every_place_without_what_only_a_teacher_may_do(place, shop, open_shop, accessible):
     page = open_shop()
     if place != "live":
-        page.locator(f"[data-place={place}]").click()
+        page.locator(f"button[data-place={place}]").click()
     page.locator(PLACES[place]).first.wait_for()
     for size, shape in SIZES.items():
         page.set_viewport_size(shape)
@@ -80,14 +80,14 @@ def test_a_viewer_sees_every_place_without_what_only_a_teacher_may_do(place, sho
 def test_nothing_that_a_viewer_presses_asks_for_a_change(shop, open_shop):
     page = open_shop()
     for place in PLACES:
-        page.locator(f"[data-place={place}]").click()
+        page.locator(f"button[data-place={place}]").click()
         page.locator(PLACES[place]).first.wait_for()
         for button in page.locator("main button:visible, aside button:visible, #place button:visible").all():
             if button.is_visible() and button.is_enabled():
                 button.click()
                 page.wait_for_timeout(200)  # a card may be loaded first
                 page.keyboard.press("Escape")
-    page.locator("[data-place=live]").click()
+    page.locator("button[data-place=live]").click()
     page.locator("body").click(position={"x": 2, "y": 2})
     page.keyboard.press("Space")
     page.wait_for_timeout(300)

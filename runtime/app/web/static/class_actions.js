@@ -49,7 +49,7 @@ function erase(acts, label) {
   const keep = button(t("cancel"), back);
   const sure = el("button", { type: "button", class: "plain bad", onclick: () => act(call("DELETE", `classes?${query({ label, now: true })}`), ({ what }) => said(what)) }, t("erase.sure"));
   acts.className = "";
-  acts.replaceChildren(el("div", { role: "group", "aria-label": t("erase"), onkeydown: (event) => event.key === "Escape" && back() },
+  acts.replaceChildren(el("div", { class: "more", role: "group", "aria-label": t("erase"), onkeydown: (event) => event.key === "Escape" && back() },
     el("p", {}, t("erase.what", { label, shots: t("shots", { n: shots }) })), el("p", { class: "acts" }, keep, sure)));
   keep.focus();
 }
