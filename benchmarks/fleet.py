@@ -32,11 +32,11 @@ from runtime.gallery import NewShot
 from runtime.models import default_bundle
 
 ROOT = Path(__file__).parents[1]
-MODEL, PROCESSES, DRAIN_S = "f" * 64, 5, 60.0
+DIM, MODEL, PROCESSES, DRAIN_S = default_bundle().dim, "f" * 64, 5, 60.0
 
 
 def shot(rng: np.random.Generator, crop: bytes | None) -> NewShot:
-    row = rng.standard_normal(default_bundle().dim).astype(np.float32)
+    row = rng.standard_normal(DIM).astype(np.float32)
     return NewShot(row / np.linalg.norm(row), crop, "burst", 1.0, "benchmark", 0.0)
 
 
@@ -55,8 +55,7 @@ def record_arrivals(gallery: FleetGallery, arrived: list[tuple[str, int, float]]
 def work(url: str, folder: Path, names: list[str], seconds: float, a_second: float) -> dict[str, Any]:
     """Be several devices for some seconds; return when their changes were made, and when those of others came."""
     galleries = [
-        open_fleet(f"{url}?device={name}&copy={folder}/{name}.db", fingerprint=MODEL, dim=default_bundle().dim)
-        for name in names
+        open_fleet(f"{url}?device={name}&copy={folder}/{name}.db", fingerprint=MODEL, dim=DIM) for name in names
     ]
     arrived: list[tuple[str, int, float]] = []
     for gallery in galleries:
@@ -123,20 +122,19 @@ def measure_lag(url: str, folder: Path, devices: int, a_second: float, seconds: 
 
 def measure_new_device(url: str, folder: Path, shots: int) -> dict[str, Any]:
     rng, per_class = np.random.default_rng(0), 100
-    dim = default_bundle().dim
-    with open_fleet(f"{url}?device=old&copy={folder}/old.db", fingerprint=MODEL, dim=dim) as old:
+    with open_fleet(f"{url}?device=old&copy={folder}/old.db", fingerprint=MODEL, dim=DIM) as old:
         for c in range(shots // per_class):
             old.add(f"class {c}", [shot(rng, None) for _ in range(per_class)])
         while old.status().unsent:
             time.sleep(0.5)
     start = time.monotonic()
-    with open_fleet(f"{url}?device=new&copy={folder}/new.db", fingerprint=MODEL, dim=dim) as new:
+    with open_fleet(f"{url}?device=new&copy={folder}/new.db", fingerprint=MODEL, dim=DIM) as new:
         while count(new) < shots:
             time.sleep(0.05)
         ready_s = time.monotonic() - start
     start = time.monotonic()
-    with open_fleet(f"{url}?device=new&copy={folder}/new.db", fingerprint=MODEL, dim=dim, connect=False):
-        return {"shots": shots, "dim": dim, "ready_s": ready_s, "opened_again_s": time.monotonic() - start}
+    with open_fleet(f"{url}?device=new&copy={folder}/new.db", fingerprint=MODEL, dim=DIM, connect=False):
+        return {"shots": shots, "dim": DIM, "ready_s": ready_s, "opened_again_s": time.monotonic() - start}
 
 
 def main() -> None:
