@@ -110,8 +110,10 @@ class Sync:
             try:
                 with closing(SiteDatabase(self._conninfo)) as self._database:
                     self._talk(self._database)
-            except (EdgefsError, OSError) as error:
-                if str(error) != self.state.problem:
+            except Exception as error:  # whatever it is, this device must try again
+                if not isinstance(error, (EdgefsError, OSError)):
+                    log.exception("The exchange with the site failed in a way that is not known.")
+                elif str(error) != self.state.problem:
                     log.warning("%s", error)
                 self._note(connected=False, problem=str(error), mismatch=isinstance(error, GalleryMismatch))
             delay_s = RETRY_S[0] if self.state.rounds > rounds else min(2 * delay_s, RETRY_S[1])
