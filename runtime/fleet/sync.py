@@ -161,11 +161,11 @@ class Sync:
     def _wait(self, database: SiteDatabase, started: float) -> None:
         """Wait for an own change, for a hint, or for the next round."""
         self._stopping.wait(max(0.0, started + PAUSE_S - time.monotonic()))
-        ready, _, _ = select.select([database.fileno(), self._readable], [], [], POLL_S)
+        patience_s = 0.0 if database.hinted else POLL_S
+        ready, _, _ = select.select([database.fileno(), self._readable], [], [], patience_s)
         if self._readable in ready:
             os.read(self._readable, 4096)
-        if database.fileno() in ready:
-            database.take_hints()
+        database.take_hints()
 
     def _note(self, *, connected: bool, problem: str | None, complete: bool = True, mismatch: bool = False) -> None:
         with self.state.changed:
