@@ -51,6 +51,7 @@ class SiteDatabase:
     def __init__(self, conninfo: str) -> None:
         psycopg = _psycopg()
         self._errors = psycopg.Error
+        self.hinted = False  # whether a hint came together with the answer to another call
         with self._explained():
             self._db = psycopg.connect(conninfo, autocommit=True, **_CONNECTION)
 
@@ -168,17 +169,24 @@ class SiteDatabase:
     def listen(self) -> None:
         """Let `wait` return when another device gives a hint."""
         with self._explained():
+            self._db.add_notify_handler(self._note_hint)
             self._db.execute(f"LISTEN {CHANNEL}")
+
+    def _note_hint(self, _: object) -> None:
+        self.hinted = True
 
     def fileno(self) -> int:
         """Return what becomes readable when there is a hint, or when the connection ends."""
         with self._explained():
             return int(self._db.fileno())
 
-    def take_hints(self) -> int:
-        """Return how many hints came."""
+    def take_hints(self) -> None:
+        """Read the hints that came, so that `fileno` and `hinted` tell of later ones only."""
         with self._explained():
-            return sum(1 for _ in self._db.notifies(timeout=0))
+            self._db.pgconn.consume_input()
+            while self._db.pgconn.notifies():
+                pass
+        self.hinted = False
 
     def interrupt(self) -> None:
         """Let a call of another thread that waits for the network fail now."""

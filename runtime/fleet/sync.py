@@ -110,8 +110,10 @@ class Sync:
             try:
                 with closing(SiteDatabase(self._conninfo)) as self._database:
                     self._talk(self._database)
-            except (EdgefsError, OSError) as error:
-                if str(error) != self.state.problem:
+            except Exception as error:  # whatever it is, this device must try again
+                if not isinstance(error, (EdgefsError, OSError)):
+                    log.exception("The exchange with the site failed in a way that is not known.")
+                elif str(error) != self.state.problem:
                     log.warning("%s", error)
                 self._note(connected=False, problem=str(error), mismatch=isinstance(error, GalleryMismatch))
             delay_s = RETRY_S[0] if self.state.rounds > rounds else min(2 * delay_s, RETRY_S[1])
@@ -159,11 +161,11 @@ class Sync:
     def _wait(self, database: SiteDatabase, started: float) -> None:
         """Wait for an own change, for a hint, or for the next round."""
         self._stopping.wait(max(0.0, started + PAUSE_S - time.monotonic()))
-        ready, _, _ = select.select([database.fileno(), self._readable], [], [], POLL_S)
+        patience_s = 0.0 if database.hinted else POLL_S
+        ready, _, _ = select.select([database.fileno(), self._readable], [], [], patience_s)
         if self._readable in ready:
             os.read(self._readable, 4096)
-        if database.fileno() in ready:
-            database.take_hints()
+        database.take_hints()
 
     def _note(self, *, connected: bool, problem: str | None, complete: bool = True, mismatch: bool = False) -> None:
         with self.state.changed:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+
 import psycopg
 import pytest
 
@@ -109,3 +111,20 @@ def test_the_checks_above_depend_on_row_security(login, postgres, site):
     database = SiteDatabase(postgres.url(site.rpartition("/")[2], "camera"))
     database.send(Event(EventKey("till/1", 1), "forget", {"label": "mug"}), MODEL, {})
     database.close()
+
+
+def test_a_hint_that_comes_with_the_answer_to_another_call_is_not_lost(site):
+    one, other = SiteDatabase(site), SiteDatabase(site)
+    one.listen()
+    other.hint()
+    one.events_after(0, 1)  # reads what came, the hint included, so that nothing more becomes readable
+    assert one.hinted
+    assert not select.select([one.fileno()], [], [], 0)[0]
+    one.take_hints()
+    assert not one.hinted
+    other.hint()
+    assert select.select([one.fileno()], [], [], 5.0)[0]
+    one.take_hints()
+    assert not select.select([one.fileno()], [], [], 0)[0]
+    for database in (one, other):
+        database.close()
