@@ -19,9 +19,10 @@ test: $(VENV)/dev.stamp  ## test everything that a device does; no torch
 	@echo "Running the tests; this usually takes 5 to 10 minutes on 2 cores."
 	$(VENV)/bin/python -m pytest
 
-test-slow: $(VENV)/dev.stamp $(TORCH)/dev.stamp  ## more cycles of the same, and large networks
+test-slow: $(VENV)/dev.stamp $(TORCH)/dev.stamp $(FLEET)/dev.stamp $(MLSERVER)/stamp  ## more cycles of the same, and large networks
 	@echo "Running the slow tests; this usually takes half an hour on 2 cores."
-	$(VENV)/bin/python -m pytest -m "slow and not torch"
+	$(VENV)/bin/python -m pytest -m "slow and not torch and not fleet and not container"
+	$(FLEET)/bin/python -m pytest -m "slow and fleet"
 	$(TORCH)/bin/python -m pytest -m "slow and torch"
 
 test-torch: $(TORCH)/dev.stamp  ## test training and export

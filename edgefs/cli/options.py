@@ -48,7 +48,7 @@ def add_gallery_option(parser: argparse.ArgumentParser) -> None:
         "--gallery",
         metavar="FILE",
         default="gallery.db",
-        help="where the classes are kept: a file, or postgresql://USER@HOST/DB, see docs/fleet.md (default: gallery.db)",
+        help="where the classes are: a file, or postgresql://USER@HOST/DB, see docs/fleet.md (default: gallery.db)",
     )
 
 
