@@ -142,12 +142,11 @@ def test_an_error_that_nobody_expected_is_answered_without_details(live, obeying
 
 
 def test_a_command_that_the_broker_kept_is_ignored(live, obeying, sent):
-    message = type("Message", (), {"topic": "edgefs/test/command/rate", "payload": b'{"id": "1", "rate": 0.3}'})
-    for retain in (True, False):
-        message.retain = retain
-        handler(obeying)(None, None, message)
-    sent.wait("1")
-    assert len(sent.all) == 1
+    for id_, retain in (("old", True), ("new", False)):
+        body = {"topic": "edgefs/test/command/rate", "payload": b'{"id": "%s", "rate": 0.3}' % id_.encode()}
+        handler(obeying)(None, None, type("Message", (), body | {"retain": retain}))
+    sent.wait("new")
+    assert [id_ for id_, _ in sent.all] == ["new"]
 
 
 def test_results_that_are_remembered_are_bounded(live, obeying, sent, monkeypatch):

@@ -48,8 +48,15 @@ def test_a_viewer_gets_the_events_but_may_not_send_the_pictures_of_a_camera(publ
         assert '"hello"' in socket.recv(5)
         socket.send('{"undo": 1}')  # nothing that is sent here is obeyed, whoever sends it
         assert socket.recv(5)
-    with pytest.raises(InvalidStatus, match="403"):
-        connect(url + concrete(sources.PATH), additional_headers=as_viewer(public_live))
+    camera = public_live.http.post("/api/v1/cameras", json={"what": "browser"}).json()["id"]
+    frames = url + sources.PATH.replace("{camera}", camera)
+    try:
+        with pytest.raises(InvalidStatus, match="403"):
+            connect(frames, additional_headers=as_viewer(public_live))
+        with connect(frames, additional_headers={"Authorization": f"Bearer {public_live.token}"}) as socket:
+            assert socket.recv(5) == "next"
+    finally:
+        public_live.http.delete(f"/api/v1/cameras/{camera}")
 
 
 def test_the_page_learns_who_it_is_and_the_log_says_who_changed_what(public_live, caplog):
