@@ -60,3 +60,16 @@ def test_a_disk_that_refuses_is_logged_and_visits_stay_in_memory(tmp_path, caplo
     log = VisitLog(tmp_path / "none" / "shop.db", "model")
     assert "kept in memory only" in caplog.text
     log.close()
+
+
+def test_a_visit_belongs_to_one_model_when_the_bundle_is_swapped(tmp_path, monkeypatch):
+    monkeypatch.setattr(tracker, "MIN_S", 0.0)
+    log = VisitLog(tmp_path / "shop.db", "old")
+    log.start()
+    look(log)
+    log.follow_model("new")
+    look(log, "cup")
+    log.close()
+    again = VisitLog(tmp_path / "shop.db", "new")
+    assert {visit.label: visit.model for visit in again.store.visits()} == {"mug": "old", "cup": "new"}
+    again.close()
