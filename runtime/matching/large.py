@@ -14,6 +14,8 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +37,10 @@ log = logging.getLogger(__name__)
 @cache
 def usearch_index() -> Any:
     """Return the class `usearch.index.Index`, or None, after one warning, where usearch is not installed."""
+    if find_spec(
+        "onnxruntime"
+    ):  # imported after usearch 2.26, ONNX Runtime 1.32 ends the process; before it, it does not
+        import_module("onnxruntime")
     try:
         from usearch.index import Index as Graph
     except ImportError:

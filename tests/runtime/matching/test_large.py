@@ -3,6 +3,8 @@
 import builtins
 import importlib.util
 import logging
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 
@@ -220,3 +222,10 @@ def test_without_usearch_everything_is_compared_and_a_warning_says_what_to_insta
         one, other = matcher.decide(z), wanted.decide(z)
         assert (one.row, one.certainty) == (other.row, other.certainty)
         assert replace(one, threshold=0.0, score=0.0, margin=0.0).nearest == other.nearest
+
+
+@pytest.mark.fleet
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_an_engine_that_is_imported_after_the_index_works(engine):
+    code = f"from runtime.matching.large import usearch_index\nassert usearch_index()\nimport {engine}"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
