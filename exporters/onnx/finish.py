@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 
 from exporters.errors import ExportError, ToolMissing
+from exporters.onnx.fold import folded
 from exporters.onnx.session import open_session
 from exporters.tools import load_tool
 from runtime.bundle.onnx_cost import check_cost
@@ -29,7 +30,7 @@ def finish(model: onnx.ModelProto, preprocess: Preprocess, metric: str, *, name:
     """Name the layers, add the metadata and check the model.
 
     Args:
-        model: The graph, which is changed in place.
+        model: The graph; it may be changed.
         preprocess: The size and the channels of its input; stored in the metadata.
         metric: Stored in the metadata.
         name: Name of the network, for messages.
@@ -44,6 +45,8 @@ def finish(model: onnx.ModelProto, preprocess: Preprocess, metric: str, *, name:
     """
     if slim:
         model = load_tool("onnxslim", "--slim", "pip install onnxslim").slim(model)
+    if any(_is_refused(node) for node in model.graph.node):
+        model = folded(model)  # it may compute a constant
     _name_layers(model)
     _refuse_operators(model, name)
     del model.metadata_props[:]
@@ -86,9 +89,13 @@ def _name_layers(model: onnx.ModelProto) -> None:
         del node.metadata_props[:]
 
 
+def _is_refused(node: onnx.NodeProto) -> bool:
+    return node.op_type not in ALLOWED_OPERATORS or node.domain not in ("", "ai.onnx")
+
+
 def _refuse_operators(model: onnx.ModelProto, name: str) -> None:
     for node in model.graph.node:
-        if node.op_type not in ALLOWED_OPERATORS or node.domain not in ("", "ai.onnx"):
+        if _is_refused(node):
             kind = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
             raise ExportError(
                 f"{name} must be made of operators that every device allows, but its layer {node.name} is the operator "

@@ -13,7 +13,7 @@ def folded(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a model without nodes that compute constants, without conditions on constants, and without unused nodes.
 
     Args:
-        model: Holds all of its weights. What depends on its open sizes, such as the batch, stays.
+        model: Holds all of its weights; it may be changed. What depends on its open sizes, such as the batch, stays.
 
     Raises:
         ExportError: The graph is not valid ONNX.
@@ -22,6 +22,8 @@ def folded(model: onnx.ModelProto) -> onnx.ModelProto:
     optimizer = load_tool("onnxscript.optimizer", "a graph that computes constants")
     try:
         with quiet("onnxscript", "onnx_ir"):
+            # By itself onnxscript keeps this operator, and with it all that is written into such a tensor.
+            optimizer.fold_constants(model, should_fold=lambda node: node.op_type == "ConstantOfShape" or None)
             made: onnx.ModelProto = optimizer.optimize(model)
     except Exception as error:  # onnxscript and onnx_ir have their own kinds
         raise ExportError(

@@ -68,3 +68,19 @@ def test_an_operator_of_the_frame_is_still_refused(user_onnx):
 def test_the_batch_is_not_folded(user_onnx):
     model = onnx.load(user_onnx())
     assert folded(model).graph.input[0].type.tensor_type.shape.dim[0].dim_param == "n"
+
+
+def test_what_is_written_into_a_constant_tensor_is_computed(user_onnx, pictures):
+    nodes = (
+        helper.make_node("ConstantOfShape", ["size"], ["zeros"]),
+        helper.make_node("ScatterND", ["zeros", "at", "updates"], ["written"]),
+        helper.make_node("ReduceSum", ["written"], ["extra"], keepdims=0),
+    )
+    constants = {
+        "size": np.array([4], np.int64),
+        "at": np.array([[1], [2]], np.int64),
+        "updates": np.array([1, 2], np.float32),
+    }
+    path = with_nodes(user_onnx(batch=1), *nodes, **constants)
+    source = open_onnx(path, **IMAGENET)
+    assert "ScatterND" not in {node.op_type for node in onnx.load_from_string(source.to_onnx()).graph.node}
