@@ -7,7 +7,7 @@ MLSERVER = .venv-mlserver
 AUDIT = .venv-audit
 DIST = .venv-dist
 
-.PHONY: demo live test test-slow test-torch test-fleet test-container lint fuzz audit sbom bench docs dist deb help clean
+.PHONY: demo live test test-slow test-torch test-fleet test-docs test-container lint fuzz audit sbom bench docs dist deb help clean
 
 demo: $(VENV)/demo.stamp  ## enrol, recognise, answer "unknown": the main job in a minute
 	$(VENV)/bin/edgefs demo
@@ -33,6 +33,10 @@ test-torch: $(TORCH)/dev.stamp  ## test training and export
 test-fleet: $(FLEET)/dev.stamp $(MLSERVER)/stamp  ## test galleries in PostgreSQL, large galleries and model servers; starts the servers itself
 	@echo "Running the tests of many devices; this usually takes 5 minutes on 2 cores."
 	$(FLEET)/bin/python -m pytest -m "fleet and not slow"
+
+test-docs: $(VENV)/dev.stamp  ## do everything that the pages say
+	@echo "Doing what the pages say; this usually takes 2 minutes."
+	$(VENV)/bin/python -m pytest -m docs
 
 test-container: $(VENV)/dev.stamp  ## build and start the image, install the package of Debian, emulate an ARM device; needs root, podman, runc, mmdebstrap and qemu-user-static
 	@echo "Building and starting the image, installing the package, and emulating an ARM device; this usually takes 6 to 8 minutes."

@@ -147,7 +147,7 @@ def test_every_command_in_the_text_exists_with_its_options(page, parser):
 
 
 def with_mark(page):
-    return pytest.param(page, marks=pytest.mark.torch) if page in TORCH else page
+    return pytest.param(page, marks=pytest.mark.torch if page in TORCH else pytest.mark.docs)
 
 
 @pytest.mark.parametrize("page", [with_mark(page) for page in WALKED])

@@ -23,6 +23,8 @@ from edgefs.demo.virtual_camera import film
 from runtime.camera import open_camera
 from runtime.opencv import read_image
 
+expect = pytest.importorskip("playwright.sync_api", reason="a browser is driven by: pip install playwright").expect
+
 ROOT = Path(__file__).parents[2]
 PATIENCE_MS = 40_000  # CI shares its two cores
 FILMED = {"cat": "chelsea.png", "coffee": "coffee.png", "coins": "coins.png"}
@@ -195,7 +197,8 @@ def test_teach_recognise_explain_undo_and_restart(clips, start, visit, accessibl
     shows(page, first)
     page.get_by_role("button", name="Why?").click()
     page.locator("#why-body figure").nth(3).wait_for()
-    page.wait_for_function("() => [...document.querySelectorAll('#why-body img')].every((i) => i.naturalWidth > 0)")
+    for picture in page.locator("#why-body img").all():
+        expect(picture).not_to_have_js_property("naturalWidth", 0)
     assert page.locator("#why-body figure img").count() == 4
     assert {"decode", "embed", "match", "publish", "total"} <= set(page.locator(".receipt").inner_text().split())
     page.keyboard.press("Escape")
@@ -355,7 +358,7 @@ def test_a_phone_elsewhere_logs_in_with_the_printed_token(filmed, start, visit, 
     page.get_by_label("Token", exact=True).fill(token)
     page.keyboard.press("Enter")
     page.locator("#dot.live").wait_for()
-    page.wait_for_function("() => document.getElementById('preview').naturalWidth === 480")
+    expect(page.locator("#preview")).to_have_js_property("naturalWidth", 480)
 
 
 def test_without_a_camera_the_page_says_what_to_do(start, visit):

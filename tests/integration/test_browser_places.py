@@ -147,13 +147,13 @@ def test_a_visit_is_confirmed_named_by_its_suggestion_or_corrected(open_place, s
     page = open_place("Review")
     rows = page.locator("#visits > li")
     rows.nth(0).get_by_role("button", name="Yes").click()
-    page.wait_for_function("document.querySelector('#notices').children.length > 0")
+    expect(page.locator("#notices > *")).not_to_have_count(0)
     assert sent(shop, "POST", "visits/review")[-1][3] == {"ids": [1], "say": "yes", "label": None}
     expect(rows.nth(2).get_by_role("button")).to_have_text(["", "It is…", "Stranger"])
     rows.nth(2).get_by_role("button", name="It is…").click()
     page.get_by_label("Name of this thing").fill("cup")
     page.get_by_role("button", name="Name it").click()
-    page.wait_for_function("!document.querySelector('dialog[open]')")
+    expect(page.locator("dialog[open]")).to_have_count(0)
     assert sent(shop, "POST", "visits/review")[-1][3] == {"ids": [3], "say": "is", "label": "cup"}
     expect(rows.nth(4).locator("h3")).to_have_text("cap")
     expect(rows.nth(4).get_by_text("corrected, was mug")).to_be_visible()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+expect = pytest.importorskip("playwright.sync_api", reason="a browser is driven by: pip install playwright").expect
 SIZES = {"desk": {"width": 1360, "height": 850}, "phone": {"width": 390, "height": 844},
          "side": {"width": 844, "height": 390}}  # fmt: skip
 PLACES = {"live": "#caption", "review": "#visits > li", "things": ".tile", "actions": "#rules > li"}
@@ -117,7 +118,7 @@ def test_a_viewer_becomes_a_teacher_by_logging_in_and_may_decide_not_to(shop, op
     page.locator("#teach").wait_for()
     assert page.locator("#login-card").is_hidden()
     assert page.get_by_text("You may look at everything").is_hidden()
-    page.wait_for_function("!document.querySelector('#hold').disabled")
+    expect(page.locator("#hold")).to_be_enabled()
 
 
 def test_a_viewer_reads_chinese(shop, open_shop):
