@@ -80,10 +80,10 @@ class PostgresServer:
         self._process.wait()
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
-    def database(self) -> str:
+    def database(self, name: str | None = None) -> str:
         """Create an empty database; return its address."""
         self._databases += 1
-        name = f"site{self._databases}"
+        name = name or f"site{self._databases}"
         self._run("createdb", "-h", "127.0.0.1", "-p", self.port, "-U", "admin", name)
         return self.url(name)
 

