@@ -25,6 +25,7 @@ from runtime.recognizer import Recognizer
 from runtime.rollout import publish
 from runtime.signing import make_keys
 
+pytestmark = pytest.mark.fleet
 ROOT = Path(__file__).parents[2]
 WAIT_S = 60  # for a process on a busy machine
 
