@@ -60,9 +60,10 @@ class PostgresServer:
         """Start the server and wait until it answers."""
         options = [f"-c{name}={value}" for name, value in self.settings.items()]
         command = [self._programs / "postgres", "-D", self.data, f"-p{self.port}", *options]
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, **self._as)
         for _ in range(300):
+            if self._process is None or self._process.poll() is not None:  # it ends if a killed one is not gone yet
+                with (self.folder / "log").open("ab") as log:
+                    self._process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, **self._as)
             ready = [self._programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
             if subprocess.run(ready).returncode == 0:
                 return

@@ -17,6 +17,7 @@ from edgefs.methods import META
 def parsed(module, *words):
     parser = argparse.ArgumentParser()
     module.configure(parser)
+    parser.set_defaults(quiet=False)  # an option that every command has
     return parser.parse_args(list(words))
 
 
