@@ -1,8 +1,37 @@
-"""Devices of a site, in one process."""
+"""Devices of a site, in one process, and what they are taught."""
 
 from __future__ import annotations
 
+import time
+
+import numpy as np
 import pytest
+
+from runtime.gallery import NewShot
+
+
+@pytest.fixture
+def shot():
+    """Make a shot of dimension 8 from a seed."""
+
+    def make(seed: int, crop: bytes | None = b"jpeg") -> NewShot:
+        row = np.random.default_rng(seed).standard_normal(8).astype(np.float32)
+        return NewShot(row / np.linalg.norm(row), crop and crop + bytes([seed % 256]), "burst", 1.0, "test", 1e9)
+
+    return make
+
+
+@pytest.fixture
+def until():
+    """Wait until a condition holds, or fail."""
+
+    def wait(condition, timeout_s: float = 8.0) -> None:
+        end = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < end, "it did not happen in time"
+            time.sleep(0.01)
+
+    return wait
 
 
 @pytest.fixture

@@ -13,22 +13,9 @@ import edgefs
 from runtime.gallery import NewShot
 
 pytestmark = pytest.mark.fleet
-MODEL = "f" * 64
 
 
-def shot(seed: int, crop: bytes | None = b"jpeg") -> NewShot:
-    row = np.random.default_rng(seed).standard_normal(8).astype(np.float32)
-    return NewShot(row / np.linalg.norm(row), crop and crop + bytes([seed % 256]), "burst", 1.0, "test", 1e9)
-
-
-def until(condition, timeout_s: float = 8.0) -> None:
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
-
-
-def test_what_one_device_is_taught_another_one_names(site, tmp_path, tiny_bundle, tiny):
+def test_what_one_device_is_taught_another_one_names(site, tmp_path, tiny_bundle, tiny, until):
     rng = np.random.default_rng(0)
     frame = rng.integers(0, 255, (64, 64, 3), np.uint8)
     with (
@@ -43,7 +30,7 @@ def files_of(tmp_path, name: str) -> bytes:
     return b"".join(path.read_bytes() for path in (tmp_path / name).iterdir())
 
 
-def test_forgotten_bytes_leave_a_device_that_was_away_and_its_outbox(site, device, tmp_path):
+def test_forgotten_bytes_leave_a_device_that_was_away_and_its_outbox(site, device, tmp_path, shot, until):
     secret = NewShot(shot(1).embedding, b"a secret picture" * 100, "burst", 1.0, "test", 1e9)
     a, b = device("a"), device("b")
     a.add("me", [secret])
@@ -67,7 +54,7 @@ def test_forgotten_bytes_leave_a_device_that_was_away_and_its_outbox(site, devic
         assert db.execute("SELECT count(*) FROM edgefs.events").fetchone() == (6,), "events stay"
 
 
-def test_conflicts_are_listed_and_either_side_can_be_taken_back(site, device):
+def test_conflicts_are_listed_and_either_side_can_be_taken_back(site, device, shot, until):
     a, b = device("a"), device("b")
     a.add("mug", [shot(1)])
     until(lambda: b.classes)
@@ -86,7 +73,7 @@ def test_conflicts_are_listed_and_either_side_can_be_taken_back(site, device):
     assert not b.conflicts()
 
 
-def test_what_a_frame_is_matched_with_is_read_while_events_are_taken_in(device):
+def test_what_a_frame_is_matched_with_is_read_while_events_are_taken_in(device, shot):
     a = device("a")
     a.add("mug", [shot(1)])
     a.add_unknown_frames(shot(2).embedding[None])

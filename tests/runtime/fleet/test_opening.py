@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
-import numpy as np
 import pytest
 
 from runtime.errors import (
@@ -17,25 +14,12 @@ from runtime.errors import (
 from runtime.fleet.database import SiteDatabase, init
 from runtime.fleet.events import Event, EventKey
 from runtime.fleet.opening import open_fleet
-from runtime.gallery import NewShot
 
 pytestmark = pytest.mark.fleet
 MODEL = "f" * 64
 
 
-def shot(seed: int, crop: bytes | None = b"jpeg") -> NewShot:
-    row = np.random.default_rng(seed).standard_normal(8).astype(np.float32)
-    return NewShot(row / np.linalg.norm(row), crop and crop + bytes([seed % 256]), "burst", 1.0, "test", 1e9)
-
-
-def until(condition, timeout_s: float = 8.0) -> None:
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
-
-
-def test_a_copy_belongs_to_one_program_one_device_and_one_site(site, device, postgres):
+def test_a_copy_belongs_to_one_program_one_device_and_one_site(site, device, postgres, until):
     device("a")
     with pytest.raises(GalleryUnwritable, match="another one has it"):
         device("a")
@@ -62,7 +46,7 @@ def test_a_database_that_is_no_site_is_named(postgres, device):
         device("b", url=empty, fingerprint=None)
 
 
-def test_a_new_device_without_a_bundle_takes_the_model_of_the_site(device):
+def test_a_new_device_without_a_bundle_takes_the_model_of_the_site(device, shot):
     a = device("a")
     a.add("mug", [shot(1)])
     assert a.sync.wait(5.0)
@@ -70,7 +54,7 @@ def test_a_new_device_without_a_bundle_takes_the_model_of_the_site(device):
     assert (b.fingerprint, list(b.classes)) == (MODEL, ["mug"])
 
 
-def test_another_model_neither_reads_nor_writes(site, device):
+def test_another_model_neither_reads_nor_writes(site, device, shot):
     device("a").add("mug", [shot(1)])
     with pytest.raises(GalleryMismatch, match="neither reads nor writes"):
         device("b", fingerprint="e" * 64)

@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
-from runtime.gallery import NewShot
-
 pytestmark = pytest.mark.fleet
-MODEL = "f" * 64
 
 
-def shot(seed: int, crop: bytes | None = b"jpeg") -> NewShot:
-    row = np.random.default_rng(seed).standard_normal(8).astype(np.float32)
-    return NewShot(row / np.linalg.norm(row), crop and crop + bytes([seed % 256]), "burst", 1.0, "test", 1e9)
-
-
-def until(condition, timeout_s: float = 8.0) -> None:
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
-
-
-def test_everything_reaches_the_other_device(device):
+def test_everything_reaches_the_other_device(device, shot, until):
     a, b = device("a"), device("b")
     ids = a.add("mug", [shot(1), shot(2)])
     a.add("cup", [shot(3)])

@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
-import numpy as np
 import psycopg
 import pytest
 
-from runtime.gallery import NewShot
-
 pytestmark = pytest.mark.fleet
-MODEL = "f" * 64
 
 
-def shot(seed: int, crop: bytes | None = b"jpeg") -> NewShot:
-    row = np.random.default_rng(seed).standard_normal(8).astype(np.float32)
-    return NewShot(row / np.linalg.norm(row), crop and crop + bytes([seed % 256]), "burst", 1.0, "test", 1e9)
-
-
-def until(condition, timeout_s: float = 8.0) -> None:
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
-
-
-def test_a_site_that_was_restored_from_a_backup_is_noticed(site, device):
+def test_a_site_that_was_restored_from_a_backup_is_noticed(site, device, shot, until):
     a = device("a")
     a.add("mug", [shot(1)])
     assert a.sync.wait(5.0)
@@ -41,7 +23,7 @@ def test_a_site_that_was_restored_from_a_backup_is_noticed(site, device):
     assert list(a.classes) == ["mug"], "it goes on with its copy"
 
 
-def test_a_device_works_without_network_and_sends_what_it_was_taught_later(site, device):
+def test_a_device_works_without_network_and_sends_what_it_was_taught_later(site, device, shot, until):
     a = device("a", connect=False)
     a.add("mug", [shot(1)])
     assert list(a.classes) == ["mug"]
