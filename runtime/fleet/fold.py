@@ -41,7 +41,7 @@ class State:
         classes: Label -> its shots, in the order in which they came.
         unknown: Frames of which a person said that they show nothing taught, oldest first.
         removed: Shot -> the event that removed it.
-        dead: Shots whose bytes are to be deleted everywhere.
+        dead: Shots whose bytes are to be deleted on this device.
         settings: The settings of the site, by name.
         conflicts: In the order of the site.
         touched: Shots whose place may have changed since `touched` was cleared.
@@ -63,6 +63,10 @@ class State:
     def counts(self, key: EventKey) -> bool:
         """Return whether an event is known and not undone."""
         return key in self.events and not self.undone_by.get(key)
+
+    def deleted_everywhere(self) -> set[ShotKey]:
+        """Return the dead shots whose final event is in the site's order: an unsent one may come after an undo."""
+        return {shot for key in self.finals if self.events[key].seq is not None for shot in self.events[key].doomed}
 
     def note(self, event: Event) -> None:
         """First pass: which events count, and which shots are dead. It depends on no label."""

@@ -125,7 +125,9 @@ class Sync:
         self._replica.require_site(info)
         database.listen()
         if info.role == "teacher":
-            database.delete_shots(list(self._replica.state.dead))
+            with self._replica.lock:
+                gone = list(self._replica.state.deleted_everywhere())
+            database.delete_shots(gone)
         while not self._stopping.is_set():
             started, asked = time.monotonic(), self._asked
             if not self._round(database):
@@ -143,12 +145,12 @@ class Sync:
         if unsent:
             database.hint()
         events = database.events_after(replica.cursor, EVENTS_AT_ONCE)
-        dead = set(replica.state.dead)
         replica.confirm(events)
+        gone = [shot for event in events if event.key in replica.state.finals for shot in event.doomed]
+        if gone and replica.role == "teacher":
+            database.delete_shots(gone)
         if len(events) == EVENTS_AT_ONCE or len(unsent) == UNSENT_AT_ONCE:
             return True
-        if (newly := list(replica.state.dead - dead)) and replica.role == "teacher":
-            database.delete_shots(newly)
         missing = replica.missing()
         for first in range(0, len(missing), SHOTS_AT_ONCE):
             replica.bring(database.shots(missing[first : first + SHOTS_AT_ONCE], fingerprint))
