@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import mimetypes
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -50,6 +51,34 @@ def answer(label: str | None = None, **changes: Any) -> dict[str, Any]:
         "check": "accepted" if label else "score",
         "timings_ms": {"capture": 0.4, "decode": 4.1, "preprocess": 0.6, "embed": 2.1, "match": 0.2, "publish": 0.3,
                        "total": 12.2},
+    } | changes  # fmt: skip
+
+
+def visit(id_: int, label: str | None = "mug", **changes: Any) -> dict[str, Any]:
+    now = time.time()
+    return {
+        "id": id_, "camera": "shop-cam-1", "label": label, "certainty": "sure" if label else "unknown",
+        "suggestion": label, "score": 0.81, "begun_s": now - 60 * id_, "ended_s": now - 60 * id_ + 40, "frames": 798,
+        "review": None, "review_label": None,
+    } | changes  # fmt: skip
+
+
+def shot(id_: int, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": id_, "negative": False, "burst": "b", "quality": 0.9, "source": "camera shop-cam-1",
+        "time_s": time.time(), "crop": True,
+    } | changes  # fmt: skip
+
+
+def rule(name: str, **changes: Any) -> dict[str, Any]:
+    now = time.time()
+    results = [
+        {"id": "b", "time_s": now - 130, "ok": False, "tries": 3, "what": "the server answered 503 Busy"},
+        {"id": "a", "time_s": now - 900, "ok": True, "tries": 1, "what": "204 No Content"},
+    ]
+    return {
+        "name": name, "kind": "webhook", "target": "http://192.168.1.5/hook", "signed": True, "label": "mug",
+        "certainty": "sure", "camera": None, "dwell_s": 2.0, "fixed": False, "waiting": 1, "results": results,
     } | changes  # fmt: skip
 
 

@@ -10,23 +10,6 @@ expect = pytest.importorskip("playwright.sync_api", reason="a browser is driven 
 LOOKS = pytest.mark.parametrize("look", ["desk light", "desk dark", "phone light"])
 
 
-def visit(id_, label="mug", **changes):
-    now = time.time()
-    return {
-        "id": id_,
-        "camera": "shop-cam-1",
-        "label": label,
-        "certainty": "sure" if label else "unknown",
-        "suggestion": label,
-        "score": 0.81,
-        "begun_s": now - 60 * id_,
-        "ended_s": now - 60 * id_ + 40,
-        "frames": 798,
-        "review": None,
-        "review_label": None,
-    } | changes
-
-
 def hours():
     hour = time.time() // 3600
     return [
@@ -37,27 +20,6 @@ def hours():
     ]
 
 
-def rule(name, **changes):
-    now = time.time()
-    results = [
-        {"id": "b", "time_s": now - 130, "ok": False, "tries": 3, "what": "the server answered 503 Busy"},
-        {"id": "a", "time_s": now - 900, "ok": True, "tries": 1, "what": "204 No Content"},
-    ]
-    return {
-        "name": name,
-        "kind": "webhook",
-        "target": "http://192.168.1.5/hook",
-        "signed": True,
-        "label": "mug",
-        "certainty": "sure",
-        "camera": None,
-        "dwell_s": 2.0,
-        "fixed": False,
-        "waiting": 1,
-        "results": results,
-    } | changes
-
-
 @pytest.fixture
 def shop(fake):
     """A device with classes, visits and rules."""
@@ -65,30 +27,19 @@ def shop(fake):
         classes=[fake.taught("mug", 0), fake.taught("cap", 10, reliable=False, advice="show it from 3 more sides")]
     )
     visits = [
-        visit(1),
-        visit(2, None, suggestion="cap"),
-        visit(3, None, suggestion=None),
-        visit(4, "cap", certainty="maybe"),
-        visit(5, review="is", review_label="cap"),
-        visit(6, review="yes", review_label="mug"),
+        fake.visit(1),
+        fake.visit(2, None, suggestion="cap"),
+        fake.visit(3, None, suggestion=None),
+        fake.visit(4, "cap", certainty="maybe"),
+        fake.visit(5, review="is", review_label="cap"),
+        fake.visit(6, review="yes", review_label="mug"),
     ]
     device.answers["GET", "visits"] = (200, visits)
     device.answers["POST", "visits/review"] = (200, {"visits": 1, "operations": [7]})
     device.answers["GET", "visits/statistics"] = (200, hours())
-    shots = [
-        {
-            "id": n,
-            "negative": n == 3,
-            "burst": "b",
-            "quality": 0.9,
-            "source": "camera shop-cam-1",
-            "time_s": time.time() - n * 9000,
-            "crop": True,
-        }
-        for n in range(8)
-    ]
+    shots = [fake.shot(n, negative=n == 3, time_s=time.time() - n * 9000) for n in range(8)]
     device.answers["GET", "classes/shots"] = (200, shots)
-    fixed = rule(
+    fixed = fake.rule(
         "every visitor",
         kind="csv",
         target="/var/log/seen.csv",
@@ -98,7 +49,7 @@ def shop(fake):
         signed=False,
         results=[],
     )
-    device.answers["GET", "actions"] = (200, {"durable": True, "rules": [rule("door"), fixed]})
+    device.answers["GET", "actions"] = (200, {"durable": True, "rules": [fake.rule("door"), fixed]})
     return device
 
 

@@ -25,18 +25,13 @@ def shop(fake):
         inbox=[{"id": 1, "seen": 7, "first_s": now - 900, "last_s": now - 60}],
         undo=fake.operation(7, "enrolled 5 shots of 'mug'"),
     )
-    visit = {"id": 1, "camera": "shop-cam-1", "label": "mug", "certainty": "maybe", "suggestion": "mug", "score": 0.8,
-             "begun_s": now - 60, "ended_s": now, "frames": 798, "review": None, "review_label": None}  # fmt: skip
-    shot = {"id": 1, "negative": False, "burst": "b", "quality": 0.9, "source": "camera shop-cam-1", "time_s": now,
-            "crop": True}  # fmt: skip
-    rule = {"name": "door", "kind": "webhook", "target": "http://192.168.1.5/hook", "signed": True, "label": "mug",
-            "certainty": "maybe", "camera": None, "dwell_s": 2.0, "fixed": False, "waiting": 1,
-            "results": []}  # fmt: skip
+    visit = fake.visit(1, certainty="maybe")
+    rule = fake.rule("door", certainty="maybe", results=[])
     device.answers["GET", "user"] = (200, {"name": "till", "role": "viewer"})
     device.answers["GET", "visits"] = (200, [visit])
     device.answers["GET", "visits/statistics"] = (200, [])
     device.answers["GET", "answers/900/explain"] = (200, fake.answer("mug"))
-    device.answers["GET", "classes/shots"] = (200, [shot])
+    device.answers["GET", "classes/shots"] = (200, [fake.shot(1)])
     device.answers["GET", "actions"] = (200, {"durable": True, "rules": [rule]})
     return device
 
