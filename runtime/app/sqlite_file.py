@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from runtime.erasing import Eraser
+
 PRAGMAS = (
     "journal_mode = WAL",
     "synchronous = FULL",
@@ -40,6 +42,7 @@ class SqliteFile:
             except BaseException:
                 self._db.close()
                 raise
+        self._eraser = Eraser(self._db, path)
 
     @contextmanager
     def change(self) -> Iterator[sqlite3.Connection]:
@@ -60,13 +63,14 @@ class SqliteFile:
             yield self._db
 
     def wipe(self) -> None:
-        """Remove deleted data from the write-ahead log too."""
-        with self._lock, suppress(sqlite3.DatabaseError):
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        """Remove what is left of deleted data, as far as other programs allow it now."""
+        with self._lock, suppress(sqlite3.DatabaseError, OSError):
+            self._eraser.erase()
 
     def close(self) -> None:
         with self._lock:
             self._db.close()
+            self._eraser.close()
 
     def _prepare(self, kind: tuple[int, int], schema: Sequence[str]) -> None:
         (application_id,) = self._db.execute("PRAGMA application_id").fetchone()

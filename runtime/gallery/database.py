@@ -73,9 +73,10 @@ class NotAGallery(GalleryCorrupt):
 
 
 class GalleryConnection(sqlite3.Connection):
-    """A connection that knows whether it may write."""
+    """A connection that knows whether it may write, and whether a program before it was killed or has the file open."""
 
     writable = True
+    in_use_before = False
 
 
 @contextmanager
@@ -167,9 +168,10 @@ def _open(
     uri: str, path: Path | None, new: tuple[str, int] | None, timeout_s: float, *, readonly: bool = False
 ) -> sqlite3.Connection:
     """Connect to a gallery; create its tables if the database is empty and `new` is given."""
+    in_use_before = path is not None and path.with_name(f"{path.name}-wal").exists()  # it is deleted at the end
     db = blank(uri, timeout_s)
     try:
-        db.writable = not readonly
+        db.writable, db.in_use_before = not readonly, in_use_before
         empty = new is not None and not _tables(db)
         version = FORMAT if empty else _checked_version(db, path)
         if not readonly:

@@ -15,6 +15,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
+from runtime.erasing import Eraser
 from runtime.errors import GalleryCorrupt, GalleryError, GalleryMismatch, GalleryUnwritable
 from runtime.gallery import operations, redo_stack
 from runtime.gallery.base import Damaged, Repair, State
@@ -63,9 +64,10 @@ class GalleryFile:
         self, db: sqlite3.Connection, fingerprint: str | None, dim: int | None, rescued: tuple[Damaged, ...] = ()
     ) -> None:
         self.db, self._rescued = db, rescued
-        self._to_wipe = True  # an earlier program may have left deleted data in the WAL
+        self._to_wipe: bool = getattr(db, "in_use_before", False)  # a killed program may have left deleted data
         self.writable: bool = getattr(db, "writable", True)
         kept = self.path if self.writable else None
+        self._eraser = Eraser(db, kept)
         refused: State = "ok" if self.writable else "read-only"
         self._condition = Condition(kept, refused, self.wipe)
         self._totals = Totals(db, follow=self.writable)
@@ -121,6 +123,7 @@ class GalleryFile:
                 return Repair((), None)
             before = self.memory
             self.db.close()
+            self._eraser.close()
             try:
                 report = repair_file(self.path)
             finally:
@@ -207,20 +210,13 @@ class GalleryFile:
         return changed
 
     def wipe(self) -> None:
-        """Remove deleted data from the WAL and from SQLite's cache too.
+        """Remove deleted data from the file, its WAL and SQLite's cache.
 
         That is impossible while another program reads an older state. It is then tried again at every `purge`.
         """
-        with self._lock, suppress(sqlite3.DatabaseError):
+        with self._lock, suppress(sqlite3.DatabaseError, OSError):
             self._to_wipe = True
-            (patience_ms,) = self.db.execute("PRAGMA busy_timeout").fetchone()
-            self.db.execute("PRAGMA busy_timeout = 0")
-            try:
-                (busy, *_) = self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            finally:
-                self.db.execute(f"PRAGMA busy_timeout = {patience_ms}")
-            self.db.execute("PRAGMA shrink_memory")
-            self._to_wipe = bool(busy)
+            self._to_wipe = not self._eraser.erase()
 
     def undo(self, expected: int | None) -> str:
         """See `SqliteGallery.undo`."""
@@ -237,6 +233,7 @@ class GalleryFile:
                 self._tidy()
             self._closed = True
             self.db.close()
+            self._eraser.close()
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

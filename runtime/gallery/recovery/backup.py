@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from shlex import quote
 
+from runtime.erasing import erase_gaps
 from runtime.errors import GalleryCorrupt, GalleryError, GalleryUnwritable
 from runtime.gallery.base import Damaged
 from runtime.gallery.database import blank, connect, explained
@@ -69,7 +70,8 @@ def delete_from_backups(paths: Iterable[Path], source: sqlite3.Connection, gone:
                 with closing(connect(path, new=None, readonly=False, timeout_s=5.0)) as db, explained(path, "write"):
                     _delete(db, [row for row in shots if row], gone.classes)
                     db.execute("PRAGMA journal_mode = DELETE").fetchone()
-        except GalleryError:
+                erase_gaps(path)
+        except (GalleryError, OSError):
             unreached.append(str(path))
     return unreached
 
@@ -103,6 +105,7 @@ def _copy(source: sqlite3.Connection, part: Path, origin: Path | None, *, withou
         totals.write_state(db)  # a WAL of another copy does not belong to this one
         db.execute("COMMIT")
         _require_sound(db, origin)
+    erase_gaps(part)
     files.sync(part)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 
@@ -156,3 +157,26 @@ def test_a_backup_that_cannot_be_opened_is_named(gallery, tmp_path):
     backup.write_bytes(b"something else" * 100)
     gallery.forget(LABEL)
     assert gallery.purge(now=True).unreached == (str(backup),)
+
+
+@pytest.mark.parametrize("seed", [14, 23])  # without `runtime/erasing.py`, bytes stayed
+def test_no_byte_of_what_was_forgotten_stays_whatever_was_changed_before(path, seed):
+    rng, numbers = np.random.default_rng(seed), iter(range(1000))
+    with open_gallery(path, fingerprint=MODEL, dim=DIM) as gallery:
+        for step in range(200):
+            if step == 100:
+                gallery.backup(path.with_name("backup.db"))
+            label = f"class {rng.integers(40)}"
+            if rng.random() < 0.6:
+                some = [next(numbers) for _ in range(rng.integers(1, 4))]
+                rows = rng.standard_normal((len(some), DIM)).astype(np.float32)
+                crops = [f"<{number}>".encode() * 40 for number in some]
+                gallery.add(
+                    label, [NewShot(*pair, "burst", 0.5, "camera 0", 1e9) for pair in zip(rows, crops, strict=True)]
+                )
+            elif label in gallery.classes:
+                gallery.forget(label, now=True)
+        ids = [id_ for shots in gallery.classes.values() for id_ in shots.ids]
+        kept = {gallery.crop(int(id_)).partition(b">")[0] + b">" for id_ in ids}
+    assert set(re.findall(rb"<\d+>", path.read_bytes())) == kept
+    assert kept > set(re.findall(rb"<\d+>", path.with_name("backup.db").read_bytes())) > set()
