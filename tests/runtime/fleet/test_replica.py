@@ -1,5 +1,6 @@
 """The copy of a device is what the events say, after any crash, and without any network."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -178,3 +179,35 @@ def test_a_damaged_or_emptied_gallery_asks_for_its_shots_again(opened):
     replica.copy.change(arranging.discard, [replica.ids[ShotKey("b/1", 1, 0)]])
     replica = opened()
     assert replica.missing() == [ShotKey("b/1", 1, 0)]
+
+
+@pytest.mark.parametrize("seed", [3, 38, 98])  # without `runtime/erasing.py`, bytes stayed
+def test_no_byte_of_a_deleted_shot_stays_whatever_came_before(opened, tmp_path, seed):
+    """Shots of another device come, later their crops in another order, and some are deleted for good."""
+    rng, replica, seq = np.random.default_rng(seed), opened(), 0
+    crops: dict[ShotKey, bytes] = {}
+
+    def came(kind: str, body: dict) -> Event:
+        nonlocal seq
+        seq += 1
+        event = Event(EventKey("b/1", seq), kind, body, seq - 1, kind, 0.0, seq)
+        replica.confirm([event])
+        return event
+
+    for _ in range(60):
+        if rng.random() < 0.6:
+            event = came("teach", {"shots": [[f"class {rng.integers(12)}", False, int(rng.integers(1, 5))]]})
+            keys = [key for key, _, _ in event.taught()]
+            replica.bring({key: shot(seq, None) for key in keys})
+            crops |= {key: f"<{key.n}.{key.i}>".encode() * 60 for key in keys}
+        elif keys := list(replica.ids):
+            doomed = [keys[i] for i in rng.permutation(len(keys))[: rng.integers(1, 6)]]
+            event = came("remove", {"shot": [*doomed[0]]})
+            came("final", {"event": [*event.key], "shots": [[*key] for key in doomed]})
+        waiting = list(replica.without_crop)
+        replica.bring_crops(
+            {waiting[i]: crops[waiting[i]] for i in rng.permutation(len(waiting))[: rng.integers(0, 5)]}
+        )
+    kept = {crop.partition(b">")[0] + b">" for id_ in replica.keys if (crop := replica.copy.crop(id_))}
+    stored = b"".join((tmp_path / name).read_bytes() for name in ("site.db", "site.db-wal"))
+    assert set(re.findall(rb"<\d+\.\d+>", stored)) == kept
