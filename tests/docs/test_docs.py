@@ -167,6 +167,7 @@ def test_everything_on_a_page_runs(page, walk, material, tmp_path, monkeypatch, 
     assert done == sum(len(walk.lines(text)) for text in blocks(page, "sh")) + len(blocks(page, "python", "toml"))
 
 
+@pytest.mark.docs
 def test_a_command_that_fails_is_noticed(walk, material, tmp_path):
     with pytest.raises(AssertionError, match="no-such-photo"):
         walk.walk([("sh", "edgefs recognize no-such-photo.jpg\n")], material, tmp_path / "here")

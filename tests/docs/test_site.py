@@ -34,6 +34,7 @@ def site(tmp_path_factory):
     return folder
 
 
+@pytest.mark.docs
 def test_the_site_is_built_without_a_warning_and_has_every_page(site):
     for page in PAGES.keys() - {"api.md"}:
         assert (site / page).with_suffix(".html").is_file()
@@ -43,6 +44,7 @@ def test_the_site_is_built_without_a_warning_and_has_every_page(site):
             assert f'id="{package}.{name}"' in reference or f'id="edgefs.{name}"' in reference, name
 
 
+@pytest.mark.docs
 def test_no_page_of_the_site_loads_anything_from_another_host(site):
     loads = re.compile(
         r"""<(?:script|img|iframe|source)\b[^>]*\bsrc=["']?(?:https?:)?//|<link\b[^>]*\bhref=["']?https?://"""
