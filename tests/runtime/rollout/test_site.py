@@ -341,7 +341,7 @@ def test_a_device_holds_no_lock_while_it_downloads_and_no_connection_between_its
 
 def test_a_table_that_somebody_has_locked_holds_a_device_for_a_while_only(url, site, monkeypatch):
     monkeypatch.setattr(module, "TIMEOUT_S", 1)
-    with psycopg.connect(site) as db:
+    with psycopg.connect(site, options="-c idle_in_transaction_session_timeout=10s") as db:  # so that this test ends
         db.execute("LOCK TABLE edgefs.files")
         with pytest.raises(Unreachable, match="statement timeout"):
             open_place(url("camera")).read("rollout.json", 10)
