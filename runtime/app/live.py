@@ -37,6 +37,7 @@ from runtime.app.web.token import default_token_file, load_token
 from runtime.app.web.users import User, load_users, read_users
 from runtime.bundle import Bundle
 from runtime.errors import GalleryMismatch, OptionError
+from runtime.fleet.address import is_site, parsed
 from runtime.recognizer import Recognizer
 from runtime.rollout.follower import Follower, device_name
 
@@ -157,7 +158,8 @@ def _follower(options: Options) -> Follower | None:
         return None
     home = options.gallery.with_name(f"{options.gallery.name}.rollout")
     engine = {"engine": options.engine, "threads": options.threads, "device": options.device}
-    return Follower(options.follow, home, options.bundle, device_name(), options.trusted_keys, engine=engine)
+    name = parsed(options.follow).device if is_site(options.follow) else device_name()  # a site knows registered names
+    return Follower(options.follow, home, options.bundle, name, options.trusted_keys, engine=engine)
 
 
 def _service(options: Options, metrics: Metrics, stack: ExitStack, follower: Follower | None) -> Service:

@@ -12,6 +12,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from runtime.errors import OptionError
 
 SCHEMES = ("postgresql://", "postgres://")
+# What has another form is refused before PostgreSQL's client sees it: that would take a part of a password for a host
+# or a port, and name it in its messages.
+_PLAIN = r"[^@/?#\[\]%]|%(?!00)[0-9A-Fa-f]{2}"
+_FORM = re.compile(rf"\w+://((?:{_PLAIN})*@)?(?:{_PLAIN}|[/?\[\]])*")
 
 
 def is_site(gallery: object) -> bool:
@@ -44,6 +48,11 @@ class Address:
 
 def parsed(url: str) -> Address:
     """Return the parts of an address. Raises OptionError."""
+    if not _FORM.fullmatch(url):
+        raise OptionError(
+            "The address of a site must be postgresql://USER@HOST/DATABASE with other characters percent-encoded (%40 "
+            "for @), but one of them is not. Encode it; a password belongs into ~/.pgpass (docs/fleet.md)."
+        )
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query))
     device = options.pop("device", None) or parts.username or options.get("user") or socket.gethostname()

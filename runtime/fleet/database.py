@@ -188,6 +188,12 @@ class SiteDatabase:
                 pass
         self.hinted = False
 
+    def query(self, sql: str, *values: object) -> list[Any]:
+        """Return the rows of one statement, which is a transaction of its own."""
+        with self._explained():
+            cursor = self._db.execute(sql, values, binary=True)
+            return cursor.fetchall() if cursor.description else []
+
     def interrupt(self) -> None:
         """Let a call of another thread that waits for the network fail now."""
         with suppress(Exception), socket.socket(fileno=os.dup(self._db.fileno())) as wire:
@@ -209,12 +215,17 @@ class SiteDatabase:
         except psycopg.errors.InsufficientPrivilege as error:
             raise GalleryUnwritable(
                 f"This login must be allowed to do this in the site's database, but PostgreSQL says: {_line(error)}. "
-                "Register the device and grant its role: edgefs fleet init URL --device NAME"
+                "Register the device and grant its role: edgefs fleet init URL --device NAME (or --teacher NAME)"
+            ) from error
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+            raise SiteUnavailable(
+                f"The database must have the tables of a site of this version, but PostgreSQL says: {_line(error)}. "
+                "An administrator brings them up to date: edgefs fleet init URL"
             ) from error
         except self._errors as error:
             raise SiteUnavailable(
                 f"The site's database must answer, but PostgreSQL's client says: {_line(error)}. "
-                "This device goes on with its copy, and tries again."
+                "This device goes on with what it has, and tries again."
             ) from error
 
 

@@ -44,6 +44,15 @@ CREATE TABLE IF NOT EXISTS edgefs.shots (
 );
 ALTER TABLE edgefs.shots ALTER COLUMN crop SET STORAGE EXTERNAL;  -- JPEG cannot be compressed further
 
+-- A published rollout (docs/rollout.md): rollout.json, bundles/SHA256.edgefs.zip in parts, and reports/DEVICE.json.
+CREATE TABLE IF NOT EXISTS edgefs.files (
+    name text NOT NULL,
+    start bigint NOT NULL CHECK (start >= 0),  -- the place of this part in the file
+    data bytea NOT NULL CHECK (octet_length(data) <= 1048576),
+    PRIMARY KEY (name, start)
+);
+ALTER TABLE edgefs.files ALTER COLUMN data SET STORAGE EXTERNAL;  -- a zip cannot be compressed further
+
 CREATE OR REPLACE FUNCTION edgefs.number_event() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = edgefs, pg_temp AS $$
 BEGIN
@@ -85,8 +94,10 @@ GRANT edgefs_viewer TO edgefs_device;
 GRANT edgefs_device TO edgefs_teacher;
 
 GRANT USAGE ON SCHEMA edgefs TO edgefs_viewer;
-GRANT SELECT ON edgefs.site, edgefs.counter, edgefs.devices, edgefs.events, edgefs.shots TO edgefs_viewer;
+GRANT SELECT ON edgefs.site, edgefs.counter, edgefs.devices, edgefs.events, edgefs.shots, edgefs.files TO edgefs_viewer;
 GRANT INSERT ON edgefs.events, edgefs.shots TO edgefs_device;
+GRANT INSERT, UPDATE ON edgefs.files TO edgefs_device;
+GRANT DELETE ON edgefs.files TO edgefs_teacher;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA edgefs FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION edgefs.join_site TO edgefs_device;
 GRANT EXECUTE ON FUNCTION edgefs.delete_shots TO edgefs_teacher;
@@ -109,3 +120,15 @@ CREATE POLICY changing ON edgefs.events FOR INSERT TO edgefs_teacher WITH CHECK 
     EXISTS (SELECT FROM edgefs.devices d WHERE d.role = current_user AND d.name = split_part(origin, '/', 1)));
 CREATE POLICY teaching ON edgefs.shots FOR INSERT TO edgefs_device WITH CHECK (
     EXISTS (SELECT FROM edgefs.devices d WHERE d.role = current_user AND d.name = split_part(origin, '/', 1)));
+
+-- Everybody of the site reads the files, a device writes its own report, and a teacher publishes.
+ALTER TABLE edgefs.files ENABLE ROW LEVEL SECURITY;
+DROP POLICY IF EXISTS reading ON edgefs.files;
+DROP POLICY IF EXISTS reporting ON edgefs.files;
+DROP POLICY IF EXISTS publishing ON edgefs.files;
+CREATE POLICY reading ON edgefs.files FOR SELECT TO edgefs_viewer USING (true);
+CREATE POLICY reporting ON edgefs.files TO edgefs_device USING (
+    start = 0 AND octet_length(data) <= 65536 AND EXISTS (
+        SELECT FROM edgefs.devices d WHERE d.role = current_user AND files.name = 'reports/' || d.name || '.json'));
+CREATE POLICY publishing ON edgefs.files TO edgefs_teacher USING (
+    (name = 'rollout.json' AND start = 0 AND octet_length(data) <= 65536) OR starts_with(name, 'bundles/'));

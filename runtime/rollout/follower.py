@@ -23,8 +23,9 @@ from runtime.engines import agreement
 from runtime.engines.limited_check import check
 from runtime.errors import BundleError, EdgefsError, EngineError, GalleryMismatch, GalleryUnwritable, OptionError
 from runtime.recognizer import Recognizer
-from runtime.rollout.folder import Folder, Unreachable
 from runtime.rollout.index import MAX_BYTES, NAME, Index, Release, read_index
+from runtime.rollout.opening import open_place
+from runtime.rollout.place import Unreachable
 from runtime.rollout.publish import REPORTS
 from runtime.rollout.shares import WINDOW_S, UnknownShare, doubled
 from runtime.rollout.state import load_state
@@ -39,10 +40,11 @@ class Follower:
     """Follows the rollout of one folder.
 
     Args:
-        where: The folder, a path or an HTTP address.
+        where: The folder, a path or an HTTP address; or the address of the database of a site.
         home: A folder of the device for its state and the bundles that it fetches.
         own: The bundle with which the app was started.
-        device: The name of the device, which decides whether it is among the first.
+        device: The name of the device, which decides whether it is among the first. In the database of a site it must
+            be registered; else nothing is reported.
         trusted_keys: A folder of public keys; index and bundle must be signed by one of them.
         engine: How a new bundle is opened: arguments of `Recognizer.swap`.
         clock: Returns seconds that never decrease.
@@ -64,7 +66,7 @@ class Follower:
     ) -> None:
         if trusted_keys is None:
             raise OptionError("--follow needs --trusted-keys DIR: only bundles of a trusted author are fetched")
-        self._folder, self._home, self._own, self._device = Folder(where), home, own, device
+        self._folder, self._home, self._own, self._device = open_place(where), home, own, device
         self._keys, self._engine, self._clock = trusted_keys, engine or {}, clock
         self.state = load_state(home)
         self.shares = UnknownShare(clock)

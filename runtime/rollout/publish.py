@@ -12,8 +12,9 @@ from typing import Any
 
 from runtime.bundle import Bundle
 from runtime.errors import BundleCorrupt, OptionError
-from runtime.rollout.folder import Folder, Unreachable
 from runtime.rollout.index import MAX_BYTES, NAME, Index, Release, read_index
+from runtime.rollout.opening import open_place
+from runtime.rollout.place import Absent, Place
 
 REPORTS = "reports"
 
@@ -26,44 +27,53 @@ def publish(bundle: Bundle, to: str, key: Path, share: float) -> Index:
 
     Args:
         bundle: The bundle.
-        to: A path, or the address of an HTTP server that takes PUT.
+        to: A path, the address of an HTTP server that takes PUT, or that of the database of a site.
         key: The private key.
         share: The share of the devices, 0..1.
 
     Raises:
         OptionError: The share is outside its range, or the file is no private key.
-        BundleMissing: The folder cannot be written.
+        BundleMissing: The folder cannot be read or written; or, in a database, somebody else published meanwhile.
+        FleetMissing: The folder is a database, and psycopg is not installed.
     """
     if not 0 <= share <= 1:
         raise OptionError(f"share must be in 0..1, but got {share}; 0.1 is every tenth device")
-    folder = Folder(to)
-    before = published(folder)
+    place = open_place(to)
+    replaced, before = _read(place)
     with tempfile.TemporaryDirectory() as temporary:
         path = bundle.signed(key).save(Path(temporary) / "bundle.zip").path
         data = path.read_bytes()  # type: ignore[union-attr]
     release = Release(sha256(data).hexdigest(), len(data), bundle.name, bundle.fingerprint)
     serial = max(int(time.time()), before.serial + 1 if before else 1)  # the time, if an earlier index was lost
     index = Index(serial, share, release, _for_the_others(before, release))
-    folder.write(release.file, data)
-    folder.write(NAME, index.signed(key))
+    place.publish(index, index.signed(key), data, replaced)
     return index
 
 
-def published(folder: Folder) -> Index | None:
-    """Return the index of a folder, signed by whomever; None if it has none that can be read."""
-    with contextlib.suppress(Unreachable, BundleCorrupt):
-        return read_index(folder.read(NAME, MAX_BYTES), folder.where, None)
-    return None
+def published(place: Place) -> Index | None:
+    """Return the index of a place, signed by whomever; None if there is none that is sound. Raises Unreachable."""
+    return _read(place)[1]
 
 
-def reports(folder: Folder) -> list[dict[str, Any]]:
-    """Return what each device reported last. Anybody who can write the folder can have written it."""
+def reports(place: Place) -> list[dict[str, Any]]:
+    """Return what each device reported last. Anybody who can write a folder can have written it; in the database of a
+    site, whoever is registered under the name of the device. Raises Unreachable.
+    """
     found = []
-    for name in folder.names(REPORTS):
-        with contextlib.suppress(Unreachable, ValueError, RecursionError):
-            report = json.loads(folder.read(f"{REPORTS}/{name}", MAX_BYTES))
+    for content in place.read_all(REPORTS, MAX_BYTES):
+        with contextlib.suppress(ValueError, RecursionError):
+            report = json.loads(content)
             found += [report] if isinstance(report, dict) else []
     return found
+
+
+def _read(place: Place) -> tuple[bytes | None, Index | None]:
+    """Return the file of the index, and what it says; None for what is absent or damaged."""
+    content = None
+    with contextlib.suppress(Absent, BundleCorrupt):
+        content = place.read(NAME, MAX_BYTES)
+        return content, read_index(content, place.where, None)
+    return content, None
 
 
 def _for_the_others(before: Index | None, release: Release) -> Release | None:

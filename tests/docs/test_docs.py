@@ -89,7 +89,7 @@ def dotted(page):
     code = "\n".join([*(text for _, text in BLOCK.findall(PAGES[page])), *INLINE.findall(BLOCK.sub("", PAGES[page]))])
     return sorted(
         set(re.findall(r"(?<![\w./-])((?:edgefs|runtime|exporters)(?:\.[A-Za-z_]\w*)+)(?![\w/])", code))
-        - {"edgefs.json", "edgefs.events", "edgefs.shots"}  # a file, and tables of PostgreSQL
+        - {"edgefs.json", "edgefs.events", "edgefs.files", "edgefs.shots"}  # a file, and tables of PostgreSQL
     )
 
 

@@ -1,4 +1,4 @@
-"""`edgefs live --follow` as a process: a bundle published on an HTTP server runs, and an unsigned one does not."""
+"""`edgefs live --follow` as a process: a bundle that was published runs, and an unsigned one does not."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ import pytest
 pytest.importorskip("cryptography")
 
 from runtime.bundle import Bundle
+from runtime.fleet.database import init
 from runtime.recognizer import Recognizer
-from runtime.rollout import publish
+from runtime.rollout import publish, reports
+from runtime.rollout.opening import open_place
 from runtime.signing import make_keys
 
 pytestmark = pytest.mark.fleet
@@ -45,6 +47,16 @@ def address(tmp_path):
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture(params=["http", "database"])
+def places(request, tmp_path):
+    """Where to publish, and what a device follows."""
+    if request.param == "http":
+        return str(tmp_path / "published"), request.getfixturevalue("address")
+    site = request.getfixturevalue("site")
+    init(site, devices=["camera"], teachers=["till"])
+    return site.replace("admin@", "till@"), site.replace("admin@", "camera:secret@")
 
 
 @pytest.fixture
@@ -103,9 +115,10 @@ def answered(http, count=1):
     until(lambda: known() >= before + count)
 
 
-def test_a_bundle_published_over_http_replaces_the_running_one_without_a_restart(tiny, things, key, address, tmp_path):
+def test_a_bundle_that_is_published_replaces_the_running_one_without_a_restart(tiny, things, key, places, tmp_path):
     new = tiny.bundle(seed=1, dim=48)
-    publish(new, str(tmp_path / "published"), key, 1)
+    to, address = places
+    publish(new, to, key, 1)
     with live(tmp_path, things, address) as (http, _):
         until(lambda: http.get("/state").json()["bundle"]["fingerprint"] == new.fingerprint)
         answered(http, 5)
@@ -116,6 +129,9 @@ def test_a_bundle_published_over_http_replaces_the_running_one_without_a_restart
     with live(tmp_path, things, address) as (http, _):  # and after a restart
         assert http.get("/state").json()["bundle"]["fingerprint"] == new.fingerprint
         answered(http)
+    if "postgresql" in to:
+        assert [(one["device"], one["bundle"]) for one in reports(open_place(to))] == [("camera", new.name)]
+        assert "secret" not in (tmp_path / "live.log").read_text()
 
 
 def test_a_bundle_of_an_author_who_is_not_trusted_never_runs_and_the_log_says_why(tiny, things, address, tmp_path):

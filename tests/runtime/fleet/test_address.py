@@ -31,3 +31,22 @@ def test_a_name_that_cannot_be_one_is_refused():
 @pytest.mark.parametrize(("gallery", "expected"), [("postgresql://db/shop", True), ("shop.db", False), (None, False)])
 def test_a_site_is_known_by_its_scheme(gallery, expected):
     assert is_site(gallery) == expected
+
+
+@pytest.mark.parametrize("secret", ["se/cret", "se@cret", "se?cret", "se#cret", "se%cret", "se%00cret", "se[cret"])
+def test_a_password_that_would_be_taken_for_another_part_is_refused_and_not_shown(secret):
+    for url in (f"postgresql://till:{secret}@db/shop", f"postgresql://db/shop?password={secret}@"):
+        with pytest.raises(OptionError, match="percent-encoded") as refused:
+            parsed(url)
+        assert "cret" not in str(refused.value)
+
+
+def test_addresses_of_every_form_that_postgresql_takes_are_accepted():
+    for rest in (
+        "/shop",
+        "db",
+        "[::1]:5432/shop",
+        "a:1,b:2/shop?target_session_attrs=any",
+        "u:p%40%2F@db/s?user=a%40b",
+    ):
+        assert parsed(f"postgresql://{rest}?device=till" if "?" not in rest else f"postgresql://{rest}&device=till")

@@ -1,6 +1,10 @@
-"""Keys, a published folder, and a device with a gallery."""
+"""Keys, the places of a rollout, and a device with a gallery."""
 
+import re
 import shutil
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +12,7 @@ pytest.importorskip("cryptography", reason="pip install cryptography")
 
 from runtime.recognizer import Recognizer
 from runtime.rollout.follower import Follower
+from runtime.rollout.opening import open_place
 from runtime.signing import make_keys
 
 
@@ -75,3 +80,69 @@ def device(tmp_path, tiny, tiny_bundle, trusted, clock, folder):
     yield start
     for recognizer in opened:
         recognizer.close()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves a folder, takes PUT and ranges, and closes the connection after `cut` bytes of a file."""
+
+    protocol_version = "HTTP/1.1"
+    ranges = True
+    cut = None
+    sent = 0
+    asked = ()
+
+    def do_GET(self):
+        path = Path(self.server.root + self.path)
+        if not path.is_file():
+            self.send_error(404)
+            return
+        data, start = path.read_bytes(), 0
+        found = re.match(r"bytes=(\d+)-$", self.headers.get("Range", ""))
+        type(self).asked = (*self.asked, self.headers.get("Range"))
+        if found and self.ranges:
+            start = int(found[1])
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(data) - start))
+        self.end_headers()
+        part = data[start : None if self.cut is None else start + self.cut]
+        type(self).sent += len(part)
+        self.wfile.write(part)
+        if self.cut is not None:
+            self.close_connection = True
+
+    def do_PUT(self):
+        path = Path(self.server.root + self.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(201)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def handler():
+    return type("Own", (Handler,), {})
+
+
+@pytest.fixture
+def server(tmp_path, handler):
+    """The address of the server."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        running.root = str(tmp_path / "served")
+        running.daemon_threads = True
+        thread = threading.Thread(target=running.serve_forever, args=(0.05,))
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture(params=["local", "http", pytest.param("database", marks=pytest.mark.fleet)])
+def place(request, tmp_path):
+    """A place of each kind."""
+    if request.param == "local":
+        return open_place(str(tmp_path / "local"))
+    return open_place(request.getfixturevalue("server" if request.param == "http" else "site"))

@@ -36,3 +36,22 @@ def test_an_empty_folder_and_a_wrong_key_are_explained(run, tiny_bundle_dir, tmp
     status, _, err = run("rollout", "publish", tiny_bundle_dir, "--to", tmp_path, "--key", tmp_path / "absent")
     assert status == 1
     assert "edgefs bundle make-key" in err
+
+
+@pytest.mark.fleet
+def test_a_bundle_is_published_in_a_database_and_no_password_is_shown(run, site, tiny_bundle_dir, key):
+    where = site.replace("admin@", "admin:secret@")
+    status, found, err = run("rollout", "status", where)
+    assert (status, found) == (0, {"index": None, "devices": []})
+    assert f"nothing is published in {site}" in err
+    said = err
+    status, index, err = run("rollout", "publish", tiny_bundle_dir, "--to", where, "--key", key, "--share", "10%")
+    assert (status, index["share"]) == (0, 0.1)
+    assert f"is published in {site} for 10% of the devices" in err
+    said += err
+    status, found, err = run("rollout", "status", where)
+    assert (status, found["index"]) == (0, index)
+    status, _, away = run("rollout", "status", "postgresql://till:secret@127.0.0.1:9/shop")
+    assert status == 1
+    assert "must answer" in away
+    assert "secret" not in said + err + away
