@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { $, el, setText, syncChildren } from "./dom.js";
-import { act } from "./notices.js";
+import { act, sentence } from "./notices.js";
 import { labels, on, store, writable } from "./store.js";
 import { said, t } from "./words.js";
 
@@ -71,7 +71,7 @@ function ask(node, change, text) {
   const { origin, n } = change;
   const back = () => (offer(node, change), node.querySelector("button").focus());
   const send = async () => {
-    await act(call("POST", "site/conflicts/take-back", { origin, n }), ({ what }) => said(what));
+    await act(call("POST", "site/conflicts/take-back", { origin, n }), ({ what }) => sentence(said(what)));
     drawn = "";
     render();
     if (!opener.hidden) opener.focus();
