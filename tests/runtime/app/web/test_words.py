@@ -85,6 +85,7 @@ def test_a_script_has_no_words_of_its_own(name):
 def test_what_the_device_says_is_translated_with_the_same_values():
     device = CHINESE["device"]
     assert {text for text in device if values(text) != values(device[text])} == set()
+    assert list(device)[-1] == "{reason}: {advice}", "it fits nearly everything, and the page takes the first that fits"
 
 
 def translated(text):
