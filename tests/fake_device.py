@@ -82,6 +82,24 @@ def rule(name: str, **changes: Any) -> dict[str, Any]:
     } | changes  # fmt: skip
 
 
+def site(**changes: Any) -> dict[str, Any]:
+    return {
+        "address": "postgresql://till@db/shop", "connected": True, "problem": None, "unsent": 0, "crops_to_come": 0,
+        "conflicts": 0, "role": "teacher",
+    } | changes  # fmt: skip
+
+
+def conflict(**changes: Any) -> dict[str, Any]:
+    def change(device: str, what: str) -> dict[str, Any]:
+        return {"origin": f"{device}/1f2e3d4c", "n": 7, "device": device, "what": what, "time_s": 0.0,
+                "can_take_back": True}  # fmt: skip
+
+    return {
+        "text": "'mug' was forgotten at one place and could not be changed any more at another",
+        "changes": [change("camera1", "renamed 'mug' to 'cup'"), change("till", "forgot 'mug' (3 shots)")],
+    } | changes
+
+
 class FakeDevice:
     """The fake device.
 

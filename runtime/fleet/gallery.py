@@ -22,7 +22,7 @@ from runtime.errors import (
 )
 from runtime.fleet.address import Address
 from runtime.fleet.events import Event, EventKey, Kind
-from runtime.fleet.history import allowed
+from runtime.fleet.history import allowed, may_take_back, reversible
 from runtime.fleet.reading import FleetReads
 from runtime.fleet.replica import Replica
 from runtime.fleet.sync import Sync
@@ -47,6 +47,11 @@ class FleetGallery(FleetReads):
         model = replica.copy.fingerprint, replica.copy.dim
         super().__init__(replica, address, Sync(address.conninfo, replica, *model) if connect else None)
         self._refreshed, self._closed = replica.classes, False
+
+    @property
+    def shared(self) -> FleetGallery:
+        """This gallery, because the devices of a site share it."""
+        return self
 
     def set_keep_crops(self, keep: bool) -> None:
         """Set whether crops are stored with new shots, for the whole site."""
@@ -176,15 +181,17 @@ class FleetGallery(FleetReads):
     def take_back(self, event: EventKey) -> str:
         """Let a change of any device not count, such as one side of a conflict; return what it was, in words.
 
-        What was deleted for good does not come back. Raises NothingToUndo.
+        What was deleted for good does not come back. Raises NothingToUndo, GalleryUnwritable.
         """
         with self._replica.lock:
             state = self._replica.state
-            if not state.counts(event) or state.events[event].kind in ("final", "set"):
+            if not reversible(state, event):
                 raise NothingToUndo(
                     f"Change {event.n} of {event.origin} must be one that counts, but it is unknown, undone or final. "
                     "List them: edgefs fleet conflicts URL"
                 )
+            if not may_take_back(self._replica.role, self._replica.origin, event):
+                raise self._not_a_teacher(f"undone: {state.events[event].what}")
             return self._undo([state.events[event]], None, "undone", "undo")
 
     def _undo(
@@ -265,15 +272,18 @@ class FleetGallery(FleetReads):
         if self.sync and self.sync.state.mismatch:
             raise GalleryMismatch(str(self.sync.state.problem))
         if not allowed(self._replica.role, kind):
-            raise GalleryUnwritable(
-                f"The login of this device must be a teacher to make this change ({what}), but it is a "
-                f"{self._replica.role or 'device that was never connected'}. Run: edgefs fleet init URL --teacher NAME"
-            )
+            raise self._not_a_teacher(what)
         event = self._replica.make(kind, body, what, shots)
         if made:
             self._made.operation = self._replica.event_ids[event.key][0]
         self._wake()
         return event
+
+    def _not_a_teacher(self, what: str) -> GalleryUnwritable:
+        return GalleryUnwritable(
+            f"The login of this device must be a teacher to make this change ({what}), but it is a "
+            f"{self._replica.role or 'device that was never connected'}. Run: edgefs fleet init URL --teacher NAME"
+        )
 
     def _set(self, name: str, value: int) -> None:
         self._change("set", {"name": name, "value": value}, f"set {name} to {value}", made=False)

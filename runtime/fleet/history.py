@@ -16,6 +16,16 @@ def allowed(role: str | None, kind: Kind) -> bool:
     return role == "teacher" or (role in (None, "device") and kind in ("teach", "undo"))
 
 
+def may_take_back(role: str | None, origin: str, event: EventKey) -> bool:
+    """Return whether a login may let an event not count: a teacher any event, a device those of its own origin."""
+    return role == "teacher" or (allowed(role, "undo") and event.origin == origin)
+
+
+def reversible(state: State, key: EventKey) -> bool:
+    """Return whether an event can be made not to count: it counts, and is neither a final deletion nor a setting."""
+    return state.counts(key) and state.events[key].kind not in ("final", "set")
+
+
 def undoable(state: State, own: Sequence[Event]) -> list[Event]:
     """Return the own changes that can be undone, newest first: none before what was deleted for good."""
     if not own:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from runtime.errors import InvalidShot
 from runtime.fleet.address import Address
 from runtime.fleet.deleting import Deleter
-from runtime.fleet.events import Event
+from runtime.fleet.events import Event, EventKey
 from runtime.fleet.fold import Conflict
-from runtime.fleet.history import redoable, undoable
+from runtime.fleet.history import may_take_back, redoable, reversible, undoable
 from runtime.fleet.replica import Replica
 from runtime.fleet.sync import Sync
 from runtime.gallery.base import ClassShots, Damaged, Operation, ShotRecord, State
@@ -156,6 +156,18 @@ class FleetReads:
         with self._replica.lock:
             return list(self._replica.state.conflicts)
 
+    def sides(self, conflict: Conflict) -> list[Event]:
+        """Return the changes that met in a conflict, as far as they are known, first the one that lost."""
+        with self._replica.lock:
+            events = self._replica.state.events
+            return [events[key] for key in (conflict.event, conflict.other) if key is not None and key in events]
+
+    def can_take_back(self, event: EventKey) -> bool:
+        """Return whether `take_back` lets this change not count."""
+        replica = self._replica
+        with replica.lock:
+            return may_take_back(replica.role, replica.origin, event) and reversible(replica.state, event)
+
     def _undoable(self) -> list[Event]:
         return undoable(self._replica.state, self._replica.own())
 
@@ -165,6 +177,11 @@ class FleetReads:
     def _operation(self, event: Event) -> Operation:
         return Operation(self._replica.event_ids[event.key][0], event.time_s, event.what)
 
+    @property
+    def connected(self) -> bool:
+        """Whether the database answered last."""
+        return self.sync is not None and self.sync.state.connected
+
     def status(self) -> FleetStatus:
         """Return how this device stands with its site."""
         replica, sync = self._replica, self.sync.state if self.sync else None
@@ -173,7 +190,7 @@ class FleetReads:
                 self._address.shown,
                 replica.origin,
                 replica.role,
-                bool(sync and sync.connected),
+                self.connected,
                 sync.problem if sync else None,
                 replica.cursor,
                 len(replica.timeline.unsent),

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.gallery.retention import Purged
+
+if TYPE_CHECKING:
+    from runtime.fleet.gallery import FleetGallery
 
 State = Literal["ok", "read-only", "damaged", "disk full", "disk failing", "second writer"]
 
@@ -101,6 +104,8 @@ class Gallery(Protocol):
 
     @property
     def path(self) -> Path | None: ...  # None if it is in memory
+    @property
+    def shared(self) -> FleetGallery | None: ...  # this gallery if the devices of a site share it; None for a file
     @property
     def fingerprint(self) -> str: ...  # of the bundle whose embeddings these are
     @property

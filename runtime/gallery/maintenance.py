@@ -45,6 +45,10 @@ class GalleryMaintenance:
         return self._file.path
 
     @property
+    def shared(self) -> None:
+        """None: the devices of a site do not share a file, see `FleetGallery`."""
+
+    @property
     def damaged(self) -> tuple[Damaged, ...]:
         """Damaged records, which are not used. While there are any, nothing can be written: see `repair`."""
         return self._file.memory.damaged

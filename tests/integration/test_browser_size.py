@@ -8,7 +8,7 @@ MOST_BYTES = 120_000  # of page, styles and scripts, not compressed
 LATER = {
     "places.css", "review.js", "inbox.js", "plots.js", "things.js", "actions.js", "about.js", "why.js", "reject.js",
     "sources.js", "retention.js", "browser_camera.js", "photos_card.js", "similar.js",
-    "class_actions.js",
+    "class_actions.js", "site.js",
 }  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from runtime.fleet.address import parsed
 from runtime.fleet.database import SiteDatabase, init
 from runtime.fleet.events import Event, EventKey
 from runtime.fleet.fold import State, fold
+from runtime.fleet.history import reversible
 
 EVENTS_AT_ONCE = 10_000
 
@@ -106,7 +107,7 @@ def _take_back(args: argparse.Namespace) -> dict[str, Any]:
     address, key = parsed(args.url), EventKey(args.origin, args.n)
     with closing(SiteDatabase(address.conninfo)) as database:
         info, state = database.info(), _state(database)
-        if not state.counts(key) or state.events[key].kind in ("final", "set"):
+        if not reversible(state, key):
             raise NothingToUndo(
                 f"Change {key.n} of {key.origin} must be one that counts, but it is unknown, undone or final. "
                 "List them: edgefs fleet conflicts URL"

@@ -12,10 +12,10 @@ from runtime.app.core.camera_reader import CameraSource
 from runtime.app.core.camera_worker import CameraWorker
 from runtime.app.core.cameras import Cameras
 from runtime.app.core.hub import Hub
-from runtime.app.core.messages import Answer, Camera, GalleryCondition, State
+from runtime.app.core.messages import Answer, Camera, GalleryCondition, Site, State
 from runtime.app.core.other_model import OtherModel
 from runtime.app.core.session import InvalidState
-from runtime.app.core.state import gallery_condition, state_of
+from runtime.app.core.state import gallery_condition, site_of, state_of
 from runtime.app.visits.log import VisitLog
 from runtime.errors import OptionError
 from runtime.recognition import Enrollment
@@ -73,7 +73,7 @@ class Service:
         self.visits = visits or VisitLog(None, recognizer.bundle.fingerprint)
         self.other_model = other_model
         self._own_recognizer: Recognizer | None = None
-        self._strangers: list[tuple[int, int]] = []
+        self._seen: tuple[list[tuple[int, int]], Site | None] = [], None
         self._stop, self._dirty = threading.Event(), threading.Event()
         path = other_model.path if other_model else recognizer.gallery.path
         self.cameras = Cameras(sources, path, open_source, self, on_answer)
@@ -241,7 +241,7 @@ class Service:
         self.other_model = None
 
     def _maintain(self) -> None:
-        """Publish the state when it changed, and look every second for changes of the gallery file and the inbox."""
+        """Publish the state when it changed; look every second for changes of the gallery, its site and the inbox."""
         refreshed_s = time.monotonic()
         while not self._stop.is_set():
             if self._dirty.wait(REFRESH_S):
@@ -253,9 +253,10 @@ class Service:
             self._stop.wait(COALESCE_S)
 
     def _refresh(self) -> None:
-        seen = [(stranger.id, stranger.seen) for stranger in self.inbox.strangers()]
-        if self.recognizer.gallery.refresh() or seen != self._strangers:
-            self._strangers = seen
+        gallery = self.recognizer.gallery
+        seen = [(stranger.id, stranger.seen) for stranger in self.inbox.strangers()], site_of(gallery)
+        if gallery.refresh() or seen != self._seen:
+            self._seen = seen
             self.changed()
 
     def _guarded(self, work: Callable[[], None]) -> None:

@@ -13,10 +13,12 @@ from runtime.app.core.messages import (
     GalleryCondition,
     GalleryState,
     Operation,
+    Site,
     State,
     Stranger,
 )
 from runtime.app.core.other_model import OtherModel
+from runtime.gallery.base import Gallery
 from runtime.gallery.base import Operation as GalleryOperation
 from runtime.recognizer import Recognizer
 from runtime.stream.strangers import Inbox
@@ -51,6 +53,22 @@ def gallery_condition(recognizer: Recognizer, other: OtherModel | None) -> Galle
     return condition
 
 
+def site_of(gallery: Gallery) -> Site | None:
+    """Return how the device stands with the site that shares its gallery; None if no other device does."""
+    if gallery.shared is None:
+        return None
+    status = gallery.shared.status()
+    return Site(
+        address=status.site,
+        connected=status.connected,
+        problem=status.problem,
+        unsent=status.unsent,
+        crops_to_come=status.crops_to_come,
+        conflicts=status.conflicts,
+        role=status.role,
+    )
+
+
 def classes(recognizer: Recognizer) -> list[Class]:
     taught = recognizer.gallery.classes
     return [
@@ -82,6 +100,7 @@ def _gallery(recognizer: Recognizer, other: OtherModel | None) -> GalleryState:
         mismatch=other.mismatch if other else None,
         state=condition,
         undo_minutes=None if other else recognizer.gallery.undo_minutes,
+        site=site_of(recognizer.gallery),
     )
 
 

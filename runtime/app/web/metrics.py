@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from runtime.app.core.messages import Answer, GalleryCondition
 from runtime.app.core.service import Service
+from runtime.app.core.state import site_of
 
 BUCKETS_MS = (1, 2, 5, 10, 20, 35, 50, 80, 120, 200, 500, 1000)
 
@@ -75,6 +76,14 @@ class _ServiceCollector(Collector):
         for name in get_args(GalleryCondition):
             conditions.add_metric([name], float(name == condition))
         yield conditions
+        if (site := site_of(self._service.recognizer.gallery)) is not None:
+            for name, text, value in (
+                ("connected", "Whether the database of the site answered last", site.connected),
+                ("unsent_changes", "Changes of this device that the site does not know yet", site.unsent),
+                ("pictures_to_come", "Pictures that are still to be fetched from the site", site.crops_to_come),
+                ("conflicts", "Changes that met others which their makers did not know", site.conflicts),
+            ):
+                yield GaugeMetricFamily(f"edgefs_site_{name}", text, value=float(value))
         served = getattr(self._service.recognizer.engine, "served", None)
         if served is not None:
             yield GaugeMetricFamily("edgefs_engine_served", "Whether the model server is in use", value=float(served))

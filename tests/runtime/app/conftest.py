@@ -49,9 +49,15 @@ class Live:
 
 @contextmanager
 def running(
-    bundle: Bundle, folder: Path, frames: list, *, host: str = "127.0.0.1", visits: bool = False
+    bundle: Bundle,
+    folder: Path,
+    frames: list,
+    *,
+    host: str = "127.0.0.1",
+    visits: bool = False,
+    gallery: str | None = None,
 ) -> Iterator[Live]:
-    """Start the service and the server, and stop them in the order of the app."""
+    """Start the service and the server, and stop them in the order of the app. `gallery` may be that of a site."""
     camera = FakeCamera(frames, fps=30, loop=True)
     users: list[User] = []
     tokens: dict[str, str] = {}
@@ -61,7 +67,7 @@ def running(
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     metrics = Metrics()
-    with Recognizer(bundle, gallery=folder / "gallery.db", engine="onnxruntime", threads=1) as recognizer:
+    with Recognizer(bundle, gallery=gallery or folder / "gallery.db", engine="onnxruntime", threads=1) as recognizer:
         source = CameraSource("fake camera", lambda: realtime(camera))
         kept = VisitLog(recognizer.gallery.path, bundle.fingerprint) if visits else None
         service = Service(recognizer, [source], device="test", on_answer=metrics.count, visits=kept)
@@ -82,7 +88,7 @@ def running(
 @pytest.fixture
 def start(tiny, tiny_bundle) -> Callable[..., AbstractContextManager[Live]]:
     """Starts the app, with the files of its visits, in a folder."""
-    return lambda folder: running(tiny_bundle, folder, tiny.views(1, 60), visits=True)
+    return lambda folder, **options: running(tiny_bundle, folder, tiny.views(1, 60), visits=True, **options)
 
 
 @pytest.fixture

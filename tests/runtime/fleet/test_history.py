@@ -4,7 +4,7 @@ import pytest
 
 from runtime.fleet.events import Event, EventKey, ShotKey
 from runtime.fleet.fold import fold
-from runtime.fleet.history import allowed, due, redoable, undoable
+from runtime.fleet.history import allowed, due, may_take_back, redoable, reversible, undoable
 
 BODIES = {"forget": {"label": "mug"}, "rename": {"label": "mug", "to": "cup"}, "set": {"name": "x", "value": 1}}
 
@@ -64,3 +64,18 @@ def test_each_role_may_more_than_the_one_before():
     kinds = ("teach", "undo", "forget", "final", "set")
     may = {role: [kind for kind in kinds if allowed(role, kind)] for role in ("viewer", None, "device", "teacher")}
     assert may == {"viewer": [], None: ["teach", "undo"], "device": ["teach", "undo"], "teacher": list(kinds)}
+
+
+def test_what_does_not_count_any_more_and_settings_cannot_be_taken_back():
+    state = fold(made(teach(), "rename", "forget", undo(2), "set"))
+    assert [reversible(state, EventKey("a", n)) for n in range(1, 7)] == [True, False, True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("role", "own", "of_others"),
+    [("teacher", True, True), ("device", True, False), (None, True, False), ("viewer", False, False)],
+)
+def test_only_a_teacher_takes_back_the_changes_of_others(role, own, of_others):
+    """The database would refuse such an event of a device for ever, and everything that the device sends after it."""
+    assert may_take_back(role, "a/1", EventKey("a/1", 7)) is own
+    assert may_take_back(role, "a/1", EventKey("b/1", 7)) is of_others

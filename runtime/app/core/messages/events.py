@@ -78,12 +78,30 @@ class Mismatch(Struct, frozen=True):
     failed: str = ""
 
 
+class Site(Struct, frozen=True):
+    """How the device stands with the site that shares its gallery.
+
+    `address` has no password. `connected` tells whether the database answered last; `problem` says why it did not, or
+    what is wrong. `unsent` counts the changes of this device that the site does not know yet, `crops_to_come` the
+    pictures that are still to be fetched. `role` is what the login may do there: "viewer", "device" or "teacher"; null
+    before the first connection.
+    """
+
+    address: str
+    connected: bool
+    problem: str | None
+    unsent: int
+    crops_to_come: int
+    conflicts: int
+    role: str | None
+
+
 class GalleryState(Struct, frozen=True):
     """The gallery in use. `path` is null for a gallery in memory.
 
     `state` says why it cannot be changed, or why the last change failed. `writable` is false while it is "read-only" or
     "damaged"; otherwise another attempt may succeed. On a full disk, forgetting and undo do. `undo_minutes` is for how
-    long a forgotten class can be restored.
+    long a forgotten class can be restored. `site` is null for a gallery that no other device shares.
     """
 
     path: str | None
@@ -92,6 +110,7 @@ class GalleryState(Struct, frozen=True):
     mismatch: Mismatch | None
     state: GalleryCondition = "ok"
     undo_minutes: int | None = None
+    site: Site | None = None
 
 
 class Operation(Struct, frozen=True):

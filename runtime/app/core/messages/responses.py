@@ -102,10 +102,14 @@ class Imported(Struct, frozen=True):
 
 
 class ServerHealth(Struct, frozen=True):
-    """The server answers requests. `gallery` says whether the gallery can be changed, and why not."""
+    """The server answers requests. `gallery` says whether the gallery can be changed, and why not.
+
+    `site` is null for a gallery that no other device shares. While the site is away, recognition goes on.
+    """
 
     status: Literal["ok"]
     gallery: GalleryCondition = "ok"
+    site: Literal["connected", "away"] | None = None
 
 
 class Done(Struct, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from starlette.responses import FileResponse, Response
@@ -42,7 +43,9 @@ def qr_code(call: Call) -> bytes:
 
 
 def health(call: Call) -> ServerHealth:
-    return ServerHealth("ok", call.service.gallery_condition())
+    shared = call.service.recognizer.gallery.shared
+    site: Literal["connected", "away"] | None = None if shared is None else "connected" if shared.connected else "away"
+    return ServerHealth("ok", call.service.gallery_condition(), site)
 
 
 def openapi(call: Call) -> bytes:

@@ -7,7 +7,7 @@ import { answer, shown, store, viewing } from "./store.js";
 import { act } from "./notices.js";
 import { retention } from "./retention.js";
 import { facts } from "./why.js";
-import { locale, number, t } from "./words.js";
+import { locale, number, said, t } from "./words.js";
 
 const RATES = [0.01, 0.02, 0.05, 0.1, 0.2];
 const percent = (rate) => rate.toLocaleString(locale, { style: "percent", maximumFractionDigits: 1 });
@@ -36,7 +36,7 @@ function body() {
     }),
     ...(viewing() ? [] : [el("h3", {}, t("rate.title")), ...rateControl(stranger_rate)]),
     el("h3", {}, t("gallery")),
-    facts({ [t("file")]: gallery.path ?? t("memory"), [t("classes")]: number(store.state.classes.length), [t("viewers")]: viewers == null ? null : number(viewers) }),
+    facts({ [t("file")]: gallery.path ?? t("memory"), [t("site")]: gallery.site && [gallery.site.address, said(gallery.site.problem)].filter(Boolean).join(" · "), [t("classes")]: number(store.state.classes.length), [t("viewers")]: viewers == null ? null : number(viewers) }),
     ...(gallery.undo_minutes == null || viewing() ? [] : retention(gallery)),
     el("h3", {}, t("another")),
     qrCode(),

@@ -7,6 +7,8 @@ import { act, redo, undo } from "./notices.js";
 import { on, store, writable } from "./store.js";
 import { said, t } from "./words.js";
 
+let site = null; // site.js, loaded where devices share the gallery
+
 export function startGallery() {
   for (const name of ["changed", "link"]) on(name, render);
   for (const id of ["undo", "undo-quick"]) $(id).addEventListener("click", () => undo(store.state.undo.id));
@@ -36,6 +38,7 @@ function render() {
   }
   $("redo-quick").hidden = !undone;
   $("upload").disabled = !writable();
+  if (store.state?.gallery.site) site ??= act(import("./site.js"));
   syncChildren($("banners"), banners(), (banner) => banner.key, ({ key }) => el("div", { class: key }), fill);
 }
 

@@ -36,7 +36,7 @@ export async function act(request, text = null) {
 }
 
 const undoOf = (id) => (id == null ? null : { label: t("undo"), run: () => undo(id) });
-const sentence = (text) => text[0].toUpperCase() + text.slice(1);
+export const sentence = (text) => text[0].toUpperCase() + text.slice(1);
 
 /** Take back one change, named by its id; the device refuses if another change is newer. */
 export async function undo(id) {

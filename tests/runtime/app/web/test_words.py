@@ -10,6 +10,8 @@ import pytest
 
 from runtime.app.core.camera_reader import MESSAGES
 from runtime.app.core.session import BUSY, STALLED
+from runtime.fleet.events import Event, EventKey
+from runtime.fleet.fold import fold
 from runtime.recognizer import Recognizer
 from runtime.teaching.coach import Coach
 from runtime.teaching.enrolling import WHAT_TO_DO
@@ -83,6 +85,7 @@ def test_a_script_has_no_words_of_its_own(name):
 def test_what_the_device_says_is_translated_with_the_same_values():
     device = CHINESE["device"]
     assert {text for text in device if values(text) != values(device[text])} == set()
+    assert list(device)[-1] == "{reason}: {advice}", "it fits nearly everything, and the page takes the first that fits"
 
 
 def translated(text):
@@ -116,4 +119,31 @@ def test_what_a_device_really_says_about_classes_changes_answers_and_cameras_is_
         said += [operation.what for operation in gallery.history()]
     said += [STALLED, BUSY, *filter(None, MESSAGES.values()), *WHAT_TO_DO, f"undone: {said[-1]}"]
     assert len(said) > 30
+    assert {text for text in said if not translated(text)} == set()
+
+
+def test_what_a_device_really_says_about_conflicts_is_translated():
+    shot = {"shots": [["mug", False, 1]]}
+    changes = [  # who, what, how much of the order of the site its maker knew
+        ("a", "teach", shot, 0),
+        ("a", "teach", shot, 1),
+        ("b", "remove", {"shot": ["a", 1, 0]}, 2),
+        ("a", "remove", {"shot": ["a", 1, 0]}, 2),
+        ("b", "rename", {"label": "mug", "to": "cup"}, 4),
+        ("a", "teach", {"shots": [["mug", True, 1]]}, 4),
+        ("a", "forget", {"label": "mug"}, 5),
+        ("a", "teach", {"shots": [["lid", False, 1]]}, 7),
+        ("b", "teach", {"shots": [["lid", False, 1]]}, 8),
+        ("b", "rename", {"label": "cup", "to": "lid"}, 4),
+        ("a", "forget", {"label": "lid"}, 8),
+        ("b", "rename", {"label": "lid", "to": "tin"}, 9),
+        ("b", "teach", {"shots": [["lid", False, 1]]}, 9),
+        ("b", "forget", {"label": "hat"}, 9),
+    ]
+    events = []
+    for seq, (origin, kind, body, seen) in enumerate(changes, 1):
+        n = sum(event.key.origin == origin for event in events) + 1
+        events.append(Event(EventKey(origin, n), kind, body, seen, "", 0.0, seq))
+    said = [conflict.text for conflict in fold(events).conflicts]
+    assert len(set(said)) == 7, "a rule of the fold says nothing here"
     assert {text for text in said if not translated(text)} == set()
