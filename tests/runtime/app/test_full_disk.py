@@ -109,7 +109,7 @@ def test_a_scripted_hour_on_a_full_disk(disk, start, tiny, caplog, minutes):
                 assert person.classes() == before, (name, response.text)
             disk.fill()
             live.wait(lambda looked=looked: live.service.workers["0"].session.newest_s > looked)
-            assert live.http.get("/healthz").json() == {"status": "ok", "gallery": "disk full"}
+            assert live.http.get("/healthz").json() == {"status": "ok", "gallery": "disk full", "site": None}
             assert live.http.get("/api/v1/state").json()["gallery"]["state"] == "disk full"
             assert 'edgefs_gallery_state{state="disk full"} 1.0' in live.http.get("/api/v1/metrics").text
         after = person.classes()
