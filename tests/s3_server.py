@@ -69,6 +69,7 @@ class S3Server:
                 self.put("ready", b"x")  # every part of the server takes part in this
                 return
             time.sleep(0.1)
+        self.kill()
         raise AssertionError(f"SeaweedFS does not start: {(self.folder / 'log').read_text()}")
 
     def kill(self) -> None:
