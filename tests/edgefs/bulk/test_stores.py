@@ -52,12 +52,6 @@ def test_a_list_may_hold_addresses(named, s3, tmp_path):
     assert (read_picture(found.path) == cv2.imread(str(named / "Grüne Tasse" / "é 0+%20.png"))).all()
 
 
-def test_a_folder_of_more_files_than_a_page_of_the_store_is_listed_whole(s3):
-    for i in range(1_010):
-        s3.put(f"pages/{i}.png", b"x")
-    assert len(find_pictures(s3.address("pages"))) == 1_010
-
-
 def test_a_picture_that_is_deleted_after_it_was_listed_is_counted_as_damaged(photos, embed, s3, tmp_path):
     found = find_pictures(s3.copy(photos / "mug", "deleted"))
     s3.delete("deleted/05.png")
