@@ -10,7 +10,7 @@ from typing import Any
 from edgefs.bulk.embedder import Embedder, Job, Result
 from edgefs.bulk.pictures import Picture
 from edgefs.bulk.workers import batches
-from edgefs.errors import PackageMissing
+from edgefs.errors import ConfigError, PackageMissing
 from runtime.errors import EdgefsError
 
 
@@ -25,17 +25,23 @@ def embed_on_cluster(job: Job, pictures: Sequence[Picture], address: str, proces
 
     Raises:
         PackageMissing: Ray is not installed.
+        ConfigError: There is no such cluster.
     """
-    os.environ.setdefault(
-        "RAY_USAGE_STATS_ENABLED", "0"
-    )  # a cluster that is started here reports nothing to its makers
+    # A cluster that is started here sends no statistics to the makers of Ray.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
         from ray.data import ActorPoolStrategy, DataContext
     except ImportError as error:
         raise PackageMissing("--ray needs Ray, which is not installed. Do: pip install 'edgefs[ray]'") from error
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    ray.init(address=address, ignore_reinit_error=True, log_to_driver=False, logging_level=logging.ERROR)
+    try:
+        ray.init(address=address, ignore_reinit_error=True, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"--ray must be local, auto, or the address of a Ray cluster that runs, but is {address}: {error}; start "
+            "it with: ray start --head"
+        ) from error
     context = DataContext.get_current()
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False  # ours is shown

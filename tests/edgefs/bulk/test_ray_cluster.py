@@ -12,7 +12,7 @@ from edgefs.bulk.embedder import Job
 from edgefs.bulk.pictures import find_pictures
 from edgefs.bulk.ray_cluster import embed_on_cluster
 from edgefs.bulk.shards import read_rows, shards_in
-from edgefs.errors import PackageMissing
+from edgefs.errors import ConfigError, PackageMissing
 from runtime.errors import BundleCorrupt
 
 ROOT = Path(__file__).parents[3]
@@ -36,6 +36,12 @@ job = Job(sys.argv[1], bundle.fingerprint, "onnxruntime", "fp32", None, ())
 model = shards.Model(bundle.name, bundle.fingerprint, "fp32", bundle.metric, bundle.dim)
 run.embed_pictures(find_pictures(sys.argv[2]), Path(sys.argv[3]), job, model, processes=2, ray="local", progress=slowly)
 """
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_that_does_not_run_is_an_error_that_says_what_to_do(photos, embed, tmp_path):
+    with pytest.raises(ConfigError, match=r"but is auto: .*ray start --head"):
+        embed(photos, tmp_path / "out", ray="auto")  # the first test, before one starts
 
 
 @pytest.fixture(scope="module")
