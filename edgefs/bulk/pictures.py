@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
+from edgefs.bulk.stores import advice, is_address, open_store, read_address, require_usable
 from runtime.errors import CameraMissing
+from runtime.opencv import decode_image, read_image
 from runtime.pictures import SUFFIXES, is_system, pictures_below
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -25,12 +30,8 @@ class Picture:
     label: str | None
 
     def read(self) -> bytes:
-        """Return its bytes. Raises OSError."""
-        if is_address(self.path):
-            store, path = _store(self.path)
-            with store.open_input_stream(path, compression=None) as file:
-                return file.read()  # type: ignore[no-any-return]
-        return Path(self.path).read_bytes()
+        """Return its bytes. Raises OSError; StoreLost if its store does not answer."""
+        return read_address(self.path) if is_address(self.path) else Path(self.path).read_bytes()
 
 
 def find_pictures(source: str) -> list[Picture]:
@@ -41,7 +42,7 @@ def find_pictures(source: str) -> list[Picture]:
             folder in a store, such as `s3://bucket/photos?region=eu-west-1`.
 
     Raises:
-        CameraMissing: There is no such folder or list, or no picture in it.
+        CameraMissing: There is no such folder or list, or no picture in it; or an address holds a secret.
     """
     if is_address(source):
         found = _in_store(source)
@@ -56,9 +57,22 @@ def find_pictures(source: str) -> list[Picture]:
     return found
 
 
-def is_address(source: str) -> bool:
-    """Return whether a source is in a store, and not a path of this machine."""
-    return "://" in source
+def read_picture(source: str) -> NDArray[np.uint8]:
+    """Read a picture of this machine or of a store to `uint8 [H, W, 3]` BGR.
+
+    Raises:
+        CameraMissing: It cannot be read.
+        FrameError: It cannot be decoded.
+        StoreLost: Its store does not answer.
+    """
+    if not is_address(source):
+        return read_image(source)
+    require_usable(source)
+    try:
+        data = read_address(source)
+    except (OSError, ValueError) as error:
+        raise CameraMissing(f"{source} must be a readable picture, but: {error}; {advice(error)}") from error
+    return decode_image(data, source)
 
 
 def _in_list(path: Path) -> list[Picture]:
@@ -70,39 +84,31 @@ def _in_list(path: Path) -> list[Picture]:
             f"{getattr(error, 'strerror', None) or error}; check the path"
         ) from error
     names = [line.strip() for line in lines if line.strip()]
+    for name in filter(is_address, names):
+        require_usable(name)
     paths = [name if is_address(name) else str((path.parent / name).absolute()) for name in names]
-    return [Picture(one, PurePosixPath(one).parent.name or None) for one in dict.fromkeys(paths)]
+    return [Picture(one, _folder_of(one) or None) for one in dict.fromkeys(paths)]
+
+
+def _folder_of(path: str) -> str:
+    return PurePosixPath(unquote(urlsplit(path).path) if is_address(path) else path).parent.name
 
 
 def _in_store(source: str) -> list[Picture]:
     """A store gives no first bytes for free, so the names of its files tell which are pictures."""
     from pyarrow.fs import FileSelector
 
+    require_usable(source)
     try:
-        store, root = _store(source)
+        store, root = open_store(source)
         entries = store.get_file_info(FileSelector(root, recursive=True))
     except (OSError, ValueError) as error:
-        raise CameraMissing(f"{source} must be a folder in a store, but: {error}; check the address") from error
+        raise CameraMissing(f"{source} must be a folder in a store, but: {error}; {advice(error)}") from error
     parts, found = urlsplit(source), []
-    for path in sorted(PurePosixPath(entry.path) for entry in entries if entry.is_file):
-        below = path.relative_to(root)
-        if path.suffix.lower() in SUFFIXES and not any(is_system(part) for part in below.parts):
+    files = [PurePosixPath(entry.path).relative_to(root) for entry in entries if entry.is_file]
+    for below in sorted(files, key=lambda one: (one.parent.as_posix(), one.name)):  # the order of a local folder
+        if below.suffix.lower() in SUFFIXES and not any(is_system(part) for part in below.parts):
             label = below.parent.as_posix()
             address = parts._replace(path=f"{parts.path.rstrip('/')}/{quote(below.as_posix())}")
             found.append(Picture(address.geturl(), None if label == "." else label))
     return found
-
-
-def _store(address: str) -> tuple[Any, str]:
-    """The store of an address, and the path in it."""
-    parts = urlsplit(address)
-    store, root = _open_store(parts._replace(path="/").geturl())
-    return store, f"{root.rstrip('/')}/{unquote(parts.path).strip('/')}"
-
-
-@cache
-def _open_store(root: str) -> tuple[Any, str]:
-    """Connect once in each process."""
-    from pyarrow.fs import FileSystem
-
-    return FileSystem.from_uri(root)  # type: ignore[no-any-return]

@@ -22,6 +22,7 @@ from edgefs.bulk.embedder import Job
 from edgefs.bulk.pictures import find_pictures
 from edgefs.bulk.run import embed_pictures
 from edgefs.bulk.shards import Model
+from edgefs.bulk.stores import is_address
 from edgefs.cli.options import add_bundle_option, add_engine_option, load_bundle, positive
 from edgefs.reports.progress import show
 from runtime.engines import open_engine
@@ -42,9 +43,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_bundle_option(parser)
     add_engine_option(parser)
+    parser.set_defaults(usage_error=parser.error)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
+    if is_address(args.out):
+        args.usage_error("--out must be a folder of this machine, not the address of a store")
     bundle = load_bundle(args.bundle, args.trusted_keys)
     pictures = find_pictures(args.source)
     engine = open_engine(bundle, args.engine, precision=None, threads=1, device=args.device)

@@ -29,12 +29,13 @@ def photos(tiny, tmp_path):
 
 @pytest.fixture
 def embed(tiny_bundle_dir):
-    """Embed a source into a folder with the tiny bundle; other values for the job or the model may be given."""
+    """Embed a source or a list of pictures with the tiny bundle; other values for the job or the model may be given."""
 
     def embed(source, out: Path, **options):
         bundle = Bundle.load(tiny_bundle_dir)
         model = options.pop("model", Model(bundle.name, bundle.fingerprint, "fp32", bundle.metric, bundle.dim))
         job = Job(str(tiny_bundle_dir), bundle.fingerprint, "onnxruntime", "fp32", None, ())
-        return embed_pictures(find_pictures(str(source)), out, job, model, **options)
+        pictures = source if isinstance(source, list) else find_pictures(str(source))
+        return embed_pictures(pictures, out, job, model, **options)
 
     return embed

@@ -130,6 +130,28 @@ def test_killed_at_twenty_points_and_resumed_it_embeds_every_picture_once(photos
     assert alive == set()
 
 
+def test_killed_while_it_reads_a_store_it_goes_on_and_embeds_every_picture_once(
+    photos, embed, s3, tmp_path, tiny_bundle_dir
+):
+    program, out, address, stopped = tmp_path / "killed.py", tmp_path / "out", s3.copy(photos, "killed"), 0
+    program.write_text(KILLED)
+    for processes in (1, 2, 1):
+        child = start(program, tiny_bundle_dir, address, out, processes)
+        assert child.stdout.readline() == b"ready\n"
+        wanted, deadline = len(shards_in(out)) + 1, time.monotonic() + 30
+        while len(shards_in(out)) < wanted and child.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.001)
+        stopped += child.poll() is None
+        child.kill()
+        child.wait()
+        child.stdout.close()
+    before = len(rows(out))
+    assert stopped
+    assert 0 < before < GOOD
+    assert embed(address, out).embedded == GOOD - before
+    assert len(list(read_rows(out))) == len(rows(out)) == GOOD
+
+
 def test_ctrl_c_keeps_what_was_embedded(photos, embed, tmp_path):
     def interrupted(results):
         for count, result in enumerate(results):

@@ -101,3 +101,36 @@ def test_another_model_reads_nothing_and_the_error_says_so(embedded, run):
     assert (status, report["error"]["type"]) == (1, "DataError")
     status, report, _ = run("search", "photos/cup/3.png", "--in", "photos", *TINY)
     assert "has no part-*.parquet; make them: edgefs embed" in report["error"]["message"]
+
+
+def test_pictures_of_a_store_are_embedded_searched_and_enrolled_and_no_secret_is_written(photos, shop, s3, run):
+    address = s3.copy(photos, "commands")
+    options = [*TINY, "--engine", "onnxruntime"]
+    status, report, err = run("embed", address, "--out", "embedded", "--processes", "2", *options)
+    assert (status, report["embedded"], len(report["damaged"])) == (0, 12, 1)
+    picture = s3.address("commands/cup/3.png")
+    said = [str(report), err]
+    for asked in (picture, "photos/cup/3.png"):
+        status, report, err = run("search", asked, "--in", "embedded", *TINY)
+        assert (status, report["found"][0]["path"], report["found"][0]["label"]) == (0, picture, "cup")
+        said += [str(report), err]
+    s3.delete("commands/cup/3.png")
+    status, report, err = run("enroll", "--embedded", "embedded", "--gallery", "store.db", *options)
+    assert [(one["label"], len(one["unreadable"])) for one in report["classes"]] == [("cup", 1), ("mug", 0)]
+    assert all(taught("store.db")[1])
+    status, report, err = run("search", picture, "--in", "embedded", *TINY)
+    assert (status, "must be a readable picture" in report["error"]["message"]) == (1, True)
+    hidden = address.replace("s3://", f"s3://AKID:{s3.secret}@")
+    for command in (("embed", hidden, "--out", "other", *EMBED), ("search", hidden, "--in", "embedded", *TINY)):
+        status, report, err = run(*command)
+        assert (status, "must hold no key" in report["error"]["message"]) == (1, True)
+        said += [str(report), err]
+    assert not any(secret in text for secret in (s3.secret, s3.key) for text in said)
+    written = [path.read_bytes() for path in (*shop.glob("embedded/*"), *shop.glob("*.db*"))]
+    assert not any(secret.encode() in data for secret in (s3.secret, s3.key) for data in written)
+
+
+def test_the_files_are_not_written_into_a_store(photos, capsys):
+    with pytest.raises(SystemExit):
+        main(["embed", "photos", "--out", "s3://bucket/embedded", *TINY])
+    assert "--out must be a folder of this machine" in capsys.readouterr().err
