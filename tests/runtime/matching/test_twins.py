@@ -26,8 +26,12 @@ def again(rng, one, spread=0.05, n=5):
     return shots("again", pictures(rng, unit(one.embeddings.mean(axis=0)), n, spread))
 
 
-def likeness(classes, nearest=None):
-    return (nearest or Nearest()).update(prototypes_of(classes), np.zeros(len(classes)))
+def likeness(classes):
+    return Nearest().update(prototypes_of(classes), np.zeros(len(classes)))
+
+
+def by_pair(found):
+    return {(a, b): one for (a, b), *one in zip(found.pairs.tolist(), found.alike, found.above, strict=True)}
 
 
 # -- how classes score against each other
@@ -103,12 +107,12 @@ def test_the_most_similar_class_of_each_is_found(rng, n_classes):
     scores = prototypes.rows.scores_many(prototypes.rows.matrix)
     np.fill_diagonal(scores, -np.inf)
     expected = {tuple(sorted((one, int(row.argmax())))) for one, row in enumerate(scores)} if n_classes > 1 else set()
-    pairs = likeness(classes)
-    assert set(pairs) == expected
-    for (a, b), found in pairs.items():
-        assert found.alike == pytest.approx(scores[a, b], abs=1e-6)
-        above = prototypes.class_scores(classes[str(a)].embeddings)[:, b].mean()
-        assert found.above >= above - 1e-6
+    found = likeness(classes)
+    assert len(found.pairs) == len(expected)
+    assert by_pair(found).keys() == expected
+    for (a, b), (alike, above) in by_pair(found).items():
+        assert alike == pytest.approx(scores[a, b], abs=1e-6)
+        assert above >= prototypes.class_scores(classes[str(a)].embeddings)[:, b].mean() - 1e-6
 
 
 def test_a_gallery_that_was_followed_is_as_alike_as_one_that_was_opened(rng):
@@ -118,10 +122,10 @@ def test_a_gallery_that_was_followed_is_as_alike_as_one_that_was_opened(rng):
     nearest, prototypes = Nearest(), prototypes_of({})
     for some in (classes, {"third": third, **classes}, fewer, {**fewer, "third": third}, {"third": third}, classes):
         prototypes = prototypes.update(some)
-        followed, opened = nearest.update(prototypes, np.zeros(len(some))), likeness(some)
+        followed, opened = by_pair(nearest.update(prototypes, np.zeros(len(some)))), by_pair(likeness(some))
         assert followed.keys() == opened.keys()
         for pair, found in followed.items():
-            assert (found.alike, found.above) == pytest.approx((opened[pair].alike, opened[pair].above), abs=1e-6)
+            assert found == pytest.approx(opened[pair], abs=1e-6)
 
 
 def test_a_class_among_many_is_compared_with_all(rng):
