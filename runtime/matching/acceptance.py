@@ -48,6 +48,7 @@ from runtime.matching.twins import (
     Strangers,
     TwinsOnDemand,
     cross_scores,
+    evenly,
     find_twins,
     likeness_near,
 )
@@ -207,7 +208,7 @@ def level(own: Strangers, usual: float) -> float:
 
 def missed_by_few(prototypes: Prototypes, offsets: Score) -> float:
     """The base that MISSED of the left-out pictures would miss; -inf where there are few."""
-    rows = np.unique(np.linspace(0, len(offsets) - 1, min(len(offsets), LARGE)).astype(int))
+    rows = evenly(len(offsets), LARGE)
     rows = rows[prototypes.counts[rows, 2] > 0]
     scores = [prototypes.classes[row].left_out for row in rows]
     left_out = np.concatenate([np.zeros(0), *scores]) - np.repeat(offsets[rows], prototypes.counts[rows, 2])

@@ -76,9 +76,12 @@ class CrossScores:
             alike.setdefault(b, []).append(a)
         best, weight = self._best.copy(), 1 / np.bincount(self.owner)[self.owner]
         for row in alike.keys() & set(self.owner.tolist()):
-            others = ~np.isin(self.columns, alike[row])
-            for shot in np.flatnonzero(self.owner == row):
-                best[shot] = self.above[shot].max(where=others, initial=-np.inf)
+            at = np.searchsorted(self.columns, alike[row])
+            at = at[self.columns.take(at, mode="clip") == alike[row]]  # some were not compared
+            own = np.flatnonzero(self.owner == row)
+            others = self.above[own]
+            others[:, at] = -np.inf
+            best[own] = others.max(axis=1)
         comparable = np.isfinite(best)
         if not comparable.any():
             return Strangers(0.0, 0.0, 0)
@@ -92,8 +95,9 @@ def cross_scores(prototypes: Prototypes, offsets: Score) -> CrossScores:
     """Score a few shots of each class against the other classes."""
     classes = prototypes.classes
     each = max(1, min(SAMPLED_SHOTS, MAX_SAMPLED // len(classes)))
-    rows = np.unique(np.linspace(0, len(classes) - 1, min(len(classes), MAX_CLASSES)).astype(int))
-    shots = [_evenly(classes[row].shots.embeddings, each) for row in rows]
+    rows = evenly(len(classes), MAX_CLASSES)
+    taught = [classes[row].shots.embeddings for row in rows]
+    shots = [some[evenly(len(some), each)] for some in taught]
     owner, together = np.repeat(rows, [len(some) for some in shots]), np.concatenate(shots)
     near = prototypes.near(together)
     columns = np.arange(len(classes)) if near is None else np.union1d(near, rows)
@@ -147,8 +151,10 @@ class Nearest:
 
     def _followed(self, prototypes: Prototypes) -> tuple[NDArray[np.int64], NDArray[np.float32], Score]:
         """The row of the most similar class, its score, and `Likeness.above` of both, NaN where it is not known."""
-        before, after = prototypes.order.rows_in(self._order), self._order.rows_in(prototypes.order)
-        nearest = taken_over(taken_over(after, self._nearest), before)
+        before = prototypes.order.rows_in(self._order)
+        now = np.full(len(self._nearest), -1)  # the row of each class of before; -1 if it is gone
+        now[before[before >= 0]] = np.flatnonzero(before >= 0)
+        nearest = taken_over(taken_over(now, self._nearest), before)
         alike, above = taken_over(self._alike, before), taken_over(self._above, before)
         fresh = np.flatnonzero((before < 0) | (nearest < 0) | np.isneginf(alike))
         nearest[fresh], alike[fresh], above[fresh] = fresh, -np.inf, np.nan
@@ -238,9 +244,10 @@ def _above(prototypes: Prototypes, offsets: Score, a: int, b: int) -> float:
 
 def _mean_score(one: Prototype, other: Prototype, offset: float, prototypes: Prototypes) -> float:
     """The mean score above the offset that a few shots of one class have for another class."""
-    shots = _evenly(one.shots.embeddings, COMPARED_SHOTS)
+    shots = one.shots.embeddings[evenly(len(one.shots.ids), COMPARED_SHOTS)]
     return float(Prototypes(prototypes.metric, prototypes.dim, [other]).class_scores(shots).mean() - offset)
 
 
-def _evenly(rows: NDArray[np.float32], n: int) -> NDArray[np.float32]:
-    return np.asarray(rows[np.unique(np.linspace(0, len(rows) - 1, n).astype(int))])
+def evenly(length: int, n: int) -> NDArray[np.int64]:
+    """At most n of `length` rows, evenly spread: `int64 [min(n, length)]`, ascending."""
+    return np.arange(length) if length <= n else np.linspace(0, length - 1, n).astype(np.int64)
