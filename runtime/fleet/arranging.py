@@ -55,7 +55,7 @@ def arrange(
     """
     wanted = {place[0] for place in moved.values() if place is not None} - memory.ids.keys()
     made: dict[str, int] = {}
-    for label in (label for label in (*order, *sorted(wanted)) if label in wanted and label not in made):
+    for label in dict.fromkeys((*filter(wanted.__contains__, order), *sorted(wanted))):
         made[label] = next_id(db, "classes")
         write_class(db, ClassRow(made[label], label.encode(), 0, None, None))
     parked, added, touched = _parked(db), [], set[int]()
