@@ -184,7 +184,7 @@ def undo(db: sqlite3.Connection, memory: Memory, expected: int | None = None) ->
     redo_stack.keep(db, operation)
     db.execute("DELETE FROM marks WHERE made_by = ?", (id_,))
     db.execute("DELETE FROM shots WHERE id BETWEEN ? AND ?", span)
-    touched |= _delete_classes(db, "made_by = ?", id_)
+    _delete_classes(db, "made_by = ?", id_)  # those of the shots that were just deleted
     for (gone,) in db.execute("SELECT id FROM classes WHERE gone_by = ?", (id_,)).fetchall():
         row = _class_row(db, gone)
         write_class(db, row._replace(gone_by=None, merged_into=None))
@@ -262,12 +262,11 @@ def purge(db: sqlite3.Connection, memory: Memory, doomed: Doomed) -> tuple[None,
 DELETING = (forget, remove_shot, undo, purge, set_undo_minutes)
 
 
-def _delete_classes(db: sqlite3.Connection, where: str, operation: int) -> set[int]:
-    """Delete classes; return their ids. ON DELETE CASCADE deletes what was merged into them, and their shots."""
-    doomed = {row.id for row, sound in read_classes(db, where, operation) if sound}  # a damaged row may be wrong
+def _delete_classes(db: sqlite3.Connection, where: str, operation: int) -> None:
+    """Delete classes. ON DELETE CASCADE deletes what was merged into them, and all their shots and crops."""
+    doomed = [row.id for row, sound in read_classes(db, where, operation) if sound]  # a damaged row may be wrong
     for id_ in doomed:
         db.execute("DELETE FROM classes WHERE id = ?", (id_,))
-    return doomed
 
 
 def _class_row(db: sqlite3.Connection, id_: int) -> ClassRow:

@@ -5,7 +5,7 @@ import importlib.util
 import numpy as np
 import pytest
 
-from runtime.matching.twins import Nearest, Strangers, cross_scores, find_twins
+from runtime.matching.twins import CrossScores, Nearest, Strangers, cross_scores, evenly, find_twins
 
 spec = importlib.util.spec_from_file_location("random_gallery", "tests/random_gallery.py")
 random_gallery = importlib.util.module_from_spec(spec)
@@ -53,6 +53,31 @@ def test_one_class_alone_and_twins_alone_show_no_strangers(rng):
     assert both.strangers().bursts == 10
 
 
+def test_twins_are_left_out_whether_all_classes_were_compared_or_some(rng):
+    owner, columns = np.array([0, 0, 4, 9]), np.array([0, 2, 4, 5, 9])
+    above = rng.standard_normal((4, 5))
+    above[np.arange(4), np.searchsorted(columns, owner)] = -np.inf
+    twins = {(0, 2), (0, 4), (4, 7), (1, 3), (5, 9), (9, 11)}  # 1, 3, 7 and 11 were not compared
+    expected = above.copy()
+    for a, b in twins:
+        expected[np.ix_(owner == a, columns == b)] = -np.inf
+        expected[np.ix_(owner == b, columns == a)] = -np.inf
+    cross = CrossScores(above, owner, 4, columns)
+    assert cross.strangers(twins) == CrossScores(expected, owner, 4, columns).strangers() != cross.strangers()
+
+
+@pytest.mark.parametrize(("length", "n", "rows"), [(0, 4, []), (3, 4, [0, 1, 2]), (4, 4, [0, 1, 2, 3]), (9, 1, [0])])
+def test_few_rows_are_all_taken(length, n, rows):
+    assert evenly(length, n).tolist() == rows
+
+
+@pytest.mark.parametrize("length", [5, 41, 1000])
+def test_of_many_rows_as_many_as_wanted_are_taken_with_the_first_and_the_last(length):
+    rows = evenly(length, 4)
+    assert (len(set(rows.tolist())), rows[0], rows[-1]) == (4, 0, length - 1)
+    assert np.diff(rows).max() - np.diff(rows).min() <= 1
+
+
 # -- twins
 
 
@@ -78,6 +103,14 @@ def test_one_thing_under_two_names_is_noticed_though_its_prototypes_differ_and_n
     counted = thresholds(more, table={**table, "excess": [[9.0, 9.0, 0.2, 0.0]] * 3}, rate=0.1)
     assert dict(counted.twins) == {}  # where 1 % of strangers reach no such score
     assert counted.sure.min() > thresholds(more, table=table, rate=0.1).sure.max()
+
+
+def test_a_score_just_below_what_is_rare_is_not_that_of_twins(rng):
+    classes = gallery(rng, 4, spread=0.05)
+    cross, found = cross_scores(prototypes_of(classes), np.zeros(4)), likeness(classes)
+    highest = float(found.alike.max())
+    assert len(find_twins(cross, found, highest, lambda _: np.inf)) == 1
+    assert find_twins(cross, found, highest + 1e-12, lambda _: np.inf) == set()
 
 
 def test_all_the_look_alikes_of_a_shop_are_not_twins(rng):
@@ -120,7 +153,8 @@ def test_a_gallery_that_was_followed_is_as_alike_as_one_that_was_opened(rng):
     third = again(rng, classes["2"])
     fewer = {label: one for label, one in classes.items() if label != "2"}
     nearest, prototypes = Nearest(), prototypes_of({})
-    for some in (classes, {"third": third, **classes}, fewer, {**fewer, "third": third}, {"third": third}, classes):
+    first, last = {"third": third, **classes}, {**classes, "third": third}
+    for some in (classes, first, fewer, {**fewer, "third": third}, {"third": third}, classes, last, classes):
         prototypes = prototypes.update(some)
         followed, opened = by_pair(nearest.update(prototypes, np.zeros(len(some)))), by_pair(likeness(some))
         assert followed.keys() == opened.keys()
