@@ -43,9 +43,9 @@ from runtime.matching.twins import (
     CrossScores,
     Likeness,
     Nearest,
-    Pair,
     Score,
     Strangers,
+    Twins,
     TwinsOnDemand,
     cross_scores,
     evenly,
@@ -126,7 +126,7 @@ class Acceptance:
         alike = self._alike(prototypes, offsets, cross)
         pairs = find_twins(cross, alike, twin, lambda own: self._base(n_classes, own, TWIN_RATE))
         own = cross.strangers(pairs)
-        twins: Mapping[int, tuple[int, ...]] = _by_row(pairs)
+        twins: Mapping[int, tuple[int, ...]] = Twins(pairs)
         if prototypes.large:
             twins = TwinsOnDemand(prototypes, offsets, twin, self._base(n_classes, own, TWIN_RATE))
         bases = [self._base(n_classes, own, rate) for rate in (self.rate, self._maybe_rate())]
@@ -213,11 +213,3 @@ def missed_by_few(prototypes: Prototypes, offsets: Score) -> float:
     scores = [prototypes.classes[row].left_out for row in rows]
     left_out = np.concatenate([np.zeros(0), *scores]) - np.repeat(offsets[rows], prototypes.counts[rows, 2])
     return float(np.quantile(left_out, MISSED)) if len(left_out) >= MIN_LEFT_OUT else -np.inf
-
-
-def _by_row(pairs: set[Pair]) -> dict[int, tuple[int, ...]]:
-    """For each class that has twins, their rows."""
-    twins: dict[int, tuple[int, ...]] = {}
-    for a, b in sorted(pairs):
-        twins[a], twins[b] = (*twins.get(a, ()), b), (*twins.get(b, ()), a)
-    return twins

@@ -10,7 +10,7 @@ D: embedding size.  C: classes.  S: sampled shots.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,6 +30,7 @@ TAIL = 0.95  # the quantile that stands for the upper tail
 
 Score = NDArray[np.float64]
 Pair = tuple[int, int]
+NONE = np.zeros((0, 2), np.int64)
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,10 @@ class CrossScores:
         """The best score of each shot, `float64 [S]`."""
         return np.asarray(self.above.max(axis=1))
 
-    def strangers(self, twins: Iterable[Pair] = ()) -> Strangers:
-        """How the classes score against each other. Twins are not strangers to each other."""
-        alike: dict[int, list[int]] = {}
-        for a, b in twins:
-            alike.setdefault(a, []).append(b)
-            alike.setdefault(b, []).append(a)
+    def strangers(self, twins: NDArray[np.int64] = NONE) -> Strangers:
+        """How the classes score against each other. Twins, `int [T, 2]`, are not strangers to each other."""
         best, weight = self._best.copy(), 1 / np.bincount(self.owner)[self.owner]
+        alike = Twins(twins[np.isin(twins, self.owner).any(axis=1)]) if len(twins) else {}
         for row in alike.keys() & set(self.owner.tolist()):
             at = np.searchsorted(self.columns, alike[row])
             at = at[self.columns.take(at, mode="clip") == alike[row]]  # some were not compared
@@ -169,7 +167,9 @@ class Nearest:
         return nearest, alike, above
 
 
-def find_twins(cross: CrossScores, likeness: Likeness, twin: float, base: Callable[[Strangers], float]) -> set[Pair]:
+def find_twins(
+    cross: CrossScores, likeness: Likeness, twin: float, base: Callable[[Strangers], float]
+) -> NDArray[np.int64]:
     """Find the twins of a gallery.
 
     Args:
@@ -179,20 +179,39 @@ def find_twins(cross: CrossScores, likeness: Likeness, twin: float, base: Callab
         base: The score above the offset that is needed at TWIN_RATE where classes score like these.
 
     Returns:
-        Pairs of rows, the lower one first.
+        Pairs of rows, the lower one first: `int [T, 2]`.
     """
     certain = likeness.alike >= twin
-    twins = {(a, b) for a, b in likeness.pairs[certain].tolist()}
+    twins, sampled, needed = [likeness.pairs[certain]], set(cross.owner.tolist()), None
     pairs, above = likeness.pairs[~certain], likeness.above[~certain]
-    sampled, needed = set(cross.owner.tolist()), None
     for at in np.argsort(-above, kind="stable"):
-        a, b = pairs[at].tolist()
-        if needed is None or not sampled.isdisjoint((a, b)):  # pairs that were not sampled do not change it
-            needed = base(cross.strangers(twins | {(a, b)}))  # a gallery that holds only one of the two
+        pair = pairs[at : at + 1]
+        if needed is None or not sampled.isdisjoint(pair[0].tolist()):  # pairs that were not sampled do not change it
+            needed = base(cross.strangers(np.concatenate([*twins, pair])))  # a gallery that holds only one of the two
         if not np.isfinite(needed) or above[at] < needed:
             break
-        twins.add((a, b))
-    return twins
+        twins.append(pair)
+    return np.concatenate(twins)
+
+
+class Twins(Mapping[int, tuple[int, ...]]):
+    """For each class that looks like others, their rows, ascending, from what `find_twins` returns."""
+
+    def __init__(self, pairs: NDArray[np.int64]) -> None:
+        both = np.concatenate([pairs, pairs[:, ::-1]])
+        self._rows, self._others = both[np.lexsort((both[:, 1], both[:, 0]))].T
+
+    def __getitem__(self, row: int) -> tuple[int, ...]:
+        start, end = np.searchsorted(self._rows, (row, row + 1))
+        if start == end:
+            raise KeyError(row)
+        return tuple(self._others[start:end].tolist())
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(np.unique(self._rows).tolist())
+
+    def __len__(self) -> int:
+        return len(np.unique(self._rows))
 
 
 class TwinsOnDemand(Mapping[int, tuple[int, ...]]):
