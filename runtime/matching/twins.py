@@ -72,11 +72,15 @@ class CrossScores:
     def strangers(self, twins: NDArray[np.int64] = NONE) -> Strangers:
         """How the classes score against each other. Twins, `int [T, 2]`, are not strangers to each other."""
         best, weight = self._best.copy(), 1 / np.bincount(self.owner)[self.owner]
-        alike = Twins(twins[np.isin(twins, self.owner).any(axis=1)]) if len(twins) else {}
-        for row in alike.keys() & set(self.owner.tolist()):
-            at = np.searchsorted(self.columns, alike[row])
+        sampled = np.zeros(max(self.owner.max(), twins.max(initial=0)) + 1, bool)
+        sampled[self.owner] = True
+        alike: dict[int, list[int]] = {}
+        for a, b in twins[sampled[twins].any(axis=1)].tolist():
+            alike.setdefault(a, []).append(b)
+            alike.setdefault(b, []).append(a)
+        for row in (row for row in alike if sampled[row]):
+            own, at = np.flatnonzero(self.owner == row), np.searchsorted(self.columns, alike[row])
             at = at[self.columns.take(at, mode="clip") == alike[row]]  # some were not compared
-            own = np.flatnonzero(self.owner == row)
             others = self.above[own]
             others[:, at] = -np.inf
             best[own] = others.max(axis=1)
@@ -198,20 +202,26 @@ class Twins(Mapping[int, tuple[int, ...]]):
     """For each class that looks like others, their rows, ascending, from what `find_twins` returns."""
 
     def __init__(self, pairs: NDArray[np.int64]) -> None:
-        both = np.concatenate([pairs, pairs[:, ::-1]])
-        self._rows, self._others = both[np.lexsort((both[:, 1], both[:, 0]))].T
+        self._pairs = pairs
+
+    @cached_property
+    def _both(self) -> NDArray[np.int64]:
+        """The rows of classes, ascending, and a row that looks like each: `int [2, 2 T]`."""
+        both = np.concatenate([self._pairs, self._pairs[:, ::-1]])
+        return np.asarray(both[np.lexsort((both[:, 1], both[:, 0]))].T)
 
     def __getitem__(self, row: int) -> tuple[int, ...]:
-        start, end = np.searchsorted(self._rows, (row, row + 1))
+        rows, others = self._both
+        start, end = np.searchsorted(rows, (row, row + 1))
         if start == end:
             raise KeyError(row)
-        return tuple(self._others[start:end].tolist())
+        return tuple(others[start:end].tolist())
 
     def __iter__(self) -> Iterator[int]:
-        return iter(np.unique(self._rows).tolist())
+        return iter(np.unique(self._pairs).tolist())
 
     def __len__(self) -> int:
-        return len(np.unique(self._rows))
+        return len(np.unique(self._pairs))
 
 
 class TwinsOnDemand(Mapping[int, tuple[int, ...]]):
