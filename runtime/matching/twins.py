@@ -198,30 +198,12 @@ def find_twins(
     return np.concatenate(twins)
 
 
-class Twins(Mapping[int, tuple[int, ...]]):
-    """For each class that looks like others, their rows, ascending, from what `find_twins` returns."""
-
-    def __init__(self, pairs: NDArray[np.int64]) -> None:
-        self._pairs = pairs
-
-    @cached_property
-    def _both(self) -> NDArray[np.int64]:
-        """The rows of classes, ascending, and a row that looks like each: `int [2, 2 T]`."""
-        both = np.concatenate([self._pairs, self._pairs[:, ::-1]])
-        return np.asarray(both[np.lexsort((both[:, 1], both[:, 0]))].T)
-
-    def __getitem__(self, row: int) -> tuple[int, ...]:
-        rows, others = self._both
-        start, end = np.searchsorted(rows, (row, row + 1))
-        if start == end:
-            raise KeyError(row)
-        return tuple(others[start:end].tolist())
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(np.unique(self._pairs).tolist())
-
-    def __len__(self) -> int:
-        return len(np.unique(self._pairs))
+def by_row(pairs: NDArray[np.int64]) -> dict[int, tuple[int, ...]]:
+    """For each class that has twins, their rows, ascending; from pairs `int [T, 2]`, the lower row first."""
+    twins: dict[int, tuple[int, ...]] = {}
+    for a, b in pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))].tolist():
+        twins[a], twins[b] = (*twins.get(a, ()), b), (*twins.get(b, ()), a)
+    return twins
 
 
 class TwinsOnDemand(Mapping[int, tuple[int, ...]]):
