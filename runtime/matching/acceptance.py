@@ -45,8 +45,8 @@ from runtime.matching.twins import (
     Nearest,
     Score,
     Strangers,
+    Twins,
     TwinsOnDemand,
-    by_row,
     cross_scores,
     evenly,
     find_twins,
@@ -126,7 +126,7 @@ class Acceptance:
         alike = self._alike(prototypes, offsets, cross)
         pairs = find_twins(cross, alike, twin, lambda own: self._base(n_classes, own, TWIN_RATE))
         own = cross.strangers(pairs)
-        twins: Mapping[int, tuple[int, ...]] = by_row(pairs)
+        twins: Mapping[int, tuple[int, ...]] = Twins(pairs, n_classes)
         if prototypes.large:
             twins = TwinsOnDemand(prototypes, offsets, twin, self._base(n_classes, own, TWIN_RATE))
         bases = [self._base(n_classes, own, rate) for rate in (self.rate, self._maybe_rate())]

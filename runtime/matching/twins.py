@@ -198,12 +198,26 @@ def find_twins(
     return np.concatenate(twins)
 
 
-def by_row(pairs: NDArray[np.int64]) -> dict[int, tuple[int, ...]]:
-    """For each class that has twins, their rows, ascending; from pairs `int [T, 2]`, the lower row first."""
-    twins: dict[int, tuple[int, ...]] = {}
-    for a, b in pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))].tolist():
-        twins[a], twins[b] = (*twins.get(a, ()), b), (*twins.get(b, ()), a)
-    return twins
+class Twins(Mapping[int, tuple[int, ...]]):
+    """For each class that has twins, their rows, ascending; from pairs `int [T, 2]` of `n_classes` classes."""
+
+    def __init__(self, pairs: NDArray[np.int64], n_classes: int) -> None:
+        both = np.concatenate([pairs, pairs[:, ::-1]])
+        self._others = both[np.lexsort((both[:, 1], both[:, 0])), 1]
+        self._counts = np.bincount(both[:, 0], minlength=n_classes)
+        self._ends = np.cumsum(self._counts)
+
+    def __getitem__(self, row: int) -> tuple[int, ...]:
+        if not (count := self._counts[row]):
+            raise KeyError(row)
+        end = self._ends[row]
+        return tuple(self._others[end - count : end].tolist())
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(np.flatnonzero(self._counts).tolist())
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self._counts))
 
 
 class TwinsOnDemand(Mapping[int, tuple[int, ...]]):
