@@ -5,7 +5,8 @@
 
 A class has one shot. There are not a million pictures at hand, so a shot is a real embedding moved up to halfway to
 another real one. Half of the queries are such shots again with noise, and half are embeddings of pictures that no class
-was made of. Both ways are asked in turn, with the same thresholds, on one thread.
+was made of. Both ways are asked in turn, with the same thresholds, on one thread. A change and the first answer after
+it are timed apart: the change in a gallery in memory, the answer from what has to be derived again.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import numpy as np
 from benchmarks.common import result_path, save
 from edgefs.bench.clock import Clock, figures, typical
 from runtime.bundle import Bundle
-from runtime.gallery import ClassShots
+from runtime.gallery import ClassShots, NewShot, open_gallery
 from runtime.matching import large
 from runtime.matching.acceptance import Acceptance
 from runtime.matching.matcher import Matcher
@@ -34,6 +35,7 @@ from runtime.models import default_bundle
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 EXPANSIONS = (128, 256, 512, 1024)
 QUERIES, HELD_OUT = 200, 10  # of each kind; one in ten pictures is held out
+CHANGES = 5  # of each kind
 NOISE = 0.05  # in each direction; the cosine to the shot is then about 0.78
 
 
@@ -93,7 +95,8 @@ def measure(bundle: Bundle, pool: np.ndarray, n_classes: int) -> dict[str, Any]:
     every = Matcher(Prototypes(bundle.metric, bundle.dim, prototypes.classes), matcher.thresholds)
     every.decide(known[0])  # the matrix of all prototypes is made here
     found["process_with_matrix_mb"] = round(_resident_mb())
-    return {**found, **asked({"known": known, "strangers": held_out[:QUERIES]}, matcher, every)}
+    found |= asked({"known": known, "strangers": held_out[:QUERIES]}, matcher, every)
+    return {**found, **storing(bundle, rows)}
 
 
 def asked(kinds: dict[str, np.ndarray], matcher: Matcher, every: Matcher) -> dict[str, Any]:
@@ -127,19 +130,43 @@ def _times(samples: list[Any]) -> dict[str, float]:
 
 
 def changing(bundle: Bundle, acceptance: Acceptance, prototypes: Prototypes, classes: Any) -> dict[str, Any]:
-    """What the first answer after a change waits for."""
-    new = unit(np.random.default_rng(1).standard_normal(bundle.dim))
-    added = {**classes, "new": ClassShots("new", np.array([0]), new[None], ("0",), np.ones(1), new[:0].reshape(0, 1))}
-    fewer = dict(list(added.items())[1:])
-    found, row = {}, {}
-    for name, changed in (("class_added_s", added), ("class_forgotten_s", fewer)):
-        start = time.perf_counter()
-        prototypes = prototypes.update(changed)
-        matcher = Matcher(prototypes, acceptance.thresholds(prototypes, new[None][:0]))
-        row[name] = prototypes.classes[matcher.decide(new).row].shots.label
-        found[name] = round(time.perf_counter() - start, 3)
-    assert row == {"class_added_s": "new", "class_forgotten_s": "new"}, row
-    return found
+    """What the first answer after a change waits for; the middle one of several changes of each kind."""
+    rng, none = np.random.default_rng(1), np.zeros((0, bundle.dim), np.float32)
+    found: dict[str, list[float]] = defaultdict(list)
+    for change in range(CHANGES):
+        new = unit(rng.standard_normal(bundle.dim))
+        label = f"new {change}"
+        fewer = dict(list(classes.items())[1:])
+        classes = {**fewer, label: ClassShots(label, np.array([0]), new[None], ("0",), np.ones(1, np.float32), none)}
+        for name, changed in (("class_forgotten_s", fewer), ("class_added_s", classes)):
+            start = time.perf_counter()
+            prototypes = prototypes.update(changed)
+            matcher = Matcher(prototypes, acceptance.thresholds(prototypes, none))
+            row = matcher.decide(new).row
+            found[name].append(time.perf_counter() - start)
+        assert prototypes.classes[row].shots.label == label, row
+    return {name: round(float(np.median(seconds)), 4) for name, seconds in found.items()}
+
+
+def storing(bundle: Bundle, rows: np.ndarray) -> dict[str, Any]:
+    """What the change itself takes in a gallery in memory."""
+    rng, found = np.random.default_rng(2), defaultdict(list)
+    with open_gallery(None, fingerprint=bundle.fingerprint, dim=bundle.dim) as gallery:
+        gallery.add_all(((str(i), _shot(row), False) for i, row in enumerate(rows)), "benchmark")
+        for change in range(CHANGES):
+            one = _shot(unit(rng.standard_normal(bundle.dim)))
+            for name, work in (
+                ("storing_class_forgotten_s", lambda: gallery.forget(str(change))),  # noqa: B023 - called at once
+                ("storing_class_added_s", lambda: gallery.add(f"new {change}", [one])),  # noqa: B023
+            ):
+                start = time.perf_counter()
+                work()
+                found[name].append(time.perf_counter() - start)
+    return {name: round(float(np.median(seconds)), 4) for name, seconds in found.items()}
+
+
+def _shot(row: np.ndarray) -> NewShot:
+    return NewShot(row, None, "0", 1.0, "benchmark", 0.0)
 
 
 def _resident_mb() -> float:

@@ -14,8 +14,8 @@ import numpy as np
 
 from runtime.fleet.events import Place
 from runtime.gallery.base import NewShot
-from runtime.gallery.memory import Added, Memory, append, load, shot_row
-from runtime.gallery.records import ClassRow, next_id, read_classes, seal_shot, shot_is_sound, write_class
+from runtime.gallery.memory import Added, Memory, append, load
+from runtime.gallery.records import ClassRow, next_id, read_classes, seal_shot, shot_is_sound, shot_row, write_class
 from runtime.gallery.shots import write_shot
 
 _PARKED = ClassRow(0, b"", 0, 0, None)
@@ -39,7 +39,7 @@ def store(db: sqlite3.Connection, memory: Memory, shots: Sequence[NewShot]) -> t
     owner, first = _parked(db), next_id(db, "shots")
     for id_, shot in enumerate(shots, first):
         write_shot(db, id_, owner, False, shot, memory.dim)
-    return list(range(first, first + len(shots))), memory if owner in memory.roots else load(db, memory, ())
+    return list(range(first, first + len(shots))), memory if owner in memory.roots else load(db, memory, {owner})
 
 
 def arrange(
@@ -53,11 +53,10 @@ def arrange(
         moved: Shot -> its place from now on.
         order: Labels in the order in which new classes are created.
     """
-    owners = dict(memory.ids)
-    wanted = {place[0] for place in moved.values() if place is not None} - owners.keys()
+    wanted = {place[0] for place in moved.values() if place is not None} - memory.ids.keys()
     made: dict[str, int] = {}
-    for label in (label for label in (*order, *sorted(wanted)) if label in wanted and label not in made):
-        made[label] = owners[label] = next_id(db, "classes")
+    for label in dict.fromkeys((*filter(wanted.__contains__, order), *sorted(wanted))):
+        made[label] = next_id(db, "classes")
         write_class(db, ClassRow(made[label], label.encode(), 0, None, None))
     parked, added, touched = _parked(db), [], set[int]()
     only_new = True
@@ -65,7 +64,9 @@ def arrange(
         row = shot_row(db, id_)
         if row[1] is None or not shot_is_sound(row, 4 * memory.dim):
             continue
-        owner, negative = (parked, row[2]) if place is None else (owners[place[0]], int(place[1]))
+        owner, negative = (
+            (parked, row[2]) if place is None else (made.get(place[0]) or memory.ids[place[0]], int(place[1]))
+        )
         fresh = (row[0], owner, negative, *row[3:-1])
         db.execute(
             "UPDATE shots SET class = ?, negative = ?, digest = ? WHERE id = ?",
@@ -76,12 +77,12 @@ def arrange(
         if place is not None:
             embedding = np.frombuffer(row[8], "<f4")
             added.append(Added(place[0], id_, place[1], embedding, row[3].decode(), row[4]))
-    emptied = [label for label, id_ in memory.ids.items() if id_ in touched and not _has_shots(db, id_)]
-    for label in emptied:
-        db.execute("DELETE FROM classes WHERE id = ?", (memory.ids[label],))
-    if only_new and not emptied and all(label in memory.classes or label in made for label in owners):
+    emptied = [id_ for id_ in touched if memory.roots.get(id_) == id_ and not _has_shots(db, id_)]
+    for id_ in emptied:
+        db.execute("DELETE FROM classes WHERE id = ?", (id_,))
+    if only_new and not emptied and len(memory.classes) == len(memory.ids):
         return None, append(memory, made, added)
-    return None, load(db, memory, touched | {memory.ids[label] for label in emptied})
+    return None, load(db, memory, touched)
 
 
 def read(db: sqlite3.Connection, memory: Memory, ids: Sequence[int]) -> tuple[list[NewShot | None], Memory]:
@@ -102,8 +103,8 @@ def discard(db: sqlite3.Connection, memory: Memory, ids: Collection[int]) -> tup
     """Delete shots for good. The caller wipes the write-ahead log after that."""
     owners = {owner for id_ in ids for (owner,) in db.execute("SELECT class FROM shots WHERE id = ?", (id_,))}
     db.executemany("DELETE FROM shots WHERE id = ?", [(id_,) for id_ in ids])
-    for id_ in owners & set(memory.ids.values()):
-        if not _has_shots(db, id_):
+    for id_ in owners:
+        if memory.roots.get(id_) == id_ and not _has_shots(db, id_):
             db.execute("DELETE FROM classes WHERE id = ?", (id_,))
     return None, load(db, memory, owners)
 

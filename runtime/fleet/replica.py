@@ -255,9 +255,13 @@ class Replica:
         """Show what changed, with the classes in the order of the site."""
         shots, order = self.copy.classes, list(self.state.classes)
         unknown = tuple(key for key in self.state.unknown if key in self.ids)
-        if self._published[0] is not shots or self._published[1] != order:
-            missing = [label for label in shots if label not in self.state.classes]
-            self.classes = MappingProxyType({label: shots[label] for label in (*order, *missing) if label in shots})
+        if list(shots) == order:
+            self.classes = shots
+        elif self._published[0] is not shots or self._published[1] != order:
+            found = {label: one for label, one in zip(order, map(shots.get, order), strict=True) if one}
+            if len(found) < len(shots):
+                found.update(shots)  # those that the events do not name come last
+            self.classes = MappingProxyType(found)
         if self._published[2] != unknown:
             rows = [shot.embedding for shot in self.shots_of(unknown) if shot]
             frames = np.array(rows, np.float32).reshape(-1, self.copy.dim)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -14,13 +15,14 @@ from numpy.typing import NDArray
 from runtime.gallery import retention
 from runtime.gallery.base import ClassShots, Damaged, GalleryInfo
 from runtime.gallery.records import (
-    SHOT_COLUMNS,
     ClassRow,
+    every_shot,
     read_background,
     read_classes,
     read_header,
     read_marks,
     read_setting,
+    rows_of_class,
     shot_is_sound,
 )
 
@@ -40,7 +42,7 @@ class Memory:
     dim: int
     roots: Mapping[int, int | None]  # class -> the current class that its shots count for; None if it was forgotten
     ids: Mapping[str, int]  # label -> current class, in order of first enrolment
-    classes: Mapping[str, ClassShots]  # in the same order; a class without any undamaged shot is left out
+    classes: MappingProxyType[str, ClassShots]  # in the same order; a class without any undamaged shot is left out
     damaged: tuple[Damaged, ...]
     keep_crops: bool
     stranger_rate: float | None  # None if it was never set
@@ -66,15 +68,25 @@ def load(db: sqlite3.Connection, before: Memory | None = None, touched: Collecti
     Args:
         db: The open gallery.
         before: The state before; a class that did not change stays the same object as in it.
-        touched: Ids of the classes that changed since; only their shots are read. None means that all may have changed.
+        touched: Ids of the classes that were changed, made or deleted since; of the current classes, only their records
+            and shots are read. None means that all may have changed.
     """
     fingerprint, dim = read_header(db)
-    rows, damaged = _classes(db)
-    roots = {id_: _root(id_, rows) for id_ in rows}
-    labels = {id_: rows[id_].label.decode() for id_, root in roots.items() if root == id_}
+    labels: dict[int, str] = {}
+    if before is None or before.damaged or touched is None:
+        touched, found = None, read_classes(db)
+    else:
+        labels = {id_: label for label, id_ in before.ids.items() if id_ not in touched}
+        found = chain(read_classes(db, "gone_by IS NOT NULL"), *(read_classes(db, "id = ?", id_) for id_ in touched))
+    rows, damaged = _sound(found)
+    if damaged and touched is not None:
+        return load(db, before)
+    roots = {id_: id_ for id_ in labels} | {id_: _root(id_, rows, labels) for id_ in rows}
+    labels |= {id_: row.label.decode() for id_, row in rows.items() if roots[id_] == id_}
+    ids = {labels[id_]: id_ for id_ in sorted(labels)}
     shots = {before.ids[label]: shots for label, shots in before.classes.items()} if before else {}
     wanted: Iterable[tuple[Any, ...]]
-    if before and touched is not None and not before.damaged and not damaged:
+    if before and touched is not None:
         changed = {root for id_ in touched for of in (roots, before.roots) if (root := of.get(id_)) is not None}
         wanted = rows_of_class(db, roots, *changed)
     else:
@@ -90,8 +102,8 @@ def load(db: sqlite3.Connection, before: Memory | None = None, touched: Collecti
         fingerprint=fingerprint,
         dim=dim,
         roots=roots,
-        ids={label: id_ for id_, label in labels.items()},
-        classes=MappingProxyType({label: shots[id_] for id_, label in labels.items() if id_ in shots}),
+        ids=ids,
+        classes=MappingProxyType({label: shots[id_] for label, id_ in ids.items() if id_ in shots}),
         damaged=(*damaged, *broken),
         unknown_frames=_unknown_frames(db, dim, before),
         **read_settings(db),
@@ -122,7 +134,7 @@ def append(before: Memory, new_classes: Mapping[str, int], added: Iterable[Added
     groups: dict[str, list[Added]] = {}
     for shot in added:
         groups.setdefault(shot.label, []).append(shot)
-    classes = dict(before.classes)
+    classes = before.classes.copy()
     for label, group in groups.items():
         old = classes.get(label)
         shots = [shot for shot in group if not shot.negative]
@@ -143,50 +155,9 @@ def append(before: Memory, new_classes: Mapping[str, int], added: Iterable[Added
     )
 
 
-def shot_row(db: sqlite3.Connection, id_: int) -> tuple[Any, ...]:
-    """Return the row of one shot, SHOT_COLUMNS, unchecked; (id, None) if there is none or its page is damaged."""
-    try:
-        row = db.execute(f"SELECT {SHOT_COLUMNS} FROM shots WHERE id = ?", (id_,)).fetchone()  # nosec B608 # fixed words and whole numbers
-    except sqlite3.DatabaseError:
-        row = None
-    return row or (id_, None)
-
-
-def rows_of_class(db: sqlite3.Connection, roots: Mapping[int, int | None], *wanted: int) -> list[tuple[Any, ...]]:
-    """Return the rows of all shots that count for these current classes, in order of id."""
-    members = [id_ for id_, root in roots.items() if root in wanted]
-    # The ids come from the index, so that a damaged page costs only the shots on it.
-    ids = {id_ for member in members for (id_,) in db.execute("SELECT id FROM shots WHERE class = ?", (member,))}
-    return [shot_row(db, id_) for id_ in sorted(ids)]
-
-
-def every_shot(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
-    """Yield every row of shots; (id, None) for a row that is in the index but cannot be read from the table.
-
-    A flipped bit in a pointer can make SQLite return one row twice, instead of another.
-    """
-    seen, torn = set(), False
-    try:
-        for row in db.execute(f"SELECT {SHOT_COLUMNS} FROM shots ORDER BY id"):  # nosec B608 # fixed words and whole numbers
-            yield row
-            seen.add(row[0])
-    except sqlite3.DatabaseError:
-        torn = True  # the index leads to the rows on other pages
-    try:
-        (count,) = db.execute("SELECT count(*) FROM shots INDEXED BY shots_by_class").fetchone()
-        indexed = db.execute("SELECT id FROM shots INDEXED BY shots_by_class") if torn or count != len(seen) else ()
-        missing = sorted({id_ for (id_,) in indexed} - seen)
-    except sqlite3.DatabaseError:
-        if torn:
-            raise
-        return  # the index is damaged, but every row was read
-    for id_ in missing:
-        yield shot_row(db, id_)
-
-
 def census(db: sqlite3.Connection) -> GalleryInfo:
     """Count current classes and their shots without reading any shot."""
-    rows, _ = _classes(db)
+    rows, _ = _sound(read_classes(db))
     counts = [0, 0]
     classes = {id_ for id_ in rows if _root(id_, rows) == id_}
     removed = [shot for shot, keep in read_marks(db).items() if not keep]
@@ -198,9 +169,9 @@ def census(db: sqlite3.Connection) -> GalleryInfo:
     return GalleryInfo(*read_header(db), len(classes), *counts)
 
 
-def _classes(db: sqlite3.Connection) -> tuple[dict[int, ClassRow], list[Damaged]]:
+def _sound(found: Iterable[tuple[ClassRow, bool]]) -> tuple[dict[int, ClassRow], list[Damaged]]:
     rows, damaged = {}, []
-    for row, sound in read_classes(db):
+    for row, sound in found:
         if sound:
             rows[row.id] = row
         else:
@@ -209,11 +180,17 @@ def _classes(db: sqlite3.Connection) -> tuple[dict[int, ClassRow], list[Damaged]
     return rows, damaged
 
 
-def _root(id_: int, rows: Mapping[int, ClassRow]) -> int | None:
-    """Follow merges to the current class; None if that was forgotten, _LOST if a record on the way is damaged."""
-    for _ in rows:
+def _root(id_: int, rows: Mapping[int, ClassRow], current: Collection[int] = ()) -> int | None:
+    """Follow merges to the current class; None if that was forgotten, _LOST if a record on the way is damaged.
+
+    Args:
+        id_: The class.
+        rows: The records of classes by id.
+        current: More current classes.
+    """
+    for _ in range(len(rows) + 1):
         if id_ not in rows:
-            break
+            return id_ if id_ in current else _LOST
         if rows[id_].gone_by is None:
             return id_
         into = rows[id_].merged_into

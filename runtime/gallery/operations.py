@@ -18,7 +18,7 @@ from runtime.errors import GalleryCorrupt, InvalidLabel, InvalidShot, NothingToU
 from runtime.gallery import redo_stack
 from runtime.gallery.base import NewShot
 from runtime.gallery.labels import clean_label, normalised, unknown_label
-from runtime.gallery.memory import PRECISION, UNDO_MINUTES, Added, Memory, append, load, read_settings, shot_row
+from runtime.gallery.memory import PRECISION, UNDO_MINUTES, Added, Memory, append, load, read_settings
 from runtime.gallery.records import (
     ClassRow,
     OperationRow,
@@ -28,6 +28,7 @@ from runtime.gallery.records import (
     read_operations,
     seal_shot,
     shot_is_sound,
+    shot_row,
     write_background,
     write_backup,
     write_class,
@@ -86,8 +87,7 @@ def enroll(
 
 def forget(db: sqlite3.Connection, memory: Memory, label: str) -> tuple[int, Memory]:
     """Mark a class as forgotten. `purge` deletes it when the operation can no longer be undone."""
-    id_ = class_id(memory, label)
-    count = _count(memory, id_)
+    id_, count = class_id(memory, label), _count(memory, label)
     _remove(db, id_, None, f"forgot {normalised(label)!r} ({counted(count)})")
     return count, load(db, memory, {id_})
 
@@ -109,7 +109,7 @@ def merge(db: sqlite3.Connection, memory: Memory, label: str, into: str) -> tupl
     id_, target = class_id(memory, label), class_id(memory, into)
     if id_ == target:
         raise InvalidLabel(f"Two different classes must be merged, but both are {normalised(into)!r}. Name another.")
-    count = _count(memory, id_)
+    count = _count(memory, label)
     _remove(db, id_, target, f"merged {normalised(label)!r} ({counted(count)}) into {normalised(into)!r}")
     return count, load(db, memory, {id_})
 
@@ -184,7 +184,7 @@ def undo(db: sqlite3.Connection, memory: Memory, expected: int | None = None) ->
     redo_stack.keep(db, operation)
     db.execute("DELETE FROM marks WHERE made_by = ?", (id_,))
     db.execute("DELETE FROM shots WHERE id BETWEEN ? AND ?", span)
-    _delete_classes(db, "made_by = ?", id_)
+    _delete_classes(db, "made_by = ?", id_)  # those of the shots that were just deleted
     for (gone,) in db.execute("SELECT id FROM classes WHERE gone_by = ?", (id_,)).fetchall():
         row = _class_row(db, gone)
         write_class(db, row._replace(gone_by=None, merged_into=None))
@@ -262,12 +262,11 @@ def purge(db: sqlite3.Connection, memory: Memory, doomed: Doomed) -> tuple[None,
 DELETING = (forget, remove_shot, undo, purge, set_undo_minutes)
 
 
-def _delete_classes(db: sqlite3.Connection, where: str, operation: int) -> bool:
+def _delete_classes(db: sqlite3.Connection, where: str, operation: int) -> None:
     """Delete classes. ON DELETE CASCADE deletes what was merged into them, and all their shots and crops."""
     doomed = [row.id for row, sound in read_classes(db, where, operation) if sound]  # a damaged row may be wrong
     for id_ in doomed:
         db.execute("DELETE FROM classes WHERE id = ?", (id_,))
-    return bool(doomed)
 
 
 def _class_row(db: sqlite3.Connection, id_: int) -> ClassRow:
@@ -285,8 +284,9 @@ def _remove(db: sqlite3.Connection, id_: int, merged_into: int | None, what: str
     write_operation(db, OperationRow(operation, time.time(), what.encode(), None, None, None, None))
 
 
-def _count(memory: Memory, id_: int) -> int:
-    return sum(len(shots.ids) for label, shots in memory.classes.items() if memory.ids[label] == id_)
+def _count(memory: Memory, label: str) -> int:
+    shots = memory.classes.get(normalised(label))
+    return len(shots.ids) if shots else 0
 
 
 def counted(count: int) -> str:

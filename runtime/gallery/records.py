@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -36,6 +36,48 @@ def shot_is_sound(row: Sequence[Any], size: int) -> bool:
         return False
     # This repeats `seal_shot`, because the calls would cost time for 100,000 rows.
     return bool(sha256(repr(row[:-2]).encode() + row[-2]).digest() == row[-1])
+
+
+def shot_row(db: sqlite3.Connection, id_: int) -> tuple[Any, ...]:
+    """Return the row of one shot, SHOT_COLUMNS, unchecked; (id, None) if there is none or its page is damaged."""
+    try:
+        row = db.execute(f"SELECT {SHOT_COLUMNS} FROM shots WHERE id = ?", (id_,)).fetchone()  # nosec B608 # fixed words and whole numbers
+    except sqlite3.DatabaseError:
+        row = None
+    return row or (id_, None)
+
+
+def rows_of_class(db: sqlite3.Connection, roots: Mapping[int, int | None], *wanted: int) -> list[tuple[Any, ...]]:
+    """Return the rows of all shots that count for these current classes, in order of id."""
+    of_them = set(wanted)
+    members = [id_ for id_, root in roots.items() if root in of_them]
+    # The ids come from the index, so that a damaged page costs only the shots on it.
+    ids = {id_ for member in members for (id_,) in db.execute("SELECT id FROM shots WHERE class = ?", (member,))}
+    return [shot_row(db, id_) for id_ in sorted(ids)]
+
+
+def every_shot(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
+    """Yield every row of shots; (id, None) for a row that is in the index but cannot be read from the table.
+
+    A flipped bit in a pointer can make SQLite return one row twice, instead of another.
+    """
+    seen, torn = set(), False
+    try:
+        for row in db.execute(f"SELECT {SHOT_COLUMNS} FROM shots ORDER BY id"):  # nosec B608 # fixed words and whole numbers
+            yield row
+            seen.add(row[0])
+    except sqlite3.DatabaseError:
+        torn = True  # the index leads to the rows on other pages
+    try:
+        (count,) = db.execute("SELECT count(*) FROM shots INDEXED BY shots_by_class").fetchone()
+        indexed = db.execute("SELECT id FROM shots INDEXED BY shots_by_class") if torn or count != len(seen) else ()
+        missing = sorted({id_ for (id_,) in indexed} - seen)
+    except sqlite3.DatabaseError:
+        if torn:
+            raise
+        return  # the index is damaged, but every row was read
+    for id_ in missing:
+        yield shot_row(db, id_)
 
 
 class ClassRow(NamedTuple):

@@ -25,11 +25,16 @@ from runtime.gallery.memory import (
     PRECISION,
     STRANGER_RATE,
     Memory,
+)
+from runtime.gallery.records import (
+    OperationRow,
     every_shot,
+    read_marks,
+    read_operations,
     rows_of_class,
+    shot_is_sound,
     shot_row,
 )
-from runtime.gallery.records import OperationRow, read_marks, read_operations, shot_is_sound
 from runtime.gallery.shots import no_shot, shot_record
 
 

@@ -35,18 +35,20 @@ from numpy.typing import NDArray
 
 from runtime.errors import OptionError
 from runtime.matching.large import LARGE
-from runtime.matching.prototypes import Prototype, Prototypes
+from runtime.matching.order import Order, taken_over
+from runtime.matching.prototypes import Prototypes
 from runtime.matching.twins import (
     TAIL,
     TWIN_RATE,
     CrossScores,
     Likeness,
     Nearest,
-    Pair,
     Score,
     Strangers,
+    Twins,
     TwinsOnDemand,
     cross_scores,
+    evenly,
     find_twins,
     likeness_near,
 )
@@ -99,7 +101,7 @@ class Acceptance:
             raise OptionError(f"stranger_rate must be in 0..1, or None for a closed set, but got {rate!r}")
         self.calibration, self.metric, self.rate = calibration, metric, rate
         self._cohort = cohort
-        self._offsets: dict[int, tuple[Prototype, float]] = {}  # by id; the prototype is held so that no id is reused
+        self._order, self._offsets = Order(), np.zeros(0)  # the offset of each class
         self._nearest = Nearest()
 
     def at(self, rate: float | None) -> Acceptance:
@@ -124,7 +126,7 @@ class Acceptance:
         alike = self._alike(prototypes, offsets, cross)
         pairs = find_twins(cross, alike, twin, lambda own: self._base(n_classes, own, TWIN_RATE))
         own = cross.strangers(pairs)
-        twins: Mapping[int, tuple[int, ...]] = _by_row(pairs)
+        twins: Mapping[int, tuple[int, ...]] = Twins(pairs, n_classes)
         if prototypes.large:
             twins = TwinsOnDemand(prototypes, offsets, twin, self._base(n_classes, own, TWIN_RATE))
         bases = [self._base(n_classes, own, rate) for rate in (self.rate, self._maybe_rate())]
@@ -142,24 +144,26 @@ class Acceptance:
         assert self.rate is not None
         return max(self.rate, min(MAX_MAYBE, MAYBE * self.rate))
 
-    def _alike(self, prototypes: Prototypes, offsets: Score, cross: CrossScores) -> Mapping[Pair, Likeness]:
+    def _alike(self, prototypes: Prototypes, offsets: Score, cross: CrossScores) -> Likeness:
         """The pairs that may be twins: in a large gallery only those of the classes that are scored as strangers."""
         if not prototypes.large:
             return self._nearest.update(prototypes, offsets)
         rows = np.unique(cross.owner).tolist()
-        return {pair: one for row in rows for pair, one in likeness_near(prototypes, offsets, row).items()}
+        near = {pair: one for row in rows for pair, one in likeness_near(prototypes, offsets, row).items()}
+        pairs, alike_above = np.array(list(near), np.int64), np.array(list(near.values()), np.float64)
+        return Likeness(pairs.reshape(-1, 2), *alike_above.reshape(-1, 2).T)
 
     def _class_offsets(self, prototypes: Prototypes) -> Score:
         """The offset of each class, `float64 [C]`; only that of a new class is computed."""
-        fresh = [proto for proto in prototypes.classes if id(proto) not in self._offsets]
-        known = dict(self._offsets)
+        before = prototypes.order.rows_in(self._order)
+        offsets, fresh = taken_over(self._offsets, before), np.flatnonzero(before < 0)
         each = MANY if prototypes.large else 1  # rounding differs with the number of classes that are computed at once
         for start in range(0, len(fresh), each):
             some = fresh[start : start + each]
-            offsets = class_offsets(Prototypes(self.metric, prototypes.dim, some).class_scores(self._cohort).T)
-            known.update({id(proto): (proto, float(offset)) for proto, offset in zip(some, offsets, strict=True)})
-        self._offsets = {id(proto): known[id(proto)] for proto in prototypes.classes}
-        return np.array([offset for _, offset in self._offsets.values()])
+            new = Prototypes(self.metric, prototypes.dim, [prototypes.classes[row] for row in some])
+            offsets[some] = class_offsets(new.class_scores(self._cohort).T)
+        self._order, self._offsets = prototypes.order, offsets
+        return offsets
 
     def _unknown_floor(self, prototypes: Prototypes, offsets: Score, unknown: NDArray[np.float32]) -> float:
         assert self.rate is not None
@@ -204,15 +208,8 @@ def level(own: Strangers, usual: float) -> float:
 
 def missed_by_few(prototypes: Prototypes, offsets: Score) -> float:
     """The base that MISSED of the left-out pictures would miss; -inf where there are few."""
-    rows = np.unique(np.linspace(0, len(offsets) - 1, min(len(offsets), LARGE)).astype(int))
-    some = [(prototypes.classes[row].left_out, offsets[row]) for row in rows]
-    left_out = np.concatenate([np.zeros(0), *(scores - offset for scores, offset in some if len(scores))])
+    rows = evenly(len(offsets), LARGE)
+    rows = rows[prototypes.counts[rows, 2] > 0]
+    scores = [prototypes.classes[row].left_out for row in rows]
+    left_out = np.concatenate([np.zeros(0), *scores]) - np.repeat(offsets[rows], prototypes.counts[rows, 2])
     return float(np.quantile(left_out, MISSED)) if len(left_out) >= MIN_LEFT_OUT else -np.inf
-
-
-def _by_row(pairs: set[Pair]) -> dict[int, tuple[int, ...]]:
-    """For each class that has twins, their rows."""
-    twins: dict[int, tuple[int, ...]] = {}
-    for a, b in sorted(pairs):
-        twins[a], twins[b] = (*twins.get(a, ()), b), (*twins.get(b, ()), a)
-    return twins

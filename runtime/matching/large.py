@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.matching.order import Order, taken_over
+
 if TYPE_CHECKING:
     from runtime.matching.prototypes import Prototype
 
@@ -30,7 +32,7 @@ AT_ONCE = 64  # changes that are made while the caller waits
 CHUNK = 1_000  # classes added between two looks at what else is to be done
 CONNECTIVITY, EXPANSION_ADD = 16, 128  # of the graph
 EXPANSION = 512  # nodes that a search looks at; `benchmarks.large_gallery` measures what fewer and more find
-Change = tuple[str, "list[tuple[int, Prototype]]"]  # "add" or "remove", and keys with their prototypes
+Change = tuple["NDArray[np.int64]", "list[Prototype]"]  # keys, and the prototypes to add; none to remove the keys
 log = logging.getLogger(__name__)
 
 
@@ -65,7 +67,7 @@ class Index:
             expansion_add=EXPANSION_ADD,
             expansion_search=EXPANSION,
         )
-        self._keys: dict[int, tuple[int, Prototype]] = {}  # by id; the prototype is held so that no id is reused
+        self._order, self._keys = Order(), np.zeros(0, np.int64)  # the key of each class
         self._next = 0
         self._changes: deque[Change] = deque()
         self._thread: threading.Thread | None = None  # that makes the changes
@@ -91,24 +93,21 @@ class Index:
         """The memory that it takes."""
         return int(self._graph.memory_usage)
 
-    def follow(self, classes: Sequence[Prototype]) -> NDArray[np.int64]:
+    def follow(self, classes: Sequence[Prototype], order: Order) -> NDArray[np.int64]:
         """Take over the classes of a gallery after a change.
 
         Returns:
             The row of each key that `search` may find, `int64 [keys]`; -1 for the key of a class that is gone.
         """
-        before, self._keys = self._keys, {}
-        fresh = []
-        for proto in classes:
-            known = before.pop(id(proto), None)
-            if known is None:
-                known = self._next, proto
-                self._next += 1
-                fresh.append(known)
-            self._keys[id(proto)] = known
-        self._change(list(before.values()), fresh)
+        before = order.rows_in(self._order)
+        gone = np.delete(self._keys, before[before >= 0])
+        fresh = np.flatnonzero(before < 0)
+        self._order, self._keys = order, taken_over(self._keys, before)
+        self._keys[fresh] = np.arange(self._next, self._next + len(fresh))
+        self._next += len(fresh)
+        self._change(gone, self._keys[fresh], [classes[row] for row in fresh.tolist()])
         rows = np.full(self._next, -1, np.int64)
-        rows[np.fromiter((key for key, _ in self._keys.values()), np.int64, len(self._keys))] = np.arange(len(classes))
+        rows[self._keys] = np.arange(len(classes))
         return rows
 
     def search(self, embeddings: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -122,10 +121,10 @@ class Index:
         if (thread := self._thread) is not None:
             thread.join()
 
-    def _change(self, gone: list[tuple[int, Prototype]], fresh: list[tuple[int, Prototype]]) -> None:
+    def _change(self, gone: NDArray[np.int64], keys: NDArray[np.int64], fresh: list[Prototype]) -> None:
         with self._handing_over:
-            self._changes += [("remove", gone[at : at + CHUNK]) for at in range(0, len(gone), CHUNK)]
-            self._changes += [("add", fresh[at : at + CHUNK]) for at in range(0, len(fresh), CHUNK)]
+            self._changes += [(gone[at : at + CHUNK], []) for at in range(0, len(gone), CHUNK)]
+            self._changes += [(keys[at : at + CHUNK], fresh[at : at + CHUNK]) for at in range(0, len(keys), CHUNK)]
             if self._thread is not None:
                 return
             if len(gone) + len(fresh) > AT_ONCE:
@@ -144,10 +143,9 @@ class Index:
                 change = self._changes.popleft()
             self._make(*change)
 
-    def _make(self, what: str, some: list[tuple[int, Prototype]]) -> None:
-        keys = np.array([key for key, _ in some], np.uint64)
+    def _make(self, keys: NDArray[np.int64], fresh: list[Prototype]) -> None:
         with self._busy:
-            if what == "add":
-                self._graph.add(keys, np.stack([proto.mean for _, proto in some]), threads=1)
+            if fresh:
+                self._graph.add(keys.astype(np.uint64), np.stack([proto.mean for proto in fresh]), threads=1)
             else:
-                self._graph.remove(keys)
+                self._graph.remove(keys.astype(np.uint64))

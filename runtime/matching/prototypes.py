@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from runtime.gallery import ClassShots
 from runtime.matching import large
 from runtime.matching.large import Index
+from runtime.matching.order import Order, taken_over
 
 EXACT = 16  # Euclidean scores that are computed without cancellation
 SAME_VIEW = 0.8  # shots whose cosine is higher show the same view
@@ -106,19 +107,42 @@ class Prototypes:
         return self.index is not None or len(self.classes) > large.LARGE
 
     @cached_property
+    def order(self) -> Order:
+        """The classes in order, as they were taught."""
+        return Order([proto.shots for proto in self.classes])
+
+    @cached_property
     def rows(self) -> Rows:
         """The means of all classes, ready to be scored."""
-        matrix = np.array([proto.mean for proto in self.classes], np.float32).reshape(-1, self.dim)
-        return Rows(matrix, self.metric)
+        return Rows(_means(self.classes, self.dim), self.metric)
+
+    @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """How many shots, bursts and left-out scores each class has: `int64 [C, 3]`."""
+        return _counts(self.classes)
 
     def update(self, classes: Mapping[str, ClassShots]) -> Prototypes:
         """Return the prototypes of these classes; only those of new or changed classes are computed."""
-        known = {id(proto.shots): proto for proto in self.classes}
-        derived = [known.get(id(shots)) or prototype(shots, self.metric) for shots in classes.values()]
+        shots = list(classes.values())
+        order = Order(shots)
+        before = order.rows_in(self.order)
+        derived = [
+            self.classes[row] if row >= 0 else prototype(one, self.metric)
+            for row, one in zip(before.tolist(), shots, strict=True)
+        ]
         index = self.index[0] if self.index else None
         if len(derived) > large.LARGE and index is None and large.usearch_index():
             index = Index(self.metric, self.dim)
-        return Prototypes(self.metric, self.dim, derived, (index, index.follow(derived)) if index else None)
+        new = Prototypes(self.metric, self.dim, derived, (index, index.follow(derived, order)) if index else None)
+        fresh = np.flatnonzero(before < 0)
+        some = [derived[row] for row in fresh]
+        new.order, new.counts = order, taken_over(self.counts, before)
+        new.counts[fresh] = _counts(some)
+        if "rows" in self.__dict__ and not (index and index.ready):
+            matrix = taken_over(self.rows.matrix, before)
+            matrix[fresh] = _means(some, self.dim)
+            new.rows = Rows(matrix, self.metric)
+        return new
 
     def candidates(self, embeddings: NDArray[np.float32]) -> NDArray[np.int64] | None:
         """The rows of the classes that may be the best for one of these embeddings, `float32 [N, D]`.
@@ -160,10 +184,21 @@ class Prototypes:
     ) -> NDArray[np.float64]:
         """Score embeddings `float32 [N, D]` for the classes in some rows, or all: `float64 [N, n]`; see `joined`."""
         classes = self.classes if rows is None else [self.classes[row] for row in rows]
-        starts = np.cumsum([0, *(len(proto.shots.ids) for proto in classes[:-1])])
+        n_shots = self.counts[:, 0] if rows is None else self.counts[rows, 0]
         shots = Rows(np.concatenate([proto.shots.embeddings for proto in classes]), self.metric)
-        nearest = np.maximum.reduceat(shots.scores_many(embeddings), starts, axis=1)
+        nearest = np.maximum.reduceat(shots.scores_many(embeddings), np.cumsum(n_shots) - n_shots, axis=1)
         return np.asarray(joined(self.scores_many(embeddings, rows), nearest), np.float64)
+
+
+def _means(classes: Sequence[Prototype], dim: int) -> NDArray[np.float32]:
+    """The prototypes of some classes: `float32 [n, D]`."""
+    return np.array([proto.mean for proto in classes], np.float32).reshape(-1, dim)
+
+
+def _counts(classes: Sequence[Prototype]) -> NDArray[np.int64]:
+    """`Prototypes.counts` of some classes: `int64 [n, 3]`."""
+    counts = [(len(proto.shots.ids), len(set(proto.shots.bursts)), len(proto.left_out)) for proto in classes]
+    return np.array(counts, np.int64).reshape(-1, 3)
 
 
 class Rows:

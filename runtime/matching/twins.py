@@ -10,12 +10,14 @@ D: embedding size.  C: classes.  S: sampled shots.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.matching.order import Order, taken_over
 from runtime.matching.prototypes import Prototype, Prototypes
 
 TWIN_RATE = 0.01  # the stranger rate at which the shots of one class would be given the name of the other
@@ -28,6 +30,7 @@ TAIL = 0.95  # the quantile that stands for the upper tail
 
 Score = NDArray[np.float64]
 Pair = tuple[int, int]
+NONE = np.zeros((0, 2), np.int64)
 
 
 @dataclass(frozen=True)
@@ -61,13 +64,26 @@ class CrossScores:
     bursts: int
     columns: NDArray[np.int64]
 
-    def strangers(self, twins: Iterable[Pair] = ()) -> Strangers:
-        """How the classes score against each other. Twins are not strangers to each other."""
-        above = self.above.copy()
-        for a, b in twins:
-            above[np.ix_(self.owner == a, self.columns == b)] = -np.inf
-            above[np.ix_(self.owner == b, self.columns == a)] = -np.inf
-        best, weight = above.max(axis=1), 1 / np.bincount(self.owner)[self.owner]
+    @cached_property
+    def _best(self) -> Score:
+        """The best score of each shot, `float64 [S]`."""
+        return np.asarray(self.above.max(axis=1))
+
+    def strangers(self, twins: NDArray[np.int64] = NONE) -> Strangers:
+        """How the classes score against each other. Twins, `int [T, 2]`, are not strangers to each other."""
+        best, weight = self._best.copy(), 1 / np.bincount(self.owner)[self.owner]
+        sampled = np.zeros(max(self.owner.max(), twins.max(initial=0)) + 1, bool)
+        sampled[self.owner] = True
+        alike: dict[int, list[int]] = {}
+        for a, b in twins[sampled[twins].any(axis=1)].tolist():
+            alike.setdefault(a, []).append(b)
+            alike.setdefault(b, []).append(a)
+        for row in (row for row in alike if sampled[row]):
+            own, at = np.flatnonzero(self.owner == row), np.searchsorted(self.columns, alike[row])
+            at = at[self.columns.take(at, mode="clip") == alike[row]]  # some were not compared
+            others = self.above[own]
+            others[:, at] = -np.inf
+            best[own] = others.max(axis=1)
         comparable = np.isfinite(best)
         if not comparable.any():
             return Strangers(0.0, 0.0, 0)
@@ -81,38 +97,41 @@ def cross_scores(prototypes: Prototypes, offsets: Score) -> CrossScores:
     """Score a few shots of each class against the other classes."""
     classes = prototypes.classes
     each = max(1, min(SAMPLED_SHOTS, MAX_SAMPLED // len(classes)))
-    rows = np.unique(np.linspace(0, len(classes) - 1, min(len(classes), MAX_CLASSES)).astype(int))
-    shots = [_evenly(classes[row].shots.embeddings, each) for row in rows]
+    rows = evenly(len(classes), MAX_CLASSES)
+    taught = [classes[row].shots.embeddings for row in rows]
+    shots = [some[evenly(len(some), each)] for some in taught]
     owner, together = np.repeat(rows, [len(some) for some in shots]), np.concatenate(shots)
     near = prototypes.near(together)
     columns = np.arange(len(classes)) if near is None else np.union1d(near, rows)
     above = prototypes.class_scores(together, None if near is None else columns) - offsets[columns]
     above[np.arange(len(owner)), np.searchsorted(columns, owner)] = -np.inf
-    return CrossScores(above, owner, sum(len(set(proto.shots.bursts)) for proto in classes), columns)
+    return CrossScores(above, owner, int(prototypes.counts[:, 1].sum()), columns)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Likeness:
-    """How much two classes look like each other.
+    """How much pairs of classes look like each other.
 
     Attributes:
-        alike: The score of one prototype for the other.
+        pairs: Their rows, the lower one first, `int [P, 2]`; no pair is there twice.
+        alike: The score of one prototype for the other, `float64 [P]`.
         above: The mean score above the offset that shots of one of them have for the other, of both directions the
-            higher one.
+            higher one, `float64 [P]`.
     """
 
-    alike: float
-    above: float
+    pairs: NDArray[np.int64]
+    alike: Score
+    above: Score
 
 
 class Nearest:
     """The most similar other class of each class of a gallery; only what a new class changes is computed."""
 
     def __init__(self) -> None:
-        self._nearest: dict[int, tuple[Prototype, Prototype, float]] = {}  # by the id of the first one
-        self._above: dict[tuple[int, int], float] = {}  # by the ids of two prototypes of `_nearest`
+        self._order, self._nearest = Order(), np.zeros(0, np.int64)  # the row of the most similar class of each class
+        self._alike, self._above = np.zeros(0, np.float32), np.zeros(0)  # `Likeness` of each class with that one
 
-    def update(self, prototypes: Prototypes, offsets: Score) -> dict[Pair, Likeness]:
+    def update(self, prototypes: Prototypes, offsets: Score) -> Likeness:
         """Follow a gallery.
 
         Args:
@@ -120,36 +139,27 @@ class Nearest:
             offsets: Of its classes, `float64 [C]`.
 
         Returns:
-            For each pair of rows of which one is the most similar to the other: how alike they are.
+            How alike the pairs are of which one is the most similar to the other.
         """
-        classes = prototypes.classes
-        nearest, alike = self._nearest_rows(prototypes)
-        self._nearest = {
-            id(one): (one, classes[row], score)
-            for one, row, score in zip(classes, nearest.tolist(), alike.tolist(), strict=True)
-        }
-        above, self._above, pairs = self._above, {}, {}
-        for one, (a, score) in enumerate(zip(nearest.tolist(), alike.tolist(), strict=True)):
-            a, b = min(a, one), max(a, one)
-            if a == b or (a, b) in pairs:
-                continue
-            key = id(classes[a]), id(classes[b])
-            if key not in above:
-                above[key] = _above(prototypes, offsets, a, b)
-            self._above[key] = above[key]
-            pairs[a, b] = Likeness(score, above[key])
-        return pairs
+        nearest, alike, above = self._followed(prototypes)
+        one = np.arange(len(nearest))
+        twice = (nearest < one) & (nearest[nearest] == one)  # each is the most similar to the other
+        one = one[(nearest != one) & ~twice]
+        pairs = np.stack([np.minimum(one, nearest[one]), np.maximum(one, nearest[one])], axis=1)
+        for at in np.flatnonzero(np.isnan(above[one])):
+            above[one[at]] = _above(prototypes, offsets, *pairs[at].tolist())
+        self._order, self._nearest, self._alike, self._above = prototypes.order, nearest, alike, above
+        return Likeness(pairs, alike[one].astype(np.float64), above[one])
 
-    def _nearest_rows(self, prototypes: Prototypes) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The row of the most similar class and its score: `int64 [C]`, `float32 [C]`."""
-        classes = prototypes.classes
-        rows = {id(proto): row for row, proto in enumerate(classes)}
-        nearest, alike = np.arange(len(classes)), np.full(len(classes), -np.inf, np.float32)
-        for row, proto in enumerate(classes):
-            _, other, score = self._nearest.get(id(proto), (None, None, -np.inf))
-            if id(other) in rows:
-                nearest[row], alike[row] = rows[id(other)], score
-        fresh = np.flatnonzero(np.isneginf(alike))
+    def _followed(self, prototypes: Prototypes) -> tuple[NDArray[np.int64], NDArray[np.float32], Score]:
+        """The row of the most similar class, its score, and `Likeness.above` of both, NaN where it is not known."""
+        before = prototypes.order.rows_in(self._order)
+        now = np.full(len(self._nearest), -1)  # the row of each class of before; -1 if it is gone
+        now[before[before >= 0]] = np.flatnonzero(before >= 0)
+        nearest = taken_over(taken_over(now, self._nearest), before)
+        alike, above = taken_over(self._alike, before), taken_over(self._above, before)
+        fresh = np.flatnonzero((before < 0) | (nearest < 0) | np.isneginf(alike))
+        nearest[fresh], alike[fresh], above[fresh] = fresh, -np.inf, np.nan
         for start in range(0, len(fresh), COMPARED_AT_ONCE):
             some = fresh[start : start + COMPARED_AT_ONCE]
             scores = prototypes.rows.scores_many(prototypes.rows.matrix[some])
@@ -157,34 +167,57 @@ class Nearest:
             nearest[some], alike[some] = scores.argmax(axis=1), scores.max(axis=1)
             nearer = scores.max(axis=0) > alike
             nearest[nearer], alike[nearer] = some[scores[:, nearer].argmax(axis=0)], scores[:, nearer].max(axis=0)
-        return nearest, alike
+            above[nearer] = np.nan
+        return nearest, alike, above
 
 
 def find_twins(
-    cross: CrossScores, pairs: Mapping[Pair, Likeness], twin: float, base: Callable[[Strangers], float]
-) -> set[Pair]:
+    cross: CrossScores, likeness: Likeness, twin: float, base: Callable[[Strangers], float]
+) -> NDArray[np.int64]:
     """Find the twins of a gallery.
 
     Args:
         cross: How its classes score against each other.
-        pairs: The rows of classes that may be twins.
+        likeness: Of the pairs of classes that may be twins.
         twin: The score between prototypes that is rare between different things.
         base: The score above the offset that is needed at TWIN_RATE where classes score like these.
 
     Returns:
-        Pairs of rows, the lower one first.
+        Pairs of rows, the lower one first: `int [T, 2]`.
     """
-    twins = {pair for pair, likeness in pairs.items() if likeness.alike >= twin}
-    sampled, needed = set(cross.owner.tolist()), None
-    for pair, likeness in sorted(pairs.items(), key=lambda item: -item[1].above):
-        if pair in twins:
-            continue
-        if needed is None or not sampled.isdisjoint(pair):  # pairs that were not sampled do not change it
-            needed = base(cross.strangers(twins | {pair}))  # a gallery that holds only one of the two
-        if not np.isfinite(needed) or likeness.above < needed:
+    certain = likeness.alike >= twin
+    twins, sampled, needed = [likeness.pairs[certain]], set(cross.owner.tolist()), None
+    pairs, above = likeness.pairs[~certain], likeness.above[~certain]
+    for at in np.argsort(-above, kind="stable"):
+        pair = pairs[at : at + 1]
+        if needed is None or not sampled.isdisjoint(pair[0].tolist()):  # pairs that were not sampled do not change it
+            needed = base(cross.strangers(np.concatenate([*twins, pair])))  # a gallery that holds only one of the two
+        if not np.isfinite(needed) or above[at] < needed:
             break
-        twins.add(pair)
-    return twins
+        twins.append(pair)
+    return np.concatenate(twins)
+
+
+class Twins(Mapping[int, tuple[int, ...]]):
+    """For each class that has twins, their rows, ascending; from pairs `int [T, 2]` of `n_classes` classes."""
+
+    def __init__(self, pairs: NDArray[np.int64], n_classes: int) -> None:
+        both = np.concatenate([pairs, pairs[:, ::-1]])
+        self._others = both[np.lexsort((both[:, 1], both[:, 0])), 1]
+        self._counts = np.bincount(both[:, 0], minlength=n_classes)
+        self._ends = np.cumsum(self._counts)
+
+    def __getitem__(self, row: int) -> tuple[int, ...]:
+        if not (count := self._counts[row]):
+            raise KeyError(row)
+        end = self._ends[row]
+        return tuple(self._others[end - count : end].tolist())
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(np.flatnonzero(self._counts).tolist())
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self._counts))
 
 
 class TwinsOnDemand(Mapping[int, tuple[int, ...]]):
@@ -203,7 +236,7 @@ class TwinsOnDemand(Mapping[int, tuple[int, ...]]):
 
     def __getitem__(self, row: int) -> tuple[int, ...]:
         pairs = likeness_near(self._prototypes, self._offsets, row)
-        found = [pair for pair, one in pairs.items() if one.alike >= self._twin or one.above >= self._needed]
+        found = [pair for pair, (alike, above) in pairs.items() if alike >= self._twin or above >= self._needed]
         if not found:
             raise KeyError(row)
         return tuple(a + b - row for a, b in found)
@@ -215,16 +248,16 @@ class TwinsOnDemand(Mapping[int, tuple[int, ...]]):
         return sum(1 for _ in self)
 
 
-def likeness_near(prototypes: Prototypes, offsets: Score, row: int) -> dict[Pair, Likeness]:
-    """How much a class of a large gallery looks like the few that are the most similar to it."""
+def likeness_near(prototypes: Prototypes, offsets: Score, row: int) -> dict[Pair, tuple[float, float]]:
+    """`alike` and `above` of a class of a large gallery and each of the few that are the most similar to it."""
     mean = prototypes.classes[row].mean
     near = prototypes.near(mean[None])
     assert near is not None
     near = near[near != row]
-    scores, pairs = prototypes.scores(mean, near), {}
+    scores, pairs = prototypes.scores(mean, near) if len(near) else np.zeros(0), {}
     for at in np.argsort(-scores)[:COMPARED_NEAR].tolist():
         a, b = sorted((row, int(near[at])))
-        pairs[a, b] = Likeness(float(scores[at]), _above(prototypes, offsets, a, b))
+        pairs[a, b] = float(scores[at]), _above(prototypes, offsets, a, b)
     return pairs
 
 
@@ -236,9 +269,10 @@ def _above(prototypes: Prototypes, offsets: Score, a: int, b: int) -> float:
 
 def _mean_score(one: Prototype, other: Prototype, offset: float, prototypes: Prototypes) -> float:
     """The mean score above the offset that a few shots of one class have for another class."""
-    shots = _evenly(one.shots.embeddings, COMPARED_SHOTS)
+    shots = one.shots.embeddings[evenly(len(one.shots.ids), COMPARED_SHOTS)]
     return float(Prototypes(prototypes.metric, prototypes.dim, [other]).class_scores(shots).mean() - offset)
 
 
-def _evenly(rows: NDArray[np.float32], n: int) -> NDArray[np.float32]:
-    return np.asarray(rows[np.unique(np.linspace(0, len(rows) - 1, n).astype(int))])
+def evenly(length: int, n: int) -> NDArray[np.int64]:
+    """At most n of `length` rows, evenly spread: `int64 [min(n, length)]`, ascending."""
+    return np.arange(length) if length <= n else np.linspace(0, length - 1, n).astype(np.int64)

@@ -53,7 +53,6 @@ TESTED_ELSEWHERE = {
     "runtime/explain.py",
     "runtime/gallery/base.py",
     "runtime/gallery/database.py",
-    "runtime/gallery/memory.py",
     "runtime/gallery/operations.py",
     "runtime/gallery/records.py",
     "runtime/gallery/shots.py",

@@ -116,6 +116,20 @@ def test_what_others_did_is_taken_in_and_shots_come_when_they_come(opened):
     assert not opened().without_crop
 
 
+def test_classes_are_shown_in_the_order_of_the_site(opened):
+    replica = opened()
+    first = teach(replica, "mug", shot(1))
+    teach(replica, "cup", shot(2))
+    assert replica.classes is replica.copy.classes  # not copied at each change
+    replica.confirm([*others(("teach", {"shots": [["jug", False, 1]]})), replace(first, seq=2)])
+    replica.bring({ShotKey("b/1", 1, 0): shot(3)})
+    assert list(replica.copy.classes) == ["mug", "cup", "jug"]
+    assert list(replica.classes) == ["jug", "mug", "cup"]
+    replica.make("rename", {"label": "mug", "to": "cap"}, "renamed")
+    assert list(replica.classes) == ["jug", "cap", "cup"]
+    assert all(one.label == label for label, one in replica.classes.items())
+
+
 def test_own_changes_come_after_those_of_the_site(opened):
     replica = opened()
     first = teach(replica, "mug", shot(1))

@@ -192,6 +192,15 @@ def test_twins_of_a_large_gallery_are_found_when_they_are_asked_for(rng, few_are
 
 
 @pytest.mark.fleet
+@pytest.mark.parametrize("n_left", [0, 1, 2])
+def test_a_large_gallery_may_become_a_small_one(rng, few_are_many, n_left):
+    classes = gallery(rng, N_CLASSES)
+    left = dict(list(classes.items())[:n_left])
+    prototypes = ready(ready(Prototypes("cosine", DIM).update(classes)).update(left))
+    assert matcher_of(prototypes).decide(unit(rng.standard_normal(DIM))).row in range(-1, n_left)
+
+
+@pytest.mark.fleet
 def test_what_asks_about_a_gallery_works_on_a_large_one_too(rng, few_are_many):
     classes = gallery(rng, N_CLASSES)
     prototypes = ready(Prototypes("cosine", DIM).update(classes))

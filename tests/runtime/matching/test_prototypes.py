@@ -162,7 +162,9 @@ def test_an_update_equals_starting_from_scratch_and_touches_only_what_changed(me
     )
     new = old.update(changed)
     assert sorted(computed) == [2, 8]
+    assert "rows" in vars(new)  # the means of the other classes are taken over
     np.testing.assert_array_equal(new.rows.matrix, scratch.rows.matrix)
+    np.testing.assert_array_equal(new.counts, [(len(c.shots.ids), 1, 0) for c in new.classes])
     assert [c.shots.label for c in new.classes] == list(changed)
     np.testing.assert_array_equal(old.rows.matrix, before)  # whoever still reads the old ones sees no change
     assert Prototypes(metric, 16).update({}).rows.matrix.shape == (0, 16)
