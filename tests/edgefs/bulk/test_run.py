@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -179,8 +180,9 @@ def map_killed(pictures, bundle_dir):
     job = Job(str(bundle_dir), Bundle.load(bundle_dir).fingerprint, "onnxruntime", "fp32", None, ())
     for result in workers.embed_in_processes(job, pictures, 2):
         for child in children_of(os.getpid()):
-            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
-                os.kill(child, signal.SIGKILL)
+            with suppress(OSError):  # it ended since it was listed
+                if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    os.kill(child, signal.SIGKILL)
         yield result
 
 
