@@ -34,7 +34,7 @@ from runtime.models import default_bundle
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 EXPANSIONS = (128, 256, 512, 1024)
-QUERIES, HELD_OUT = 200, 10  # of each kind; one in ten pictures is held out
+QUERIES, HELD_OUT = 500, 10  # of each kind; one in ten pictures is held out
 CHANGES = 5  # of each kind
 NOISE = 0.05  # in each direction; the cosine to the shot is then about 0.78
 
