@@ -31,7 +31,7 @@ FOUND = 128  # classes that are found for an embedding, and then scored exactly
 AT_ONCE = 64  # changes that are made while the caller waits
 CHUNK = 1_000  # classes added between two looks at what else is to be done
 CONNECTIVITY, EXPANSION_ADD = 16, 128  # of the graph
-EXPANSION = 768  # nodes that a search looks at; `benchmarks.large_gallery` measures what fewer and more find
+EXPANSION = 1024  # nodes that a search looks at; `benchmarks.large_gallery` measures what fewer and more find
 Change = tuple["NDArray[np.int64]", "list[Prototype]"]  # keys, and the prototypes to add; none to remove the keys
 log = logging.getLogger(__name__)
 
