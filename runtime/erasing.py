@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import struct
 import threading
 from pathlib import Path
 from typing import ClassVar
 from weakref import WeakValueDictionary
 
 import numpy as np
+from numpy.typing import NDArray
 
 _HEADERS = {2: 12, 5: 12, 10: 8, 13: 8}  # the first byte of a page with rows -> the length of its header
 _AT_ONCE = 1 << 22  # bytes; a multiple of every page size
@@ -115,24 +115,25 @@ class _Bytes:
         file.seek(16)
         size = int.from_bytes(file.read(2), "big")
         size = 1 << 16 if size == 1 else size
-        file.seek(0)
-        start = 0
-        while data := file.read(_AT_ONCE):
+        start = file.seek(0)
+        while len(data := file.read(_AT_ONCE)) >= size:
             pages = np.frombuffer(data, np.uint8)[: len(data) // size * size].reshape(-1, size)
             for i in np.flatnonzero(np.isin(pages[:, 0], list(_HEADERS))):
-                first, end = _gap(pages[i].tobytes())
+                first, end = _gap(pages[i])
                 if pages[i, first:end].any():
                     file.seek(start + i * size + first)
                     file.write(bytes(end - first))
                     found = True
-            start += len(data)
-            file.seek(start)
+            start = file.seek(start + pages.size)
         if found:
             os.fsync(file.fileno())
         return found
 
 
-def _gap(page: bytes) -> tuple[int, int]:
-    """Return where the gap of a page with rows starts and ends."""
-    rows, content = struct.unpack_from(">HH", page, 3)
-    return _HEADERS[page[0]] + 2 * rows, content or len(page)
+def _gap(page: NDArray[np.uint8]) -> tuple[int, int]:
+    """Return where the gap of a page with rows starts and ends; of a damaged page, no byte of a row that it lists."""
+    rows, content = page[3:7].view(">u2").tolist()
+    header = _HEADERS[int(page[0])]
+    first = min(header + 2 * rows, len(page))
+    listed = page[header:first].view(">u2")
+    return first, min([content or len(page), *listed.tolist()])

@@ -141,6 +141,25 @@ def is_in_use(path) -> bool:
     return path.with_name(f"{path.name}-wal").exists()
 
 
+@pytest.mark.parametrize("at", range(3, 7))
+def test_no_row_of_a_page_is_overwritten_if_a_bit_of_its_header_is_flipped(tmp_path, at):
+    """The bytes 3 to 6 of a page say how many rows it lists, and where the gap ends."""
+    path = tmp_path / "one.db"
+    with closing(connect(path)) as db:
+        db.execute("BEGIN")
+        for id_ in range(1, 21):
+            db.execute("INSERT INTO rows VALUES (?, ?)", (id_, f"<{id_}>".encode() * 30))
+        db.execute("COMMIT")
+    data = path.read_bytes()
+    (page,) = (
+        start for start in range(4096, len(data), 4096) if data[start] == 13 and b"<20>" in data[start : start + 4096]
+    )
+    for bit in range(8):
+        path.write_bytes(data[: page + at] + bytes([data[page + at] ^ 1 << bit]) + data[page + at + 1 :])
+        erase_gaps(path)
+        assert left(path) == set(range(1, 21))
+
+
 def test_a_database_in_memory_has_no_file():
     with closing(sqlite3.connect(":memory:")) as db:
         assert Eraser(db, None).erase()
