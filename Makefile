@@ -7,7 +7,7 @@ MLSERVER = .venv-mlserver
 AUDIT = .venv-audit
 DIST = .venv-dist
 
-.PHONY: demo live test test-slow test-torch test-fleet test-docs test-container lint fuzz audit sbom bench docs dist deb help clean
+.PHONY: demo live test test-slow test-torch test-fleet test-docs test-browser test-container lint fuzz audit sbom bench docs dist deb help clean
 
 demo: $(VENV)/demo.stamp  ## enrol, recognise, answer "unknown": the main job in a minute
 	$(VENV)/bin/edgefs demo
@@ -33,6 +33,10 @@ test-torch: $(TORCH)/dev.stamp  ## test training and export
 test-fleet: $(FLEET)/dev.stamp $(MLSERVER)/stamp  ## test galleries in PostgreSQL, large galleries, many pictures and model servers; starts the servers itself
 	@echo "Running the tests of many devices; this usually takes 5 minutes on 2 cores."
 	$(FLEET)/bin/python -m pytest -m "fleet and not slow"
+
+test-browser: $(VENV)/dev.stamp  ## test the live page in a real browser; needs Chromium
+	@echo "Running the tests of the page in Chromium; this usually takes 4 minutes on 2 cores."
+	$(VENV)/bin/python -m pytest -m "browser and not slow"
 
 test-docs: $(VENV)/dev.stamp  ## do everything that the pages say
 	@echo "Doing what the pages say; this usually takes 2 minutes."

@@ -25,6 +25,8 @@ from runtime.opencv import read_image
 
 expect = pytest.importorskip("playwright.sync_api", reason="a browser is driven by: pip install playwright").expect
 
+pytestmark = pytest.mark.browser
+
 ROOT = Path(__file__).parents[2]
 PATIENCE_MS = 40_000  # CI shares its two cores
 FILMED = {"cat": "chelsea.png", "coffee": "coffee.png", "coins": "coins.png"}

@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.browser
+
 # Names that the device gives, and words that Chinese uses as they are.
 LATIN = {
     "mug", "cap", "shop", "cam", "bench", "default", "onnxruntime", "csv", "json", "api", "mqtt", "webhook", "apprise",

@@ -7,6 +7,8 @@ import time
 import pytest
 
 expect = pytest.importorskip("playwright.sync_api", reason="a browser is driven by: pip install playwright").expect
+
+pytestmark = pytest.mark.browser
 LOOKS = pytest.mark.parametrize("look", ["desk light", "desk dark", "phone light"])
 
 

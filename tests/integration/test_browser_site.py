@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 expect = pytest.importorskip("playwright.sync_api", reason="a browser is driven by: pip install playwright").expect
+
+pytestmark = pytest.mark.browser
 SIZES = {"desk": {"width": 1360, "height": 850}, "phone": {"width": 390, "height": 844},
          "side": {"width": 844, "height": 390}}  # fmt: skip
 AWAY = "The site's database must answer, but PostgreSQL's client says: connection refused. " \

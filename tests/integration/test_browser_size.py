@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.browser
+
 MOST_BYTES = 120_000  # of page, styles and scripts, not compressed
 LATER = {
     "places.css", "review.js", "inbox.js", "plots.js", "things.js", "actions.js", "about.js", "why.js", "reject.js",

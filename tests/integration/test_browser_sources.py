@@ -20,6 +20,8 @@ import pytest
 from edgefs.demo.virtual_camera import film
 from runtime.opencv import read_image
 
+pytestmark = pytest.mark.browser
+
 ROOT = Path(__file__).parents[2]
 PATIENCE_MS = 40_000
 LONG = "a very long name of a camera that looks at the assembly line behind the second door on the left"

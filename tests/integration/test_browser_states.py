@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.browser
+
 MISSING = "no camera at index 0; plug one in, or start edgefs live with another --source"
 UNAUTHORISED = (401, {"error": {"type": "Unauthorised", "message": "a token is needed"}})
 LAST_FRAME = re.compile(r"Last frame \d+ s ago$")
