@@ -13,13 +13,13 @@ from runtime.errors import CameraMissing
 
 HOST = re.compile(r"([^:@]+@)?(\[[^@]*\]|[^:@]*)(:\d+)?")  # of an address without a password
 SECRET = re.compile(r"secret|key|token|password|^sig$", re.IGNORECASE)
+KEYS = "for S3 set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write them into ~/.aws/credentials"
 UNREACHABLE = "NETWORK_CONNECTION|[Tt]imeout"
 ADVICE = (  # words in the messages of pyarrow, and what to do then
     (UNREACHABLE, "check that the store runs and can be reached from this machine"),
     (
         "Error (ACCESS_DENIED|INVALID_ACCESS_KEY_ID|INVALID_SIGNATURE|SIGNATURE_DOES_NOT_MATCH)|[Tt]oken (has|is)",
-        "check the access key and what it may read; for S3 set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write "
-        "them into ~/.aws/credentials",
+        f"check the access key and what it may read; {KEYS}",
     ),
 )
 
@@ -41,8 +41,7 @@ def require_usable(address: str) -> None:
     if not plain or any(SECRET.search(name) for name in options):
         raise CameraMissing(
             f"an address of {scheme}:// must hold no key, token or password, because the address of each picture is "
-            "stored, but one seems to hold it; take it out, and for S3 set AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY, or write them into ~/.aws/credentials"
+            f"stored, but one seems to hold it; take it out, and {KEYS}"
         )
     if "#" in address:
         raise CameraMissing(f"{address} must have %23 in the place of #; write it so")

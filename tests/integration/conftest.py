@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -70,6 +71,31 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def open_device(open_page: Callable[..., Any], fake: ModuleType) -> Callable[..., Any]:
+    """Open the page of a fake device and wait for its state."""
+
+    def open_(device: Any, size: str = "desk", **options: Any) -> Any:
+        page = open_page(size, **options)
+        device.attach(page)
+        page.goto(fake.ORIGIN)
+        page.locator("#dot:not(.connecting)").wait_for()
+        return page
+
+    return open_
+
+
+@pytest.fixture
+def picture() -> Callable[[Any, str], None]:
+    """Keep a screenshot where whoever looks at the states wants it."""
+
+    def keep(page: Any, name: str) -> None:
+        if folder := os.environ.get("EDGEFS_SCREENSHOTS"):
+            page.screenshot(path=str(Path(folder) / f"{name}.png"))
+
+    return keep
 
 
 # What moves or fades in is checked when it has arrived.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-from pathlib import Path
 
 import pytest
 
@@ -39,11 +37,9 @@ def shop(fake):
 
 
 @pytest.fixture
-def open_shop(open_page, fake, shop):
+def open_shop(open_device, fake, shop):
     def open_(size: str = "desk", **options):
-        page = open_page(size, reduced_motion="reduce", **options)
-        shop.attach(page)
-        page.goto(fake.ORIGIN)
+        page = open_device(shop, size, reduced_motion="reduce", **options)
         page.locator("#dot.live").wait_for()
         shop.send(**fake.answer(None, suggestion="mug", certainty="maybe", score=0.58))
         return page
@@ -51,14 +47,8 @@ def open_shop(open_page, fake, shop):
     return open_
 
 
-def picture(page, name: str) -> None:
-    """Keep a screenshot where whoever looks at the states wants it."""
-    if folder := os.environ.get("EDGEFS_SCREENSHOTS"):
-        page.screenshot(path=str(Path(folder) / f"{name}.png"))
-
-
 @pytest.mark.parametrize("place", PLACES)
-def test_a_viewer_sees_every_place_without_what_only_a_teacher_may_do(place, shop, open_shop, accessible):
+def test_a_viewer_sees_every_place_without_what_only_a_teacher_may_do(place, shop, open_shop, accessible, picture):
     page = open_shop()
     if place != "live":
         page.locator(f"button[data-place={place}]").click()
@@ -92,7 +82,7 @@ def test_nothing_that_a_viewer_presses_asks_for_a_change(shop, open_shop):
     assert {method for method, *_ in shop.calls} == {"GET"}
 
 
-def test_the_card_of_the_device_says_who_it_is_and_has_nothing_to_set(shop, open_shop, accessible):
+def test_the_card_of_the_device_says_who_it_is_and_has_nothing_to_set(shop, open_shop, accessible, picture):
     page = open_shop()
     page.get_by_role("button", name="About this device").click()
     page.get_by_text("till (viewer)").wait_for()
@@ -101,7 +91,7 @@ def test_the_card_of_the_device_says_who_it_is_and_has_nothing_to_set(shop, open
     picture(page, "viewer-about")
 
 
-def test_a_viewer_becomes_a_teacher_by_logging_in_and_may_decide_not_to(shop, open_shop, accessible):
+def test_a_viewer_becomes_a_teacher_by_logging_in_and_may_decide_not_to(shop, open_shop, accessible, picture):
     page = open_shop("phone")
     page.get_by_role("button", name="Log in as a teacher").click()
     accessible(page)
@@ -118,13 +108,13 @@ def test_a_viewer_becomes_a_teacher_by_logging_in_and_may_decide_not_to(shop, op
     expect(page.locator("#hold")).to_be_enabled()
 
 
-def test_a_viewer_reads_chinese(shop, open_shop):
+def test_a_viewer_reads_chinese(shop, open_shop, picture):
     page = open_shop("phone", locale="zh-CN")
     page.get_by_text("您可以查看，但不能更改。").wait_for()
     picture(page, "viewer-chinese")
 
 
-def test_a_class_is_deleted_for_good_only_after_the_page_said_what_goes(shop, open_shop, accessible):
+def test_a_class_is_deleted_for_good_only_after_the_page_said_what_goes(shop, open_shop, accessible, picture):
     shop.answers["GET", "user"] = (200, {"name": None, "role": "teacher"})
     what = "deleted 1 classes and 14 shots for good"
     shop.answers["DELETE", "classes"] = (200, {"what": what, "operation": None})

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 
@@ -35,11 +33,9 @@ def shop(fake):
 
 
 @pytest.fixture
-def open_shop(open_page, fake, shop):
+def open_shop(open_device, shop):
     def open_(size: str = "desk", **options):
-        page = open_page(size, reduced_motion="reduce", **options)
-        shop.attach(page)
-        page.goto(fake.ORIGIN)
+        page = open_device(shop, size, reduced_motion="reduce", **options)
         page.locator("#dot.live").wait_for()
         return page
 
@@ -51,14 +47,10 @@ def stand(shop, fake, **changes) -> None:
     shop.change(gallery=shop.state["gallery"] | {"site": fake.site(**changes)})
 
 
-def picture(page, name: str) -> None:
-    """Keep a screenshot where whoever looks at the states wants it."""
-    if folder := os.environ.get("EDGEFS_SCREENSHOTS"):
-        page.screenshot(path=str(Path(folder) / f"{name}.png"))
-
-
 @pytest.mark.parametrize("locale", WORDS)
-def test_the_page_follows_the_site_in_both_languages_on_every_screen(locale, shop, fake, open_shop, accessible):
+def test_the_page_follows_the_site_in_both_languages_on_every_screen(
+    locale, shop, fake, open_shop, accessible, picture
+):
     connected, away, conflicts, met, side, back, cancel, sure = WORDS[locale]
     page = open_shop(locale=locale)
     line = page.locator("#site")

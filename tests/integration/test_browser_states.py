@@ -27,20 +27,6 @@ def shop(fake):
     )
 
 
-@pytest.fixture
-def open_device(open_page, fake):
-    """Open the page of a fake device and wait for its state."""
-
-    def open_(device, size="desk", **options):
-        page = open_page(size, **options)
-        device.attach(page)
-        page.goto(fake.ORIGIN)
-        page.locator("#dot:not(.connecting)").wait_for()
-        return page
-
-    return open_
-
-
 def live(device, page, fake):
     device.send(**fake.answer("mug"))
     page.get_by_text("next: cap").wait_for()
